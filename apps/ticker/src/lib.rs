@@ -1,0 +1,1 @@
+//! The ticker application: stock prices that change live through a change stream.

@@ -1,0 +1,3 @@
+//! The `headwater` binary.
+
+fn main() {}

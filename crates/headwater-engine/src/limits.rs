@@ -1,0 +1,24 @@
+//! Every limit of the engine in one place. Sources: the `hello` reply of MongoDB 8.0 and its documentation of limits.
+
+/// Largest document that a user may store, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Slack above [`DOCUMENT_BYTES_MAX`] that a command or an internal document may take, in bytes.
+pub const DOCUMENT_BYTES_SLACK: usize = 16 * 1024;
+/// Largest wire message, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 48_000_000;
+/// Most write statements in one command.
+pub const WRITE_BATCH_MAX: usize = 100_000;
+/// Deepest nesting of a stored document.
+pub const DEPTH_MAX: usize = 100;
+/// Deepest nesting of a command document (a stored document may stand several levels down in a command).
+pub const COMMAND_DEPTH_MAX: usize = 200;
+/// Most indexes on one collection, `_id` included.
+pub const INDEXES_MAX: usize = 64;
+/// Most fields in one compound index or sort pattern.
+pub const KEY_FIELDS_MAX: usize = 32;
+/// Idle time after which a cursor is closed, in milliseconds.
+pub const CURSOR_IDLE_MS_MAX: u64 = 600_000;
+/// Life of an idle session, in minutes.
+pub const SESSION_MINUTES: i32 = 30;
+/// Memory that a blocking sort or group may take, in bytes.
+pub const STAGE_MEMORY_BYTES_MAX: usize = 100 * 1024 * 1024;

@@ -1,0 +1,59 @@
+//! What a caller hands to the engine and what it gets back. Knows nothing of sockets or framing.
+
+use std::time::Instant;
+
+use crate::bson::{Doc, DocBuf};
+
+/// One command as it arrived: the command document and the document sequences that stood beside it.
+///
+/// All bytes are already validated BSON.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The command document; its first field names the command, `$db` the database.
+    pub body: Doc<'a>,
+    /// Document sequences (`OP_MSG` kind 1 sections), in the order in which they stood.
+    pub sequences: &'a [Sequence<'a>],
+}
+
+/// A named sequence of documents beside the command document, such as `documents` of `insert`.
+#[derive(Debug, Clone)]
+pub struct Sequence<'a> {
+    /// The name of the command's field that this sequence stands for.
+    pub name: &'a str,
+    /// The documents in order.
+    pub documents: Vec<Doc<'a>>,
+}
+
+/// How far a command may go on the calling thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Only work that is short and never blocks; anything else answers [`Step::Busy`] without effect.
+    Inline,
+    /// The thread may block and compute for as long as the command needs.
+    Blocking,
+}
+
+/// What became of a command so far.
+#[derive(Debug)]
+pub enum Step {
+    /// The reply, ready to be sent.
+    Done(DocBuf),
+    /// The reply, to be sent once the store's durable sequence number has reached `seq`. If the store fails before
+    /// that, the reply must not be sent: [`crate::Error`] of the failed wait is sent instead.
+    WhenDurable {
+        /// The sequence number to wait for.
+        seq: u64,
+        /// The reply to send then.
+        reply: DocBuf,
+    },
+    /// Nothing to answer yet (an awaiting `getMore` or `hello`). Run the same request again, with `waiting_since` set to
+    /// `deadline`, when the durable sequence number is beyond `after` or the deadline has passed.
+    Await {
+        /// The last durable sequence number that was looked at; `u64::MAX` when only the deadline matters.
+        after: u64,
+        /// When to answer whatever there is.
+        deadline: Instant,
+    },
+    /// Nothing was done: run again in [`Mode::Blocking`] on a thread that may block.
+    Busy,
+}

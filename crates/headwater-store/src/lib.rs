@@ -1,0 +1,1 @@
+//! Headwater store: ordered bytes, snapshots, the log. Knows bytes only: no BSON, no sockets, no async runtime.

@@ -1,0 +1,1 @@
+//! The connector: the official driver plus resilience, and an embedded database when there is no URI.
