@@ -6,6 +6,7 @@
 pub mod bson;
 pub mod error;
 pub mod limits;
+pub mod query;
 pub mod request;
 
 pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! Reading: filters, projections, sorts, plans and their execution.
+
+pub mod exec;

@@ -1,0 +1,34 @@
+//! Running: the pull model that find plans and aggregation stages share.
+//!
+//! A stage owns the stage before it. Nothing in a stage borrows from the store, so that a cursor can keep its stages
+//! between `getMore`s while no snapshot is held; what a stage needs of the engine it asks of the [`Environment`]
+//! that every call brings.
+
+use crate::bson::{Doc, DocBuf};
+use crate::error::Result;
+
+/// One step of a running plan or pipeline: gives documents one by one.
+pub trait Stage: Send {
+    /// The next document, `None` at the end. After the end or an error it is not called again, except on stages
+    /// that tail (capped collections, change streams), where `None` means 'nothing for now'.
+    ///
+    /// # Errors
+    /// What evaluating the stage can raise, and the interruptions of [`Environment::check`].
+    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>>;
+}
+
+/// What running stages may ask of the engine. A view of one moment: one snapshot, one deadline.
+pub trait Environment {
+    /// Fails if the operation's time is up or it was killed. Called about once per document; cheap.
+    ///
+    /// # Errors
+    /// `MaxTimeMSExpired` (50), `Interrupted` (11601).
+    fn check(&self) -> Result<()>;
+
+    /// The documents of another collection or view, in natural order, restricted by `filter` where it is not empty. A
+    /// collection that does not exist has no documents.
+    ///
+    /// # Errors
+    /// A filter that does not parse; a view that cannot be resolved.
+    fn open(&self, db: &str, collection: &str, filter: Doc<'_>) -> Result<Box<dyn Stage>>;
+}
