@@ -1,0 +1,55 @@
+//! The compatibility page, `docs/compat.md`, generated from the engine's tables.
+
+use std::fmt::Write;
+
+use crate::tables::{NAMES, read};
+
+/// The page as it should be.
+pub fn page() -> String {
+    let mut page = String::from(
+        "# What Headwater supports\n\n\
+         Generated from the engine's tables; `REWRITE=1 cargo test -p headwater-tidy` writes it again.\n\
+         *Known, not supported* names answer with a clear error; any other name answers as MongoDB answers an unknown one.\n",
+    );
+    let tables = read();
+    for &(name, title) in NAMES {
+        if name == "CODES" {
+            continue;
+        }
+        let of = |supported: bool| {
+            let mut keys = tables
+                .iter()
+                .filter(|table| {
+                    table.name.split('_').any(|word| word == name) || table.name == name
+                })
+                .filter(|table| (table.name == name) == supported)
+                .flat_map(|table| table.keys.iter().map(String::as_str))
+                .collect::<Vec<_>>();
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        };
+        let (supported, unsupported) = (of(true), of(false));
+        if supported.is_empty() && unsupported.is_empty() {
+            continue;
+        }
+        let mut chars = title.chars();
+        let capital = chars.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
+        let _ = writeln!(page, "\n## {capital}{} ({})\n", chars.as_str(), supported.len());
+        let _ = writeln!(page, "{}", code(&supported));
+        if !unsupported.is_empty() {
+            let _ = writeln!(
+                page,
+                "\nKnown, not supported ({}): {}",
+                unsupported.len(),
+                code(&unsupported)
+            );
+        }
+    }
+    page
+}
+
+fn code(keys: &[&str]) -> String {
+    let quoted = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
+    quoted.join(", ")
+}
