@@ -3,6 +3,7 @@
 //! Knows documents, queries, indexes, changes and sessions. Knows no sockets and no async runtime: whoever
 //! calls decides where to wait (see [`Step`]).
 
+pub mod aggregate;
 pub mod bson;
 pub mod error;
 pub mod limits;

@@ -1,0 +1,92 @@
+//! Operators that are plain functions of their evaluated arguments.
+
+use super::{Expression, Frame, Scope};
+use crate::bson::{Raw, Type, Value};
+use crate::error::{Error, Result};
+
+/// The function of an operator, by how many arguments it takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Function {
+    /// Of one argument.
+    One(for<'a> fn(Value<'a>) -> Result<Value<'a>>),
+    /// Of two arguments.
+    Two(for<'a> fn(Value<'a>, Value<'a>) -> Result<Value<'a>>),
+    /// Of any number of arguments.
+    Many(for<'a> fn(Vec<Value<'a>>) -> Result<Value<'a>>),
+}
+
+/// A function with its arguments.
+#[derive(Debug)]
+pub struct Call {
+    name: &'static str,
+    function: Function,
+    args: Box<[Expression]>,
+}
+
+impl Call {
+    /// The operator's name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The arguments.
+    pub fn args(&self) -> &[Expression] {
+        &self.args
+    }
+
+    #[inline]
+    pub(super) fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
+        match (&self.function, &*self.args) {
+            (Function::One(run), [arg]) => run(arg.eval(frame)?),
+            (Function::Two(run), [left, right]) => {
+                let left = left.eval(frame)?;
+                run(left, right.eval(frame)?)
+            }
+            (Function::Many(run), args) => {
+                run(args.iter().map(|arg| arg.eval(frame)).collect::<Result<Vec<_>>>()?)
+            }
+            _ => Err(wrong_count(self.name, 1, 2, self.args.len())),
+        }
+    }
+
+    /// Compiles a call of a function that takes `min` to `max` arguments.
+    pub(super) fn parse(
+        name: &'static str,
+        function: Function,
+        (min, max): (usize, usize),
+        argument: Raw<'_>,
+        scope: &mut Scope,
+    ) -> Result<Expression> {
+        let args = arguments(argument, scope)?;
+        if args.len() < min || args.len() > max {
+            return Err(wrong_count(name, min, max, args.len()));
+        }
+        let constant = args.iter().all(|arg| matches!(arg, Expression::Constant(_)));
+        let call = Expression::Call(Box::new(Call { name, function, args: args.into() }));
+        Ok(if constant { call.folding(scope) } else { call })
+    }
+}
+
+/// Compiles an operator's arguments: the values of an array, or anything else as the only one.
+pub(super) fn arguments(argument: Raw<'_>, scope: &mut Scope) -> Result<Vec<Expression>> {
+    match argument.kind {
+        Type::Array => scope.nested(|scope| {
+            let values = argument.as_array().into_iter().flat_map(|array| array.iter());
+            values.map(|value| Expression::parse(value, scope)).collect()
+        }),
+        _ => Ok(vec![Expression::parse(argument, scope)?]),
+    }
+}
+
+#[cold]
+pub(super) fn wrong_count(name: &str, min: usize, max: usize, given: usize) -> Error {
+    if min == max {
+        let message =
+            format!("Expression {name} takes exactly {min} arguments. {given} were passed in.");
+        return Error::location(16020, message);
+    }
+    let message = format!(
+        "Expression {name} takes at least {min} arguments, and at most {max}, but {given} were passed in."
+    );
+    Error::location(28667, message)
+}

@@ -1,0 +1,211 @@
+//! Variables: which names an expression may use (known when it is parsed) and their values (known when it runs).
+//!
+//! Values that are known at parse time (`$$NOW`, the command's `let`) are folded into the expression as constants.
+
+use super::{Expression, variable};
+use crate::bson::{Doc, Raw, Type, Value};
+use crate::error::{Code, Error, Result};
+use crate::limits::COMMAND_DEPTH_MAX;
+
+/// The names that an expression may use, while it is parsed.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    names: Vec<(Box<str>, Binding)>,
+    slots: usize,
+    depth: usize,
+    now_ms: i64,
+    folding_error: Option<Error>,
+}
+
+/// What a variable's name stands for.
+#[derive(Debug, Clone)]
+pub(crate) enum Binding {
+    /// The current document.
+    Root,
+    /// A slot of the frame.
+    Slot(usize),
+    /// A value that is known already.
+    Constant(Value<'static>),
+    /// A name that MongoDB knows but that has no value here.
+    Unavailable,
+}
+
+impl Scope {
+    /// The system variables, and the variables of a command's `let`. `now_ms` is `$$NOW` in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// A `let` with an invalid name or a value that is no constant expression.
+    pub fn new(let_doc: Option<Doc<'_>>, now_ms: i64) -> Result<Scope> {
+        let names = vec![
+            ("ROOT".into(), Binding::Root),
+            ("CURRENT".into(), Binding::Root),
+            ("REMOVE".into(), Binding::Constant(Value::MISSING)),
+            ("NOW".into(), Binding::Constant(Value::date(now_ms))),
+            ("CLUSTER_TIME".into(), Binding::Unavailable),
+            ("USER_ROLES".into(), Binding::Unavailable),
+            ("JS_SCOPE".into(), Binding::Unavailable),
+            ("SEARCH_META".into(), Binding::Constant(Value::MISSING)),
+        ];
+        let mut scope = Scope { names, slots: 0, depth: 0, now_ms, folding_error: None };
+        for element in let_doc.into_iter().flatten() {
+            scope.define_let(element.name_str(), element.value)?;
+        }
+        Ok(scope)
+    }
+
+    /// Gives `$$CLUSTER_TIME` its value: seconds in the high, increment in the low 32 bits.
+    #[must_use]
+    pub fn with_cluster_time(mut self, timestamp: u64) -> Scope {
+        let value = Value::owned(Type::Timestamp, &timestamp.to_le_bytes());
+        self.define("CLUSTER_TIME", Binding::Constant(value));
+        self
+    }
+
+    /// Gives `$$USER_ROLES` its value, an array of `{_id, role, db}`.
+    #[must_use]
+    pub fn with_user_roles(mut self, roles: Raw<'_>) -> Scope {
+        self.define("USER_ROLES", Binding::Constant(Value::owned(roles.kind, roles.data)));
+        self
+    }
+
+    /// `$$NOW` in milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// Defines a variable whose value is known.
+    pub fn define_constant(&mut self, name: &str, value: Value<'static>) {
+        self.define(name, Binding::Constant(value));
+    }
+
+    pub(crate) fn define(&mut self, name: &str, binding: Binding) {
+        self.names.push((name.into(), binding));
+    }
+
+    fn define_let(&mut self, name: &str, raw: Raw<'_>) -> Result<()> {
+        check_variable_name(name)?;
+        let Expression::Constant(value) = Expression::parse(raw, self)? else {
+            if let Some(error) = self.take_folding_error() {
+                return Err(error);
+            }
+            let message = "Command let Expression tried to access a field, but this is not allowed because command let \
+                           expressions run before the query examines any documents.";
+            return Err(Error::location(4_890_500, message));
+        };
+        self.define_constant(name, value);
+        Ok(())
+    }
+
+    /// What a name stands for.
+    ///
+    /// # Errors
+    /// 17276 for a name that is not defined.
+    pub(crate) fn resolve(&self, name: &str) -> Result<Binding> {
+        let found = self.names.iter().rev().find(|(known, _)| &**known == name);
+        match found {
+            Some((_, Binding::Unavailable)) => {
+                Err(Error::location(51144, format!("Builtin variable '$${name}' is not available")))
+            }
+            Some((_, binding)) => Ok(binding.clone()),
+            None => Err(Error::location(17276, format!("Use of undefined variable: {name}"))),
+        }
+    }
+
+    /// Parses with further variables in sight; each lives in a slot of its own, in order, from the returned first one on.
+    pub(crate) fn with_slots<T>(
+        &mut self,
+        names: &[&str],
+        parse: impl FnOnce(&mut Scope) -> Result<T>,
+    ) -> Result<(usize, T)> {
+        let first = self.slots;
+        let visible = self.names.len();
+        for name in names {
+            self.define(name, Binding::Slot(self.slots));
+            self.slots += 1;
+        }
+        let parsed = parse(self);
+        self.names.truncate(visible);
+        self.slots = first;
+        Ok((first, parsed?))
+    }
+
+    /// Parses with names for the slots that [`Scope::with_slots`] reserved last.
+    pub(crate) fn with_aliases<T>(
+        &mut self,
+        names: &[&str],
+        parse: impl FnOnce(&mut Scope) -> Result<T>,
+    ) -> Result<T> {
+        let visible = self.names.len();
+        let first = self.slots - names.len();
+        for (i, name) in names.iter().enumerate() {
+            self.define(name, Binding::Slot(first + i));
+        }
+        let parsed = parse(self);
+        self.names.truncate(visible);
+        parsed
+    }
+
+    /// Parses one level deeper.
+    pub(crate) fn nested<T>(&mut self, parse: impl FnOnce(&mut Scope) -> Result<T>) -> Result<T> {
+        if self.depth >= COMMAND_DEPTH_MAX {
+            return Err(Error::new(Code::OVERFLOW, "An expression is nested too deeply"));
+        }
+        self.depth += 1;
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    pub(crate) fn keep_folding_error(&mut self, error: Error) {
+        self.folding_error.get_or_insert(error);
+    }
+
+    /// The first error that evaluating constants raised since the last call. MongoDB raises it once the whole command has
+    /// been parsed, whether or not there are documents.
+    pub fn take_folding_error(&mut self) -> Option<Error> {
+        let error = self.folding_error.take()?;
+        Some(error.with_prefix("Failed to optimize pipeline :: caused by :: "))
+    }
+}
+
+/// The current document and the values of variables, while an expression runs.
+#[derive(Debug)]
+pub struct Frame<'a> {
+    root: Doc<'a>,
+    slots: Vec<Value<'a>>,
+}
+
+impl<'a> Frame<'a> {
+    /// A frame for a document.
+    #[inline]
+    pub fn new(root: Doc<'a>) -> Frame<'a> {
+        Frame { root, slots: Vec::new() }
+    }
+
+    /// The current document.
+    #[inline]
+    pub fn root(&self) -> Doc<'a> {
+        self.root
+    }
+
+    /// The value of a slot.
+    pub(crate) fn get(&self, slot: usize) -> &Value<'a> {
+        self.slots.get(slot).unwrap_or(&Value::MISSING)
+    }
+
+    /// Sets the value of a slot.
+    pub(crate) fn set(&mut self, slot: usize, value: Value<'a>) {
+        if self.slots.len() <= slot {
+            self.slots.resize(slot + 1, Value::MISSING);
+        }
+        self.slots[slot] = value;
+    }
+}
+
+/// Checks the name of a variable that a user defines.
+///
+/// # Errors
+/// `FailedToParse` (9).
+pub fn check_variable_name(name: &str) -> Result<()> {
+    variable::check_name(name)
+}
