@@ -252,6 +252,16 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// As [`Raw::view`], but leaves strings, symbols, code and binary data alone (a null stands for them): comparing
+    /// needs their bytes only.
+    #[inline]
+    pub(super) fn view_unless_text(self) -> View<'a> {
+        match self.kind {
+            Type::String | Type::Symbol | Type::Code | Type::Binary | Type::DbPointer => View::Null,
+            _ => self.view(),
+        }
+    }
+
     /// Subtype and bytes of a binary value; of the old subtype 2 without its inner length.
     pub(super) fn binary_parts(self) -> (u8, &'a [u8]) {
         let subtype = self.data.get(4).copied().unwrap_or(0);

@@ -1,0 +1,3 @@
+//! Raw BSON: numbers, order, keys, Extended JSON.
+
+mod numbers;
