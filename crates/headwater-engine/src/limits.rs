@@ -22,3 +22,11 @@ pub const CURSOR_IDLE_MS_MAX: u64 = 600_000;
 pub const SESSION_MINUTES: i32 = 30;
 /// Memory that a blocking sort or group may take, in bytes.
 pub const STAGE_MEMORY_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Most names in a dotted path.
+pub const PATH_PARTS_MAX: usize = 200;
+/// Deepest nesting of logical operators in a filter.
+pub const FILTER_DEPTH_MAX: usize = 100;
+/// Longest regular expression, in bytes.
+pub const REGEX_BYTES_MAX: usize = 32_764;
+/// Most steps that matching one text with a regular expression may take.
+pub const REGEX_STEPS_MAX: u32 = 5_000_000;

@@ -1,3 +1,5 @@
 //! Reading: filters, projections, sorts, plans and their execution.
 
 pub mod exec;
+pub mod matcher;
+pub mod path;

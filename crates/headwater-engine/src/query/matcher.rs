@@ -1,0 +1,227 @@
+//! Filters: a filter document compiled once into a tree that is asked about raw documents.
+//!
+//! Knows values and paths. Knows nothing of collections, indexes or plans; what a plan needs to learn of a filter it
+//! asks of [`Matcher::equalities`] and of [`crate::query::bounds`].
+
+mod arithmetic;
+mod array;
+mod bits;
+mod comparison;
+mod element;
+mod equalities;
+mod logical;
+mod operand;
+mod parse;
+mod regex;
+mod table;
+mod test;
+
+pub use equalities::Equality;
+pub use table::{MATCHERS, UNSUPPORTED};
+
+use crate::aggregate::expressions::{Expression, Scope, is_true};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw};
+use crate::error::Result;
+use crate::query::path::{Path, Root};
+use test::Test;
+
+/// A compiled filter.
+#[derive(Debug)]
+pub struct Matcher {
+    root: Node,
+    filter: DocBuf,
+}
+
+/// What matching told besides yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MatchDetails {
+    /// The position of the element that matched, in the outermost array that the last array predicate opened: what the
+    /// positional `$` stands for.
+    pub position: Option<u32>,
+}
+
+/// One node of the tree.
+#[derive(Debug)]
+pub(crate) enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Nor(Vec<Node>),
+    Not(Box<Node>),
+    Field { path: Path, test: Test },
+    Always(bool),
+    Sample(f64),
+    Expr(Box<Expression>),
+}
+
+/// What a run of the matcher carries along.
+struct Run<'r> {
+    details: Option<&'r mut MatchDetails>,
+}
+
+impl Matcher {
+    /// Compiles a filter. `scope` holds the variables that `$expr` may use.
+    ///
+    /// ```
+    /// use headwater_engine::aggregate::expressions::Scope;
+    /// use headwater_engine::bson::DocWriter;
+    /// use headwater_engine::query::matcher::Matcher;
+    ///
+    /// let mut filter = DocWriter::new();
+    /// filter.document("a.b", |b| b.i32("$gt", 1));
+    /// let matcher = Matcher::parse(filter.finish().as_doc(), &mut Scope::new(None, 0)?)?;
+    ///
+    /// let mut doc = DocWriter::new();
+    /// doc.array("a", |a| a.document(|d| d.f64("b", 1.5)));
+    /// assert!(matcher.matches(doc.finish().as_doc())?);
+    /// # Ok::<(), headwater_engine::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// 2 (`BadValue`) and 9 (`FailedToParse`) mostly, in MongoDB's words; `CommandNotSupported` for what is known but
+    /// not supported.
+    pub fn parse(filter: Doc<'_>, scope: &mut Scope) -> Result<Matcher> {
+        Ok(Matcher { root: parse::filter(filter, scope)?, filter: filter.to_buf() })
+    }
+
+    /// Compiles the condition on one value, as `$pull` has it: `{$gt: 5}`, a regular expression, or a value to equal.
+    /// Ask [`Matcher::matches_field`] with the name `""`.
+    ///
+    /// # Errors
+    /// As [`Matcher::parse`].
+    pub fn parse_condition(condition: Raw<'_>, scope: &mut Scope) -> Result<Matcher> {
+        let mut filter = DocWriter::new();
+        filter.raw("", condition);
+        Matcher::parse(filter.finish().as_doc(), scope)
+    }
+
+    /// The filter it was compiled from.
+    pub fn filter(&self) -> Doc<'_> {
+        self.filter.as_doc()
+    }
+
+    /// Whether every document matches.
+    pub fn is_always_true(&self) -> bool {
+        self.root.is_always_true()
+    }
+
+    /// Whether the document matches.
+    ///
+    /// # Errors
+    /// What an expression raises on this document, and a regular expression that runs over its limits.
+    #[inline]
+    pub fn matches(&self, doc: Doc<'_>) -> Result<bool> {
+        if let Node::Field { path, test } = &self.root
+            && let [part] = path.parts()
+        {
+            return test.matches_found(doc.get_bytes(part.name()), &mut Run { details: None });
+        }
+        self.root.matches(Root::Doc(doc), &mut Run { details: None })
+    }
+
+    /// As [`Matcher::matches`], and which array element matched.
+    ///
+    /// # Errors
+    /// As [`Matcher::matches`].
+    pub fn matches_with_position(&self, doc: Doc<'_>) -> Result<Option<MatchDetails>> {
+        let mut details = MatchDetails::default();
+        let found = self.root.matches(Root::Doc(doc), &mut Run { details: Some(&mut details) })?;
+        Ok(found.then_some(details))
+    }
+
+    /// Whether a document with this one field would match: for `$pull` and for array filters, where `name` is the
+    /// identifier.
+    ///
+    /// # Errors
+    /// As [`Matcher::matches`].
+    pub fn matches_field(&self, name: &str, value: Raw<'_>) -> Result<bool> {
+        self.root.matches(Root::Field(name, value), &mut Run { details: None })
+    }
+
+    /// The tree, for the planner.
+    pub(crate) fn root(&self) -> &Node {
+        &self.root
+    }
+}
+
+impl Node {
+    fn is_always_true(&self) -> bool {
+        match self {
+            Node::Always(yes) => *yes,
+            Node::And(all) => all.iter().all(Node::is_always_true),
+            _ => false,
+        }
+    }
+
+    fn matches(&self, root: Root<'_>, run: &mut Run<'_>) -> Result<bool> {
+        match self {
+            Node::Field { path, test } => test.matches_at(path, root, run),
+            Node::And(all) => {
+                for node in all {
+                    if !node.matches(root, run)? {
+                        run.forget();
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Node::Or(any) => any_matches(any, root),
+            Node::Nor(none) => any_matches(none, root).map(|found| !found),
+            Node::Not(node) => node.matches(root, &mut Run { details: None }).map(|found| !found),
+            Node::Always(yes) => Ok(*yes),
+            Node::Sample(rate) => Ok(sample(*rate)),
+            Node::Expr(expression) => match root {
+                Root::Doc(doc) => Ok(is_true(&expression.evaluate(doc)?)),
+                Root::Field(..) => Ok(false),
+            },
+        }
+    }
+
+    /// Whether a value matches that is looked at by itself, as `$elemMatch: {$gt: 1}` does: arrays are not opened.
+    fn matches_alone(&self, value: Raw<'_>, run: &mut Run<'_>) -> Result<bool> {
+        match self {
+            Node::Field { test, .. } => test.matches(Some(value), run),
+            Node::And(all) => {
+                for node in all {
+                    if !node.matches_alone(value, run)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Node::Not(node) => {
+                node.matches_alone(value, &mut Run { details: None }).map(|found| !found)
+            }
+            Node::Always(yes) => Ok(*yes),
+            Node::Or(_) | Node::Nor(_) | Node::Sample(_) | Node::Expr(_) => Ok(false),
+        }
+    }
+}
+
+fn any_matches(nodes: &[Node], root: Root<'_>) -> Result<bool> {
+    for node in nodes {
+        if node.matches(root, &mut Run { details: None })? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// True for the given part of all calls.
+fn sample(rate: f64) -> bool {
+    let draw = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
+    ((draw >> 11) as f64) / ((1_u64 << 53) as f64) < rate
+}
+
+impl Run<'_> {
+    fn note(&mut self, position: Option<u32>) {
+        if let (Some(details), Some(_)) = (self.details.as_deref_mut(), position) {
+            details.position = position;
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some(details) = self.details.as_deref_mut() {
+            details.position = None;
+        }
+    }
+}

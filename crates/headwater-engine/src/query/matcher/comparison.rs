@@ -1,0 +1,195 @@
+//! `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`.
+
+use std::cmp::Ordering;
+
+use super::Node;
+use super::operand::Operand;
+use super::parse::{Field, Parser, bad_value};
+use super::regex::Regex;
+use super::test::Test;
+use crate::bson::{Raw, Type, compare};
+use crate::error::Result;
+use crate::query::path::Path;
+
+/// A comparison with a constant.
+#[derive(Debug, Clone)]
+pub(crate) struct Comparison {
+    pub(crate) relation: Relation,
+    pub(crate) operand: Operand,
+}
+
+/// How a value has to stand to the constant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Eq,
+    Lt,
+    Lte,
+    Gt,
+    Gte,
+}
+
+/// The values and regular expressions of `$in`.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    /// Sorted, without repetitions.
+    pub(crate) values: Vec<Operand>,
+    pub(crate) regexes: Vec<Regex>,
+    has_null: bool,
+}
+
+impl Relation {
+    fn admits(self, order: Ordering) -> bool {
+        match self {
+            Relation::Eq => order.is_eq(),
+            Relation::Lt => order.is_lt(),
+            Relation::Lte => order.is_le(),
+            Relation::Gt => order.is_gt(),
+            Relation::Gte => order.is_ge(),
+        }
+    }
+
+    fn admits_equal(self) -> bool {
+        matches!(self, Relation::Eq | Relation::Lte | Relation::Gte)
+    }
+}
+
+impl Comparison {
+    /// Whether a value passes, arrays unopened; `None` is an absent value.
+    #[inline]
+    pub(super) fn matches(&self, value: Option<Raw<'_>>) -> bool {
+        let Some(value) = value else { return self.matches_absent() };
+        if self.relation == Relation::Eq {
+            return self.operand.equals(value);
+        }
+        match self.operand.order(value) {
+            Some(order) => self.relation.admits(order),
+            None => self.matches_extreme(value.kind),
+        }
+    }
+
+    fn matches_absent(&self) -> bool {
+        match self.operand.raw().kind {
+            Type::Null => self.relation.admits_equal(),
+            Type::MinKey => matches!(self.relation, Relation::Gt | Relation::Gte),
+            Type::MaxKey => matches!(self.relation, Relation::Lt | Relation::Lte),
+            _ => false,
+        }
+    }
+
+    /// MinKey and MaxKey compare with every class.
+    #[cold]
+    fn matches_extreme(&self, kind: Type) -> bool {
+        match (self.operand.raw().kind, self.relation) {
+            (Type::MinKey, Relation::Gt | Relation::Gte) => kind != Type::MinKey,
+            (Type::MaxKey, Relation::Lt | Relation::Lte) => kind != Type::MaxKey,
+            _ => false,
+        }
+    }
+}
+
+impl List {
+    pub(super) fn has_null(&self) -> bool {
+        self.has_null
+    }
+
+    pub(super) fn matches(&self, value: Raw<'_>) -> Result<bool> {
+        let found = match self.values.as_slice() {
+            few if few.len() <= 4 => few.iter().any(|operand| operand.equals(value)),
+            many => many.binary_search_by(|operand| compare(operand.raw(), value)).is_ok(),
+        };
+        if found {
+            return Ok(true);
+        }
+        for regex in &self.regexes {
+            if regex.matches(value)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// `{path: value}` and `$eq`.
+pub(super) fn equality(path: Path, value: Raw<'_>) -> Result<Node> {
+    comparison(path, Relation::Eq, value)
+}
+
+fn comparison(path: Path, relation: Relation, value: Raw<'_>) -> Result<Node> {
+    match value.kind {
+        Type::Undefined => return Err(bad_value("cannot compare to undefined")),
+        Type::Regex if relation != Relation::Eq => {
+            let path = path.as_str();
+            return Err(bad_value(format!(
+                "Can't have RegEx as arg to non-equality predicate over field '{path}'."
+            )));
+        }
+        _ => {}
+    }
+    let operand = Operand::new(value);
+    Ok(Node::Field { path, test: Test::Compare(Comparison { relation, operand }) })
+}
+
+pub(super) fn eq(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+    equality(field.path.clone(), field.value)
+}
+
+pub(super) fn ne(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+    if field.value.kind == Type::Regex {
+        return Err(bad_value("Can't have regex as arg to $ne."));
+    }
+    Ok(Node::Not(Box::new(equality(field.path.clone(), field.value)?)))
+}
+
+pub(super) fn gt(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Gt, field.value)
+}
+
+pub(super) fn gte(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Gte, field.value)
+}
+
+pub(super) fn lt(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Lt, field.value)
+}
+
+pub(super) fn lte(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Lte, field.value)
+}
+
+pub(super) fn is_in(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+    let Some(array) = field.value.as_array() else {
+        return Err(bad_value(format!("{} needs an array", field.name)));
+    };
+    let mut list = List::default();
+    for value in array.iter() {
+        match value.kind {
+            Type::Undefined => return Err(bad_value("Cannot insert undefined into InListData")),
+            Type::Regex => list.regexes.push(Regex::from_value(value)?),
+            Type::Document if starts_with_dollar(value) => {
+                return Err(bad_value(format!("cannot nest $ under {}", field.name)));
+            }
+            _ => {
+                list.has_null |= value.kind == Type::Null;
+                list.values.push(Operand::new(value));
+            }
+        }
+    }
+    list.values.sort_by(|a, b| compare(a.raw(), b.raw()));
+    list.values.dedup_by(|a, b| compare(a.raw(), b.raw()).is_eq());
+    if list.regexes.is_empty() && list.values.len() == 1 {
+        if let Some(operand) = list.values.pop() {
+            let test = Test::Compare(Comparison { relation: Relation::Eq, operand });
+            return Ok(Node::Field { path: field.path.clone(), test });
+        }
+    }
+    Ok(Node::Field { path: field.path.clone(), test: Test::In(Box::new(list)) })
+}
+
+pub(super) fn not_in(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
+    Ok(Node::Not(Box::new(is_in(field, parser)?)))
+}
+
+/// Whether a value looks like an operator document; a reference to a document does not.
+fn starts_with_dollar(value: Raw<'_>) -> bool {
+    super::parse::is_operators(value, false)
+}

@@ -1,0 +1,125 @@
+//! `$and`, `$or`, `$nor`, `$not`, and the conditions that look at no value.
+
+use super::Node;
+use super::parse::{Field, Inside, Parser, Top, all_of, bad_value, failed_to_parse, is_operators};
+use super::regex::Regex;
+use super::test::Test;
+use crate::aggregate::expressions::{Expression, is_true};
+use crate::bson::{Doc, Raw, Type, View};
+use crate::error::Result;
+
+fn branches(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Vec<Node>> {
+    let name = top.name;
+    let Some(array) = top.value.as_array() else {
+        return Err(bad_value(format!("{name} argument must be an array")));
+    };
+    if array.is_empty() {
+        return Err(bad_value(format!("{name} argument must be a non-empty array")));
+    }
+    let mut nodes = Vec::new();
+    for branch in array.iter() {
+        let Some(branch) = branch.as_doc() else {
+            return Err(bad_value(format!("{name} argument's entries must be objects")));
+        };
+        nodes.push(parser.nested(|parser| parser.filter(branch))?);
+    }
+    Ok(nodes)
+}
+
+pub(super) fn and(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
+    let mut nodes = Vec::new();
+    for node in branches(top, parser)? {
+        match node {
+            Node::Always(true) => {}
+            Node::And(inner) => nodes.extend(inner),
+            node => nodes.push(node),
+        }
+    }
+    Ok(all_of(nodes))
+}
+
+pub(super) fn or(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
+    Ok(Node::Or(branches(top, parser)?))
+}
+
+pub(super) fn nor(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
+    Ok(Node::Nor(branches(top, parser)?))
+}
+
+pub(super) fn not(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
+    let node = match field.value.kind {
+        Type::Regex => Node::Field {
+            path: field.path.clone(),
+            test: Test::Regex(Box::new(Regex::from_value(field.value)?)),
+        },
+        Type::Document => {
+            let operators = field.value.as_doc().unwrap_or(Doc::EMPTY);
+            if operators.is_empty() {
+                return Err(bad_value("$not argument must be a non-empty object"));
+            }
+            parser.nested(|parser| parser.operators(field.path, operators))?
+        }
+        _ => return Err(bad_value("$not argument must be a regex or an object")),
+    };
+    Ok(Node::Not(Box::new(node)))
+}
+
+pub(super) fn comment(_: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
+    Ok(Node::Always(true))
+}
+
+fn require_one(top: Top<'_>) -> Result<()> {
+    let is_one = match top.value.view() {
+        View::Int32(value) => value == 1,
+        View::Int64(value) => value == 1,
+        View::Double(value) => value == 1.0,
+        _ => false,
+    };
+    if is_one {
+        return Ok(());
+    }
+    Err(failed_to_parse(format!("{} must be an integer value of 1", top.name)))
+}
+
+pub(super) fn always_true(top: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
+    require_one(top).map(|()| Node::Always(true))
+}
+
+pub(super) fn always_false(top: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
+    require_one(top).map(|()| Node::Always(false))
+}
+
+pub(super) fn sample_rate(top: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
+    let rate = match top.value.view() {
+        View::Int32(value) => f64::from(value),
+        View::Int64(value) => value as f64,
+        View::Double(value) => value,
+        _ => return Err(bad_value("argument to $sampleRate must be a numeric type")),
+    };
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(bad_value("numeric argument to $sampleRate must be in [0, 1]"));
+    }
+    Ok(match rate {
+        1.0 => Node::Always(true),
+        0.0 => Node::Always(false),
+        rate => Node::Sample(rate),
+    })
+}
+
+pub(super) fn expr(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
+    if parser.inside() == Inside::Element {
+        return Err(bad_value("$expr can only be applied to the top-level document"));
+    }
+    let expression = Expression::parse(top.value, parser.scope)?;
+    Ok(match expression.as_constant() {
+        Some(constant) => Node::Always(is_true(constant)),
+        None => Node::Expr(Box::new(expression)),
+    })
+}
+
+/// Whether `$elemMatch`'s argument is about the elements as values, not about their fields.
+pub(super) fn is_value_condition(value: Raw<'_>) -> bool {
+    let first = value.as_doc().and_then(Doc::first);
+    is_operators(value, true)
+        && first.is_some_and(|first| !matches!(first.name, b"$and" | b"$or" | b"$nor" | b"$where"))
+}
