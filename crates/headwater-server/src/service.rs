@@ -1,0 +1,50 @@
+//! What the server needs of whoever answers commands. The engine is one; tests bring their own.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use headwater_engine::{Error, Mode, Request, Step};
+
+/// What a connection knows about its client when it begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientInfo {
+    /// Unique among the connections of this process; counted from 1.
+    pub connection_id: i64,
+    /// The address that the client dialled, or the advertised one: `host:port` or the path of a Unix socket.
+    pub local: String,
+    /// The client's own address.
+    pub peer: String,
+}
+
+/// Answers commands.
+///
+/// A connection has one command under way at a time, so `start` is never called twice at once for the same client;
+/// [`Service::disconnect`] however may come while a `start` of that client still runs on another thread.
+pub trait Service: Send + Sync + 'static {
+    /// What is kept for each connection.
+    type Client: Send + Sync + 'static;
+
+    /// Begins a connection.
+    fn client(&self, info: ClientInfo) -> Self::Client;
+
+    /// Runs a command as far as `mode` allows; see [`Step`] for what is to be done next.
+    fn start(
+        &self,
+        client: &Self::Client,
+        request: &Request<'_>,
+        mode: Mode,
+        waiting_since: Option<Instant>,
+    ) -> Step;
+
+    /// Ready once everything up to `seq` is durable; wakes the context's waker when that may have changed.
+    fn poll_durable(&self, seq: u64, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+
+    /// Ends a connection: its client has gone.
+    fn disconnect(&self, client: &Self::Client);
+}
+
+/// Waits until everything up to `seq` is durable.
+pub(crate) async fn durable<S: Service>(service: &S, seq: u64) -> Result<(), Error> {
+    poll_fn(|cx| service.poll_durable(seq, cx)).await
+}
