@@ -12,7 +12,7 @@ mod inbox;
 mod listener;
 mod negotiation;
 mod outbox;
-mod server;
+pub mod server;
 pub mod service;
 mod shutdown;
 

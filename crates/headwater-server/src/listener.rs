@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub(crate) fn bind_unix(path: &Path) -> Result<UnixSocket, Error> {
     let path = std::path::absolute(path).map_err(failed)?;
     match std::os::unix::net::UnixStream::connect(&path) {
         Ok(_) => return Err(failed(io::ErrorKind::AddrInUse.into())),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && is_socket(&path) => {
             std::fs::remove_file(&path).map_err(failed)?;
         }
         Err(_) => {}
@@ -45,6 +45,10 @@ pub(crate) fn bind_unix(path: &Path) -> Result<UnixSocket, Error> {
     let owner_only = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(&path, owner_only).map_err(failed)?;
     Ok(UnixSocket { listener, path })
+}
+
+fn is_socket(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
 }
 
 /// A listening Unix socket; its file goes when it does.

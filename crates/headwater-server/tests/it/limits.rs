@@ -1,0 +1,54 @@
+//! Messages of the largest size, and connections beyond the limit.
+
+use crate::fixture::{Fixture, eventually, int};
+use crate::raw::{body_section, command, doc, msg, msg_of, sequence_section};
+
+#[test]
+fn a_message_of_48_megabytes_is_handled_and_one_byte_more_is_not() {
+    let fixture = Fixture::start();
+    let mut raw = fixture.connect();
+    let body = body_section(command("echo", 1).as_doc());
+    let document = |bytes: usize| doc(|d| d.binary("a", 0, &vec![1; bytes]));
+    let mut documents = vec![document(15_000_000), document(15_000_000), document(1_000)];
+    let without = msg_of(3, 0, &[body.clone(), sequence_section("documents", &documents)]).len();
+    documents[2] = document(1_000 + 48_000_000 - without);
+    let largest = msg_of(3, 0, &[body.clone(), sequence_section("documents", &documents)]);
+    assert_eq!(largest.len(), 48_000_000);
+    assert_eq!(int(raw.ask(&largest).as_doc(), "documents"), 3);
+    documents[2] = document(1_001 + 48_000_000 - without);
+    let larger = msg_of(3, 0, &[body, sequence_section("documents", &documents)]);
+    let _ = std::io::Write::write_all(&mut raw.0, &larger);
+    raw.expect_closed();
+}
+
+#[test]
+fn a_reply_of_16_megabytes_arrives() {
+    let fixture = Fixture::start();
+    let mut raw = fixture.connect();
+    let reply = raw.ask(&msg(1, 0, &command("big", 16_000_000)));
+    assert!(reply.as_doc().as_bytes().len() > 16_000_000);
+    raw.expect_ping();
+}
+
+#[test]
+fn connections_beyond_the_limit_are_closed_and_room_comes_back() {
+    let fixture = Fixture::with(|b| b.connections_max(2));
+    let (mut first, mut second) = (fixture.connect(), fixture.connect());
+    first.expect_ping();
+    second.expect_ping();
+    fixture.connect().expect_closed();
+    first.expect_ping();
+    drop(second);
+    eventually("there is room again", || fixture.server().connections() == 1);
+    fixture.connect().expect_ping();
+}
+
+#[test]
+fn more_blocking_commands_than_threads_take_their_turns() {
+    let fixture = Fixture::with(|b| b.blocking_threads_max(2));
+    let mut all: Vec<_> = (0..6).map(|_| fixture.connect()).collect();
+    let begin = std::time::Instant::now();
+    all.iter_mut().for_each(|raw| raw.send(&msg(1, 0, &command("slow", 50))));
+    all.iter_mut().for_each(|raw| assert_eq!(raw.receive().response_to(), 1));
+    assert!(begin.elapsed() >= std::time::Duration::from_millis(150));
+}
