@@ -25,10 +25,13 @@
 //! # Ok::<(), headwater_engine::Error>(())
 //! ```
 
+mod arithmetic;
 mod array;
 mod bind;
+mod bitwise;
 mod boolean;
 mod call;
+mod comparison;
 mod conditional;
 pub(crate) mod date;
 mod iterate;
@@ -40,6 +43,7 @@ mod scope;
 mod string;
 mod table;
 mod text;
+mod trigonometry;
 mod variable;
 
 use std::fmt;
@@ -50,7 +54,7 @@ pub use scope::{Frame, Scope, check_variable_name};
 pub use table::{EXPRESSIONS, UNSUPPORTED_EXPRESSIONS};
 pub use text::{bson_text, document_text, value_text};
 
-use crate::bson::{ArrayWriter, Doc, DocWriter, Raw, Type, Value};
+use crate::bson::{ArrayWriter, Decimal, Doc, DocWriter, Raw, Type, Value};
 use crate::error::{Code, Error, Result};
 
 /// A compiled expression.
@@ -246,19 +250,7 @@ fn raw_is_true(raw: Raw<'_>) -> bool {
         View::Int32(value) => value != 0,
         View::Int64(value) => value != 0,
         View::Double(value) => value != 0.0,
-        View::Decimal(bytes) => !decimal_is_zero(bytes),
+        View::Decimal(bytes) => !Decimal::from_bytes(bytes).is_zero(),
         _ => true,
     }
-}
-
-/// Whether a Decimal128 is zero of any sign and exponent. Infinities and NaN are not.
-fn decimal_is_zero(bytes: [u8; 16]) -> bool {
-    const COEFFICIENT_MAX: u128 = 10_u128.pow(34) - 1;
-    let bits = u128::from_le_bytes(bytes);
-    let top = (bits >> 122) & 0b1_1111;
-    if top >= 0b1_1110 {
-        return false;
-    }
-    let coefficient = if top >> 3 == 0b11 { u128::MAX } else { bits & ((1 << 113) - 1) };
-    coefficient == 0 || coefficient > COEFFICIENT_MAX
 }

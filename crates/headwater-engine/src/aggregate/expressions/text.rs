@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::bson::{Doc, Raw, Value, View};
+use crate::bson::{Decimal, Doc, Raw, Value, View};
 
 /// A document as it stands in a command: `{ a: 1, b: "x" }`.
 pub fn document_text(doc: Doc<'_>) -> String {
@@ -47,9 +47,7 @@ fn element(out: &mut String, raw: Raw<'_>) {
             }
             out.push_str(if array.is_empty() { "]" } else { " ]" });
         }
-        View::Double(value) if value.is_finite() && value.fract() == 0.0 && value.abs() < 1e15 => {
-            let _ = write!(out, "{value:.1}");
-        }
+        View::Double(value) => out.push_str(&full_double_text(value)),
         View::Date(ms) => {
             let _ = write!(out, "new Date({ms})");
         }
@@ -100,7 +98,7 @@ fn computed(out: &mut String, raw: Raw<'_>) {
         View::Int32(value) => write!(out, "{value}"),
         View::Int64(value) => write!(out, "{value}"),
         View::Double(value) => write!(out, "{}", double_text(value)),
-        View::Decimal(bytes) => write!(out, "{bytes:?}"),
+        View::Decimal(bytes) => write!(out, "{}", Decimal::from_bytes(bytes)),
         View::Bool(value) => write!(out, "{value}"),
         View::Null => write!(out, "null"),
         View::Undefined => write!(out, "undefined"),
@@ -122,7 +120,7 @@ fn computed(out: &mut String, raw: Raw<'_>) {
     };
 }
 
-/// A double in the shortest form that C's `%.15g` or more digits give: `1`, `0.5`, `1e+20`, `inf`, `nan`.
+/// A double as C's `%g` prints it: six digits, `1`, `0.5`, `9.22337e+18`, `inf`, `nan`.
 pub(crate) fn double_text(value: f64) -> String {
     if value.is_nan() {
         return "nan".to_owned();
@@ -130,16 +128,38 @@ pub(crate) fn double_text(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.to_owned();
     }
-    let plain = format!("{value}");
-    if value != 0.0 && !(1e-5..1e15).contains(&value.abs()) {
-        let scientific = format!("{value:e}");
-        if let Some((mantissa, exponent)) = scientific.split_once('e') {
-            let exponent: i32 = exponent.parse().unwrap_or(0);
-            let sign = if exponent < 0 { '-' } else { '+' };
-            return format!("{mantissa}e{sign}{:02}", exponent.abs());
-        }
+    if value == 0.0 {
+        return if value.is_sign_negative() { "-0" } else { "0" }.to_owned();
     }
-    plain
+    let scientific = format!("{value:.5e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trim = |digits: &str| match digits.contains('.') {
+        true => digits.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => digits.to_owned(),
+    };
+    if (-4..6).contains(&exponent) {
+        let places = usize::try_from(5 - exponent).unwrap_or(0);
+        return trim(&format!("{value:.places$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trim(mantissa), exponent.abs())
+}
+
+/// A double with all its digits, a whole one with `.0`.
+fn full_double_text(value: f64) -> String {
+    if !value.is_finite() {
+        return double_text(value);
+    }
+    let plain = format!("{value}");
+    if value != 0.0 && !(1e-5..1e16).contains(&value.abs()) {
+        let scientific = format!("{value:e}");
+        let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        let exponent: i32 = exponent.parse().unwrap_or(0);
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    if plain.contains('.') { plain } else { plain + ".0" }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -148,4 +168,26 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(out, "{byte:02X}");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubles_have_six_digits_in_computed_text() {
+        let cases = [
+            (1.0, "1"),
+            (1.5, "1.5"),
+            (3.141_592_65, "3.14159"),
+            (2_147_483_648.0, "2.14748e+09"),
+            (1e-7, "1e-07"),
+            (100_000.0, "100000"),
+            (1_000_000.0, "1e+06"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(double_text(value), text);
+        }
+        assert_eq!(full_double_text(2.0), "2.0");
+    }
 }
