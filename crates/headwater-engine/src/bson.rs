@@ -6,6 +6,7 @@
 mod compare;
 mod decimal;
 mod doc;
+pub mod key;
 mod number;
 mod raw;
 mod sum;

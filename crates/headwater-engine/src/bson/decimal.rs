@@ -169,7 +169,7 @@ impl Decimal {
             Parts::Finite { coefficient, exponent, .. } => {
                 coefficient == 0 || exponent >= 0 || {
                     let scale = 10u128.checked_pow(exponent.unsigned_abs());
-                    scale.is_some_and(|scale| coefficient % scale == 0)
+                    scale.is_some_and(|scale| coefficient.is_multiple_of(scale))
                 }
             }
             _ => false,
@@ -214,7 +214,7 @@ impl Decimal {
         let digits = digits.bytes().filter(u8::is_ascii_digit);
         let mut coefficient = digits.fold(0u128, |sum, d| sum * 10 + u128::from(d - b'0'));
         let mut exponent = exponent.parse::<i32>().unwrap_or(0) - 33;
-        while exponent < 0 && coefficient % 10 == 0 {
+        while exponent < 0 && coefficient.is_multiple_of(10) {
             coefficient /= 10;
             exponent += 1;
         }
