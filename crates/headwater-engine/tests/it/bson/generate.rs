@@ -33,7 +33,7 @@ impl Source {
             0..6 => self.number(),
             6..9 => Value::str(&self.text()),
             9 => Value::NULL,
-            10 => Value::bool(self.next() % 2 == 0),
+            10 => Value::bool(self.next().is_multiple_of(2)),
             11 => Value::date(self.integer()),
             12 => Value::owned(Type::Timestamp, &self.integer().to_le_bytes()),
             13 => {
@@ -185,7 +185,7 @@ impl Source {
                     1 => self.below(700) as i32 - 350,
                     _ => self.below(60) as i32 - 45,
                 };
-                Decimal::from_parts(self.next() % 2 == 0, coefficient, exponent).unwrap()
+                Decimal::from_parts(self.next().is_multiple_of(2), coefficient, exponent).unwrap()
             }
         }
     }

@@ -127,8 +127,11 @@ fn compound_keys_compare_value_by_value() {
         let directions =
             [source.pick(&[ASCENDING, DESCENDING]), source.pick(&[ASCENDING, DESCENDING])];
         let (a, b) = ([source.value(2), source.value(2)], [source.value(2), source.value(2)]);
-        let (a, b) =
-            if source.next() % 2 == 0 { (a.clone(), [a[0].clone(), b[1].clone()]) } else { (a, b) };
+        let (a, b) = if source.next().is_multiple_of(2) {
+            (a.clone(), [a[0].clone(), b[1].clone()])
+        } else {
+            (a, b)
+        };
         let key = |values: &[Value<'_>]| {
             let mut key = KeyWriter::new();
             for (value, direction) in values.iter().zip(directions) {
@@ -306,7 +309,7 @@ fn a_collation_orders_texts_wherever_they_stand() {
     for _ in 0..5_000 {
         let text = |source: &mut Source| {
             let text = source.text();
-            if source.next() % 2 == 0 { text.to_uppercase() } else { text }
+            if source.next().is_multiple_of(2) { text.to_uppercase() } else { text }
         };
         let mut wrap = || {
             let mut doc = DocWriter::new();
