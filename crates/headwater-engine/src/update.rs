@@ -1,0 +1,208 @@
+//! Updates: what turns one document into the next.
+//!
+//! An update is compiled once per statement into a tree of paths whose leaves are the operators of the [`UPDATES`]
+//! table, and applied to each document in one pass: untouched bytes are copied, nothing is decoded to a tree. Knows no
+//! collections, indexes or log; who finds the documents and stores the results is not its business.
+
+mod apply;
+mod arithmetic;
+mod array_filters;
+mod current_date;
+mod delta;
+mod modifier;
+mod parse;
+mod path;
+mod push;
+mod replace;
+mod set;
+mod table;
+mod text;
+mod tree;
+mod upsert;
+
+pub use delta::Description;
+pub use table::UPDATES;
+
+use crate::bson::{Array, Doc, DocBuf, Raw, Type};
+use crate::error::{Code, Error, Result};
+use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
+
+/// A compiled update: a replacement, update operators or a pipeline.
+#[derive(Debug)]
+pub struct Update {
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    Replacement(replace::Replacement),
+    Operators(tree::Operators),
+}
+
+/// What stands beside the update in its statement.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UpdateOptions<'a> {
+    /// Whether every matching document is updated.
+    pub multi: bool,
+    /// Whether a document is inserted when none matches.
+    pub upsert: bool,
+    /// The filters of the `$[identifier]` path components.
+    pub array_filters: Option<Array<'a>>,
+    /// The constants of a pipeline update (`c`).
+    pub constants: Option<Doc<'a>>,
+}
+
+/// The three forms that an update can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The whole document but its `_id`.
+    Replacement,
+    /// `$set` and its like.
+    Operators,
+    /// An aggregation pipeline.
+    Pipeline,
+}
+
+/// The moment of an update: one for all documents of a statement.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Milliseconds since 1970-01-01T00:00Z.
+    pub ms: i64,
+    /// The cluster time: seconds in the high, increment in the low 32 bits.
+    pub timestamp: u64,
+}
+
+/// What an update did to a document.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing: every value was there already.
+    Unchanged,
+    /// The document is another one now.
+    Changed {
+        /// The new document.
+        document: DocBuf,
+        /// The difference, `None` where the document was replaced.
+        description: Option<Description>,
+    },
+}
+
+impl Update {
+    /// Compiles an update: a document is a replacement or operators, an array is a pipeline.
+    ///
+    /// # Errors
+    /// `FailedToParse` (9) for an unknown operator, `ConflictingUpdateOperators` (40) where two operators meet on one
+    /// path, and what the operators say of their operands, with MongoDB's codes and messages.
+    pub fn parse(update: Raw<'_>, options: &UpdateOptions<'_>) -> Result<Update> {
+        let body = match update.kind {
+            Type::Document => {
+                let doc = Doc::trusted(update.data);
+                if options.constants.is_some() {
+                    return Err(Error::location(
+                        51198,
+                        "Constant values may only be specified for pipeline updates",
+                    ));
+                }
+                if doc.first().is_some_and(|e| e.name.first() == Some(&b'$')) {
+                    Body::Operators(tree::Operators::parse(doc, options)?)
+                } else {
+                    Body::Replacement(replace::Replacement::parse(doc, options)?)
+                }
+            }
+            Type::Array => return Err(Error::not_supported("An update by pipeline")),
+            _ => {
+                return Err(Error::new(
+                    Code::FAILED_TO_PARSE,
+                    "Update argument must be either an object or an array",
+                ));
+            }
+        };
+        Ok(Update { body })
+    }
+
+    /// Which of the three forms it is.
+    pub fn kind(&self) -> Kind {
+        match self.body {
+            Body::Replacement(_) => Kind::Replacement,
+            Body::Operators(_) => Kind::Operators,
+        }
+    }
+
+    /// Whether a path has the positional `$`, so that [`Update::apply`] needs to know which array element matched.
+    pub fn needs_position(&self) -> bool {
+        match &self.body {
+            Body::Operators(operators) => operators.positional,
+            Body::Replacement(_) => false,
+        }
+    }
+
+    /// Applies the update to a document. `position` is the index of the array element that the filter matched.
+    ///
+    /// # Errors
+    /// What the operators say of the values they find, `ImmutableField` (66), a document that grows too large (17419)
+    /// or too deep (15).
+    pub fn apply(&self, doc: Doc<'_>, position: Option<usize>, now: &Now) -> Result<Outcome> {
+        let outcome = match &self.body {
+            Body::Replacement(replacement) => replacement.apply(doc, now)?,
+            Body::Operators(operators) => operators.apply(doc, position, now)?,
+        };
+        if let Outcome::Changed { document, .. } = &outcome {
+            check_size(document.as_doc(), 17419, "Resulting document after update")?;
+        }
+        Ok(outcome)
+    }
+
+    /// The document that an upsert inserts when nothing matches: the filter's equalities with the update applied, `_id`
+    /// first, made by `new_id` where neither gives one.
+    ///
+    /// # Errors
+    /// `NotSingleValueField` (54) where the filter's equalities do not agree, `InvalidIdField` (53), and those of
+    /// [`Update::apply`].
+    pub fn insert_document(
+        &self,
+        filter: Doc<'_>,
+        new_id: impl FnOnce() -> [u8; 12],
+        now: &Now,
+    ) -> Result<DocBuf> {
+        let document = match &self.body {
+            Body::Replacement(replacement) => {
+                let seed = upsert::seed(filter, upsert::Take::Id)?;
+                replacement.insert(seed.as_doc(), now)?
+            }
+            Body::Operators(operators) => {
+                let seed = upsert::seed(filter, upsert::Take::All)?;
+                operators.insert(seed, now)?
+            }
+        };
+        let document = upsert::with_id_first(document, new_id)?;
+        check_size(document.as_doc(), 17420, "Document to upsert")?;
+        Ok(document)
+    }
+}
+
+fn check_size(doc: Doc<'_>, code: i32, what: &str) -> Result<()> {
+    if doc.as_bytes().len() > DOCUMENT_BYTES_MAX {
+        return Err(Error::location(code, format!("{what} is larger than {DOCUMENT_BYTES_MAX}")));
+    }
+    Ok(())
+}
+
+/// Checks that a value at `depth` levels below the document's top nests no deeper than a stored document may.
+fn check_depth(value: Raw<'_>, depth: usize) -> Result<()> {
+    if depth > DEPTH_MAX {
+        return Err(too_deep());
+    }
+    match value.kind {
+        Type::Document | Type::Array => {
+            Doc::trusted(value.data).iter().try_for_each(|e| check_depth(e.value, depth + 1))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cold]
+fn too_deep() -> Error {
+    Error::new(
+        Code::OVERFLOW,
+        format!("Document exceeds maximum nesting depth of {DEPTH_MAX}"),
+    )
+}

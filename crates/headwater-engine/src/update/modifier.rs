@@ -1,0 +1,98 @@
+//! What one update operator does at one path: the leaf of the update tree. Knows no paths but the one it stands at.
+
+use std::fmt;
+
+use super::text;
+use super::{Now, path::Path};
+use crate::bson::{Doc, Raw, Value};
+use crate::error::Result;
+
+/// An operator with its operand, compiled.
+pub(super) trait Modifier: fmt::Debug + Send + Sync {
+    /// What becomes of a value that is there.
+    fn existing<'a>(&'a self, value: Raw<'a>, place: &Place<'a>) -> Result<Change<'a>>;
+
+    /// The value to create where there is none.
+    fn missing<'a>(&'a self, place: &Place<'a>) -> Result<Option<Value<'a>>>;
+
+    /// What to say where the path leads through something that is neither document nor array.
+    fn unreachable(&self, _insert: bool) -> Unreachable {
+        Unreachable::CannotCreate
+    }
+
+    /// Levels of nesting that the operand adds below the path.
+    fn depth(&self) -> usize {
+        0
+    }
+}
+
+/// What an operator does to a value.
+#[derive(Debug)]
+pub(super) enum Change<'a> {
+    Keep,
+    Set(Value<'a>),
+    /// The array with elements from `from` on appended to what was there.
+    Append {
+        array: Value<'a>,
+        from: usize,
+    },
+    /// Removes a field; an array element becomes null.
+    Remove,
+}
+
+/// How an operator takes a path that cannot be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unreachable {
+    /// It wanted to create the path.
+    CannotCreate,
+    /// It creates nothing, but the path must be possible.
+    CannotTraverse,
+    /// Nothing is there, nothing is to do.
+    Ignored,
+}
+
+/// Where and when an operator is applied.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    /// The whole document before the update.
+    pub(super) root: Doc<'a>,
+    /// The name of the field, or the index of the array element, as text.
+    pub(super) name: &'a str,
+    /// Whether an upsert is making a new document.
+    pub(super) insert: bool,
+    /// The moment of the update.
+    pub(super) now: &'a Now,
+}
+
+impl Place<'_> {
+    /// The document's `_id` as error messages show it: `_id: 1`.
+    pub(super) fn id(&self) -> String {
+        text::id(self.root)
+    }
+}
+
+/// What the parser of an operator gets.
+#[derive(Debug)]
+pub(super) struct Operand<'a> {
+    /// The path.
+    pub(super) path: &'a Path,
+    /// The operand at that path.
+    pub(super) value: Raw<'a>,
+}
+
+impl Operand<'_> {
+    /// The element as error messages show it: `a: 1`.
+    pub(super) fn text(&self) -> String {
+        text::element(&self.path.text, self.value)
+    }
+}
+
+/// The number of nested levels of a value: 0 for a scalar.
+pub(super) fn nesting(value: Raw<'_>) -> usize {
+    match value.kind {
+        crate::bson::Type::Document | crate::bson::Type::Array => {
+            1 + Doc::trusted(value.data).iter().map(|e| nesting(e.value)).max().unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
