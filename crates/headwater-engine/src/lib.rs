@@ -9,6 +9,7 @@ pub mod error;
 pub mod limits;
 pub mod query;
 pub mod request;
+pub mod update;
 
 pub use error::{Error, Result};
 pub use request::{Mode, Request, Sequence, Step};

@@ -30,3 +30,5 @@ pub const FILTER_DEPTH_MAX: usize = 100;
 pub const REGEX_BYTES_MAX: usize = 32_764;
 /// Most steps that matching one text with a regular expression may take.
 pub const REGEX_STEPS_MAX: u32 = 5_000_000;
+/// Most nulls that an update puts before an array element it sets beyond the array's end.
+pub const ARRAY_PADDING_MAX: usize = 1_500_000;

@@ -15,6 +15,7 @@ mod path;
 mod push;
 mod replace;
 mod set;
+mod splice;
 mod table;
 mod text;
 mod tree;
@@ -170,7 +171,7 @@ impl Update {
             }
             Body::Operators(operators) => {
                 let seed = upsert::seed(filter, upsert::Take::All)?;
-                operators.insert(seed, now)?
+                operators.apply_to_new(seed, now)?
             }
         };
         let document = upsert::with_id_first(document, new_id)?;
@@ -186,23 +187,104 @@ fn check_size(doc: Doc<'_>, code: i32, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Checks that a value at `depth` levels below the document's top nests no deeper than a stored document may.
-fn check_depth(value: Raw<'_>, depth: usize) -> Result<()> {
-    if depth > DEPTH_MAX {
-        return Err(too_deep());
-    }
-    match value.kind {
-        Type::Document | Type::Array => {
-            Doc::trusted(value.data).iter().try_for_each(|e| check_depth(e.value, depth + 1))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cold]
 fn too_deep() -> Error {
-    Error::new(
-        Code::OVERFLOW,
-        format!("Document exceeds maximum nesting depth of {DEPTH_MAX}"),
-    )
+    Error::new(Code::OVERFLOW, format!("Document exceeds maximum nesting depth of {DEPTH_MAX}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bson::DocWriter;
+
+    const NOW: Now = Now { ms: 5, timestamp: 7 };
+
+    fn doc(fill: impl FnOnce(&mut DocWriter)) -> DocBuf {
+        let mut doc = DocWriter::new();
+        fill(&mut doc);
+        doc.finish()
+    }
+
+    fn apply(old: &DocBuf, update: &DocBuf) -> Result<Outcome> {
+        Update::parse(update.as_doc().as_raw(), &UpdateOptions::default())?.apply(
+            old.as_doc(),
+            None,
+            &NOW,
+        )
+    }
+
+    #[test]
+    fn operators_change_in_place_and_append_in_order() {
+        let old = doc(|d| {
+            d.i32("_id", 1);
+            d.i32("n", 1);
+            d.document("o", |o| o.i32("x", 1));
+            d.array("a", |a| a.i32(7));
+        });
+        let update = doc(|d| {
+            d.document("$set", |s| {
+                s.i32("z", 1);
+                s.i32("o.y", 2);
+            });
+            d.document("$inc", |s| s.i32("n", 5));
+            d.document("$push", |s| s.i32("a", 8));
+        });
+        let Outcome::Changed { document, description } = apply(&old, &update).unwrap() else {
+            panic!("nothing changed");
+        };
+        let expected = doc(|d| {
+            d.i32("_id", 1);
+            d.i32("n", 6);
+            d.document("o", |o| {
+                o.i32("x", 1);
+                o.i32("y", 2);
+            });
+            d.array("a", |a| {
+                a.i32(7);
+                a.i32(8);
+            });
+            d.i32("z", 1);
+        });
+        assert_eq!(document, expected);
+        let expected = doc(|d| {
+            d.document("updatedFields", |u| {
+                u.i32("n", 6);
+                u.i32("z", 1);
+                u.i32("a.1", 8);
+                u.i32("o.y", 2);
+            });
+            d.array("removedFields", |_| ());
+            d.array("truncatedArrays", |_| ());
+        });
+        assert_eq!(description.unwrap().as_doc(), expected.as_doc());
+    }
+
+    #[test]
+    fn a_replacement_keeps_the_id_and_equal_ones_change_nothing() {
+        let old = doc(|d| {
+            d.i32("_id", 1);
+            d.i32("a", 1);
+        });
+        let outcome = apply(&old, &doc(|d| d.i32("a", 1))).unwrap();
+        assert!(matches!(outcome, Outcome::Unchanged), "{outcome:?}");
+        let error = apply(&old, &doc(|d| d.i32("_id", 2))).unwrap_err();
+        assert_eq!(error.code(), Code::IMMUTABLE_FIELD);
+    }
+
+    #[test]
+    fn an_upsert_takes_the_filters_equalities() {
+        let filter = doc(|d| {
+            d.i32("b.c", 2);
+            d.i32("_id", 1);
+        });
+        let update = doc(|d| d.document("$set", |s| s.i32("a", 3)));
+        let update = Update::parse(update.as_doc().as_raw(), &UpdateOptions::default()).unwrap();
+        let inserted = update.insert_document(filter.as_doc(), || [9; 12], &NOW).unwrap();
+        let expected = doc(|d| {
+            d.i32("_id", 1);
+            d.document("b", |b| b.i32("c", 2));
+            d.i32("a", 3);
+        });
+        assert_eq!(inserted, expected);
+    }
 }

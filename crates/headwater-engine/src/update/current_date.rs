@@ -30,10 +30,7 @@ impl CurrentDate {
                 (b"$type", Some("timestamp")) => Some(true),
                 (b"$type", _) => return bad(NEEDS_TYPE.to_owned()),
                 _ => {
-                    return bad(format!(
-                        "Unrecognized $currentDate option: {}",
-                        option.name_str()
-                    ));
+                    return bad(format!("Unrecognized $currentDate option: {}", option.name_str()));
                 }
             };
         }
@@ -43,7 +40,7 @@ impl CurrentDate {
         }
     }
 
-    fn value(&self, place: &Place<'_>) -> Value<'static> {
+    fn value(&self, place: &Place<'_, '_>) -> Value<'static> {
         if self.timestamp {
             Value::owned(Type::Timestamp, &place.now.timestamp.to_le_bytes())
         } else {
@@ -55,11 +52,11 @@ impl CurrentDate {
 const NEEDS_TYPE: &str = "The '$type' string field is required to be 'date' or 'timestamp': {$currentDate: {field : {$type: 'date'}}}";
 
 impl Modifier for CurrentDate {
-    fn existing<'a>(&'a self, _: Raw<'a>, place: &Place<'a>) -> Result<Change<'a>> {
+    fn existing<'a>(&'a self, _: Raw<'a>, place: &Place<'_, 'a>) -> Result<Change<'a>> {
         Ok(Change::Set(self.value(place)))
     }
 
-    fn missing<'a>(&'a self, place: &Place<'a>) -> Result<Option<Value<'a>>> {
+    fn missing<'a>(&'a self, place: &Place<'_, 'a>) -> Result<Option<Value<'a>>> {
         Ok(Some(self.value(place)))
     }
 }

@@ -10,14 +10,14 @@ use crate::error::Result;
 /// An operator with its operand, compiled.
 pub(super) trait Modifier: fmt::Debug + Send + Sync {
     /// What becomes of a value that is there.
-    fn existing<'a>(&'a self, value: Raw<'a>, place: &Place<'a>) -> Result<Change<'a>>;
+    fn existing<'a>(&'a self, value: Raw<'a>, place: &Place<'_, 'a>) -> Result<Change<'a>>;
 
     /// The value to create where there is none.
-    fn missing<'a>(&'a self, place: &Place<'a>) -> Result<Option<Value<'a>>>;
+    fn missing<'a>(&'a self, place: &Place<'_, 'a>) -> Result<Option<Value<'a>>>;
 
     /// What to say where the path leads through something that is neither document nor array.
-    fn unreachable(&self, _insert: bool) -> Unreachable {
-        Unreachable::CannotCreate
+    fn unreachable(&self, _: &Place<'_, '_>) -> Result<Unreachable> {
+        Ok(Unreachable::CannotCreate)
     }
 
     /// Levels of nesting that the operand adds below the path.
@@ -53,18 +53,18 @@ pub(super) enum Unreachable {
 
 /// Where and when an operator is applied.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct Place<'n, 'a> {
     /// The whole document before the update.
     pub(super) root: Doc<'a>,
     /// The name of the field, or the index of the array element, as text.
-    pub(super) name: &'a str,
+    pub(super) name: &'n str,
     /// Whether an upsert is making a new document.
     pub(super) insert: bool,
     /// The moment of the update.
     pub(super) now: &'a Now,
 }
 
-impl Place<'_> {
+impl Place<'_, '_> {
     /// The document's `_id` as error messages show it: `_id: 1`.
     pub(super) fn id(&self) -> String {
         text::id(self.root)

@@ -31,13 +31,13 @@ impl Set {
         Raw { kind: self.kind, data: &self.data }
     }
 
-    fn applies(&self, place: &Place<'_>) -> bool {
+    fn applies(&self, place: &Place<'_, '_>) -> bool {
         place.insert || !self.on_insert
     }
 }
 
 impl Modifier for Set {
-    fn existing<'a>(&'a self, value: Raw<'a>, place: &Place<'a>) -> Result<Change<'a>> {
+    fn existing<'a>(&'a self, value: Raw<'a>, place: &Place<'_, 'a>) -> Result<Change<'a>> {
         let same = value.kind == self.kind && *value.data == *self.data;
         Ok(if same || !self.applies(place) {
             Change::Keep
@@ -46,16 +46,12 @@ impl Modifier for Set {
         })
     }
 
-    fn missing<'a>(&'a self, place: &Place<'a>) -> Result<Option<Value<'a>>> {
+    fn missing<'a>(&'a self, place: &Place<'_, 'a>) -> Result<Option<Value<'a>>> {
         Ok(self.applies(place).then(|| self.value().into()))
     }
 
-    fn unreachable(&self, place_insert: bool) -> Unreachable {
-        if self.on_insert && !place_insert {
-            Unreachable::Ignored
-        } else {
-            Unreachable::CannotCreate
-        }
+    fn unreachable(&self, place: &Place<'_, '_>) -> Result<Unreachable> {
+        Ok(if self.applies(place) { Unreachable::CannotCreate } else { Unreachable::Ignored })
     }
 
     fn depth(&self) -> usize {
@@ -70,15 +66,15 @@ impl Unset {
 }
 
 impl Modifier for Unset {
-    fn existing<'a>(&'a self, _: Raw<'a>, _: &Place<'a>) -> Result<Change<'a>> {
+    fn existing<'a>(&'a self, _: Raw<'a>, _: &Place<'_, 'a>) -> Result<Change<'a>> {
         Ok(Change::Remove)
     }
 
-    fn missing<'a>(&'a self, _: &Place<'a>) -> Result<Option<Value<'a>>> {
+    fn missing<'a>(&'a self, _: &Place<'_, 'a>) -> Result<Option<Value<'a>>> {
         Ok(None)
     }
 
-    fn unreachable(&self, _: bool) -> Unreachable {
-        Unreachable::Ignored
+    fn unreachable(&self, _: &Place<'_, '_>) -> Result<Unreachable> {
+        Ok(Unreachable::Ignored)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::bson::{Doc, Raw, View};
+use crate::bson::{Decimal, Doc, Raw, View};
 
 /// An element as text: `a: 5`.
 pub(super) fn element(name: &str, value: Raw<'_>) -> String {
@@ -43,8 +43,11 @@ fn double(value: f64) -> String {
         let trimmed = fixed.trim_end_matches('0');
         return if trimmed.ends_with('.') { format!("{trimmed}0") } else { trimmed.to_owned() };
     }
-    let mantissa =
-        if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
+    let mantissa = if mantissa.contains('.') {
+        mantissa.trim_end_matches('0').trim_end_matches('.')
+    } else {
+        mantissa
+    };
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
@@ -85,7 +88,7 @@ fn write_value(out: &mut String, value: Raw<'_>) {
         View::Int32(v) => write!(out, "{v}"),
         View::Timestamp(v) => write!(out, "Timestamp({}, {})", v >> 32, v & 0xFFFF_FFFF),
         View::Int64(v) => write!(out, "{v}"),
-        View::Decimal(_) => write!(out, "{}", super::arithmetic::decimal_text(value)),
+        View::Decimal(bytes) => write!(out, "{}", Decimal::from_bytes(bytes)),
         View::MinKey => write!(out, "MinKey"),
         View::MaxKey => write!(out, "MaxKey"),
     };

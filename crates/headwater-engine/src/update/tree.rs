@@ -45,8 +45,7 @@ pub(super) struct ArrayNode {
 impl Operators {
     pub(super) fn parse(update: Doc<'_>, options: &UpdateOptions<'_>) -> Result<Operators> {
         let filters = ArrayFilters::parse(options.array_filters)?;
-        let mut operators =
-            Operators { root: ObjectNode::default(), filters, positional: false };
+        let mut operators = Operators { root: ObjectNode::default(), filters, positional: false };
         super::parse::operators(update, &mut operators)?;
         operators.filters.check_used(update)?;
         Ok(operators)
@@ -87,9 +86,7 @@ impl Operators {
         }
         let positions = path.parts.iter().filter(|part| **part == Part::Matched).count();
         if positions > 1 {
-            return bad(format!(
-                "Too many positional (i.e. '$') elements found in path '{text}'"
-            ));
+            return bad(format!("Too many positional (i.e. '$') elements found in path '{text}'"));
         }
         self.positional |= positions == 1;
         for part in &path.parts {

@@ -1,0 +1,203 @@
+//! The document that an upsert starts from: what the filter says with equalities; and its `_id`.
+
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
+use crate::error::{Code, Error, Result};
+
+/// Which of the filter's equalities count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Take {
+    /// All.
+    All,
+    /// Only that of `_id`.
+    Id,
+}
+
+/// Fields that the filter demands to be equal to a value, nested as a document.
+#[derive(Debug, Default)]
+struct Tree<'a> {
+    fields: Vec<(&'a str, Branch<'a>)>,
+}
+
+#[derive(Debug)]
+enum Branch<'a> {
+    Value(Raw<'a>),
+    Inner(Tree<'a>),
+}
+
+/// The document of a filter's equalities.
+pub(super) fn seed(filter: Doc<'_>, take: Take) -> Result<DocBuf> {
+    let mut equalities = Vec::new();
+    collect(filter, &mut equalities);
+    let mut tree = Tree::default();
+    for (at, &(path, value)) in equalities.iter().enumerate() {
+        if take == Take::Id && path != "_id" {
+            if path.starts_with("_id.") {
+                return Err(Error::location(
+                    111,
+                    format!(
+                        "field at '_id' must be exactly specified, field at sub-path '{path}'found"
+                    ),
+                ));
+            }
+            continue;
+        }
+        check_unique(path, equalities.get(..at).unwrap_or_default())?;
+        tree.insert(path, value);
+    }
+    let mut out = DocWriter::new();
+    tree.write(&mut out);
+    Ok(out.finish())
+}
+
+fn check_unique(path: &str, before: &[(&str, Raw<'_>)]) -> Result<()> {
+    let under = |long: &str, short: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.starts_with('.'))
+    };
+    for (other, _) in before {
+        let what = if *other == path {
+            format!("path '{path}' is matched twice")
+        } else if under(path, other) {
+            format!("both paths '{path}' and '{other}' are matched")
+        } else if under(other, path) {
+            format!("both paths '{other}' and '{path}' are matched")
+        } else {
+            continue;
+        };
+        return Err(Error::new(
+            Code::NOT_SINGLE_VALUE_FIELD,
+            format!("cannot infer query fields to set, {what}"),
+        ));
+    }
+    Ok(())
+}
+
+/// Collects the equalities of a filter that is known to be valid.
+fn collect<'a>(filter: Doc<'a>, out: &mut Vec<(&'a str, Raw<'a>)>) {
+    for element in filter {
+        let name = element.name_str();
+        match name {
+            "$and" => branches(element.value).for_each(|branch| collect(branch, out)),
+            "$or" => {
+                let mut all = branches(element.value);
+                if let (Some(only), None) = (all.next(), all.next()) {
+                    collect(only, out);
+                }
+            }
+            _ if name.starts_with('$') => {}
+            _ => field(name, element.value, out),
+        }
+    }
+}
+
+fn branches(value: Raw<'_>) -> impl Iterator<Item = Doc<'_>> {
+    value.as_array().into_iter().flat_map(|array| array.iter().filter_map(Raw::as_doc))
+}
+
+fn field<'a>(path: &'a str, condition: Raw<'a>, out: &mut Vec<(&'a str, Raw<'a>)>) {
+    let operators = condition.as_doc().filter(|doc| {
+        doc.first().is_some_and(|e| {
+            e.name.first() == Some(&b'$') && !matches!(e.name, b"$ref" | b"$id" | b"$db")
+        })
+    });
+    let Some(operators) = operators else {
+        if condition.kind != Type::Regex {
+            out.push((path, condition));
+        }
+        return;
+    };
+    for operator in operators {
+        let one = || {
+            let mut values = operator.value.as_array()?.iter();
+            values.next().filter(|_| values.next().is_none())
+        };
+        let is_operator = |value: &Raw<'_>| {
+            let first = value.as_doc().and_then(Doc::first);
+            first.is_some_and(|e| e.name == b"$elemMatch")
+        };
+        match operator.name {
+            b"$eq" => out.push((path, operator.value)),
+            b"$in" | b"$all" => out.extend(
+                one()
+                    .filter(|value| value.kind != Type::Regex && !is_operator(value))
+                    .map(|value| (path, value)),
+            ),
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Tree<'a> {
+    fn insert(&mut self, path: &'a str, value: Raw<'a>) {
+        let mut tree = self;
+        let mut rest = path;
+        loop {
+            let Some((name, after)) = rest.split_once('.') else {
+                tree.fields.push((rest, Branch::Value(value)));
+                return;
+            };
+            let at = tree.fields.iter().position(|(field, _)| *field == name);
+            let at = at.unwrap_or_else(|| {
+                tree.fields.push((name, Branch::Inner(Tree::default())));
+                tree.fields.len() - 1
+            });
+            match tree.fields.get_mut(at) {
+                Some((_, Branch::Inner(inner))) => tree = inner,
+                _ => return,
+            }
+            rest = after;
+        }
+    }
+
+    fn write(&self, out: &mut DocWriter) {
+        for (name, branch) in &self.fields {
+            match branch {
+                Branch::Value(value) => out.raw(name, *value),
+                Branch::Inner(inner) => out.document(name, |out| inner.write(out)),
+            }
+        }
+    }
+}
+
+/// The document with its `_id` first, a new one if it has none.
+pub(super) fn with_id_first(document: DocBuf, new_id: impl FnOnce() -> [u8; 12]) -> Result<DocBuf> {
+    let doc = document.as_doc();
+    let id = doc.get("_id");
+    if let Some(id) = id {
+        check_id(id)?;
+        if doc.first().is_some_and(|first| first.name == b"_id") {
+            return Ok(document);
+        }
+    }
+    let mut out = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len() + 17));
+    match id {
+        Some(id) => out.raw("_id", id),
+        None => out.object_id("_id", new_id()),
+    }
+    for element in doc.iter().filter(|element| element.name != b"_id") {
+        out.raw_bytes(element.name, element.value);
+    }
+    Ok(out.finish())
+}
+
+/// Checks that a value may be an `_id`: no array, regular expression or undefined, no names that start with `$`.
+pub(super) fn check_id(id: Raw<'_>) -> Result<()> {
+    match id.kind {
+        Type::Array | Type::Regex | Type::Undefined => Err(Error::new(
+            Code::INVALID_ID_FIELD,
+            format!("The '_id' value cannot be of type {}", id.kind.alias()),
+        )),
+        Type::Document => {
+            match Doc::trusted(id.data).iter().find(|e| e.name.first() == Some(&b'$')) {
+                Some(field) => Err(Error::new(
+                    Code::DOLLAR_PREFIXED_FIELD_NAME,
+                    format!(
+                        "_id fields may not contain '$'-prefixed fields: {} is not valid for storage.",
+                        field.name_str()
+                    ),
+                )),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
