@@ -3,3 +3,5 @@
 pub mod exec;
 pub mod matcher;
 pub mod path;
+pub mod projection;
+pub mod sort;

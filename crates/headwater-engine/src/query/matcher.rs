@@ -137,6 +137,17 @@ impl Matcher {
         self.root.matches(Root::Field(name, value), &mut Run { details: None })
     }
 
+    /// As [`Matcher::matches_field`], and which element of the field's array matched.
+    ///
+    /// # Errors
+    /// As [`Matcher::matches`].
+    pub fn field_position(&self, name: &str, value: Raw<'_>) -> Result<Option<u32>> {
+        let mut details = MatchDetails::default();
+        let mut run = Run { details: Some(&mut details) };
+        let found = self.root.matches(Root::Field(name, value), &mut run)?;
+        Ok(details.position.filter(|_| found))
+    }
+
     /// The tree, for the planner.
     pub(crate) fn root(&self) -> &Node {
         &self.root

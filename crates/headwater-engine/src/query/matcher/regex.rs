@@ -65,6 +65,7 @@ impl Regex {
     }
 
     /// The pattern as it was written.
+    /// The pattern as it was written.
     pub(crate) fn pattern(&self) -> &str {
         &self.pattern
     }
