@@ -5,7 +5,7 @@
 
 mod sorter;
 
-pub use sorter::{Sort, Sorter};
+pub use sorter::{SharedCollate, Sort, Sorter};
 
 use crate::aggregate::expressions::{self, bson_text};
 use crate::bson::key::{self, Collate, Direction};
@@ -72,7 +72,8 @@ impl SortPattern {
             paths.push(Path::parse(name)?);
             directions.push(direction);
         }
-        let whole = random.is_none() && matches!(paths.as_slice(), [only] if only.as_str() == "_id");
+        let whole =
+            random.is_none() && matches!(paths.as_slice(), [only] if only.as_str() == "_id");
         let paths = KeyPaths::new(paths);
         Ok(SortPattern { spec: spec.to_buf(), paths, directions, random, whole })
     }
@@ -106,9 +107,9 @@ impl SortPattern {
 
     /// The fields with their directions; `None` if the pattern asks for more than fields.
     pub fn fields(&self) -> Option<impl ExactSizeIterator<Item = (&Path, Direction)>> {
-        self.random.is_none().then(|| {
-            self.paths.paths().iter().zip(self.directions.iter().copied())
-        })
+        self.random
+            .is_none()
+            .then(|| self.paths.paths().iter().zip(self.directions.iter().copied()))
     }
 
     /// Appends the key of a document: of the keys its arrays give, the one that comes first.
@@ -136,15 +137,14 @@ impl SortPattern {
         out.truncate(start);
         let mut best: Option<Vec<u8>> = None;
         let mut key = Vec::new();
-        let result =
-            self.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
-                key.clear();
-                self.append(values.iter().copied(), collate, &mut key);
-                if best.as_ref().is_none_or(|best| key < *best) {
-                    std::mem::swap(best.get_or_insert_default(), &mut key);
-                }
-                Ok(())
-            });
+        let result = self.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
+            key.clear();
+            self.append(values.iter().copied(), collate, &mut key);
+            if best.as_ref().is_none_or(|best| key < *best) {
+                std::mem::swap(best.get_or_insert_default(), &mut key);
+            }
+            Ok(())
+        });
         result.map_err(|error| match error.code() {
             Code::CANNOT_INDEX_PARALLEL_ARRAYS => {
                 Error::new(Code::BAD_VALUE, "cannot sort with keys that are parallel arrays")
@@ -163,10 +163,8 @@ impl SortPattern {
         for (path, direction) in self.paths.paths().iter().zip(&self.directions) {
             let mut value = doc.as_raw();
             for part in path.parts() {
-                value = value
-                    .as_doc()
-                    .and_then(|doc| doc.get_bytes(part.name()))
-                    .unwrap_or(Raw::NULL);
+                value =
+                    value.as_doc().and_then(|doc| doc.get_bytes(part.name())).unwrap_or(Raw::NULL);
                 if value.kind == Type::Array && !self.whole {
                     return false;
                 }
@@ -215,7 +213,8 @@ fn direction(element: Element<'_>) -> Result<Direction> {
 
 /// Of `$meta` only `randVal` can be sorted by; the others need a score that is not there.
 fn parse_meta(meta: Doc<'_>) -> Result<()> {
-    let Some(value) = meta.get("$meta").filter(|_| meta.first().is_some_and(|e| e.name == b"$meta"))
+    let Some(value) =
+        meta.get("$meta").filter(|_| meta.first().is_some_and(|e| e.name == b"$meta"))
     else {
         let message = "$meta is the only expression supported by $sort right now";
         return Err(Error::location(17312, message));
@@ -225,7 +224,10 @@ fn parse_meta(meta: Doc<'_>) -> Result<()> {
         return Err(Error::new(Code::FAILED_TO_PARSE, message));
     }
     let needs = |what: &str| {
-        Err(Error::location(40218, format!("query requires {what} metadata, but it is not available")))
+        Err(Error::location(
+            40218,
+            format!("query requires {what} metadata, but it is not available"),
+        ))
     };
     match value.as_str() {
         Some("randVal") => Ok(()),
@@ -266,7 +268,8 @@ mod tests {
             let mut spec = DocWriter::new();
             spec.i32("a", direction);
             let spec = spec.finish();
-            let (list, five) = (key(&spec.as_doc(), list.as_doc()), key(&spec.as_doc(), five.as_doc()));
+            let (list, five) =
+                (key(&spec.as_doc(), list.as_doc()), key(&spec.as_doc(), five.as_doc()));
             assert_eq!(list < five, list_first);
         }
     }

@@ -158,9 +158,7 @@ fn found(
 
 fn nested(fields: &Fields, value: Raw<'_>, run: &Run<'_>, out: &mut impl Sink) -> Result<()> {
     match value.kind {
-        Type::Document => {
-            out.document(|out| document(fields, Doc::trusted(value.data), run, out))
-        }
+        Type::Document => out.document(|out| document(fields, Doc::trusted(value.data), run, out)),
         Type::Array => {
             let array = Array::trusted(value.data);
             if run.position.is_some() && fields.has_positional() {
@@ -168,9 +166,7 @@ fn nested(fields: &Fields, value: Raw<'_>, run: &Run<'_>, out: &mut impl Sink) -
                 let run = Run { position: None, ..*run };
                 return out.array(|out| nested(fields, element, &run, out));
             }
-            out.array(|out| {
-                array.iter().try_for_each(|element| nested(fields, element, run, out))
-            })
+            out.array(|out| array.iter().try_for_each(|element| nested(fields, element, run, out)))
         }
         _ if fields.computes => out.document(|out| all_computed(fields, run, out)),
         _ => {

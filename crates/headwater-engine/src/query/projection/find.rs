@@ -94,8 +94,8 @@ fn slice(
     builder: &mut Builder<'_>,
     seen: &mut Seen,
 ) -> Result<()> {
-    let as_find = parse_slice(argument)
-        .and_then(|slice| builder.root.insert(path, Field::Slice(slice)));
+    let as_find =
+        parse_slice(argument).and_then(|slice| builder.root.insert(path, Field::Slice(slice)));
     let Err(error) = as_find else {
         seen.slice = true;
         return Ok(());
@@ -187,8 +187,13 @@ fn meta(argument: Raw<'_>) -> Error {
         "sortKey" => {
             Error::new(Code::BAD_VALUE, "cannot use sortKey $meta projection without a sort")
         }
-        "recordId" | "indexKey" | "randVal" | "searchScoreDetails" | "searchSequenceToken"
-        | "timeseriesBucketMinTime" | "timeseriesBucketMaxTime" => {
+        "recordId"
+        | "indexKey"
+        | "randVal"
+        | "searchScoreDetails"
+        | "searchSequenceToken"
+        | "timeseriesBucketMinTime"
+        | "timeseriesBucketMaxTime" => {
             Error::not_supported(format_args!("The projection {{$meta: \"{name}\"}}"))
         }
         _ => Error::location(17308, format!("Unsupported $meta field: {name}")),

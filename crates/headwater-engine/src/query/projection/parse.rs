@@ -110,12 +110,7 @@ impl Fields {
 pub(super) type Read<'r> = &'r mut dyn FnMut(&str, Raw<'_>) -> Result<()>;
 
 /// Walks a specification: nested documents that are no operators are walked into.
-pub(super) fn each_field(
-    spec: Doc<'_>,
-    prefix: &str,
-    depth: usize,
-    read: Read<'_>,
-) -> Result<()> {
+pub(super) fn each_field(spec: Doc<'_>, prefix: &str, depth: usize, read: Read<'_>) -> Result<()> {
     if depth > COMMAND_DEPTH_MAX {
         return Err(Error::new(Code::OVERFLOW, "A projection is nested too deeply"));
     }

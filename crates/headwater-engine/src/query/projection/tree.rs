@@ -35,7 +35,10 @@ pub(super) enum Slice {
     First(usize),
     Last(usize),
     /// After skipping some, or starting so many before the end.
-    Window { skip: i64, limit: usize },
+    Window {
+        skip: i64,
+        limit: usize,
+    },
 }
 
 impl Field {
