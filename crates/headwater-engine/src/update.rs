@@ -11,6 +11,7 @@ mod array_filters;
 mod bit;
 mod current_date;
 mod delta;
+mod diff;
 mod extreme;
 mod modifier;
 mod parse;

@@ -425,6 +425,9 @@ impl<'a> Run<'a> {
         match node {
             Node::Array(_) => Err(no_array(path)),
             Node::Object(object) => {
+                if let Some(node) = &object.matched {
+                    self.refuse(node, part, &format!("{path}.$"), (name, value))?;
+                }
                 for (child, node) in &object.children {
                     self.refuse(node, part, &format!("{path}.{child}"), (name, value))?;
                 }
