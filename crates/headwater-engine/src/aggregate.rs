@@ -2,4 +2,8 @@
 //!
 //! Knows documents and the [`crate::query::exec::Environment`]. Knows no store, no catalog and no command.
 
+pub mod accumulators;
 pub mod expressions;
+pub mod pipeline;
+pub(crate) mod random;
+pub mod stages;

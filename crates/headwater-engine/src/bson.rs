@@ -6,11 +6,8 @@
 mod compare;
 mod decimal;
 mod doc;
-pub mod extjson;
-mod iso;
 pub mod key;
 mod number;
-pub mod print;
 mod raw;
 mod sum;
 mod validate;

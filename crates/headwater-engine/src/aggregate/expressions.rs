@@ -25,6 +25,7 @@
 //! # Ok::<(), headwater_engine::Error>(())
 //! ```
 
+mod accumulate;
 mod arithmetic;
 mod array;
 mod bind;
@@ -39,7 +40,9 @@ mod named;
 pub(crate) mod number;
 mod object;
 mod path;
+mod random;
 mod scope;
+mod set;
 mod string;
 mod table;
 mod text;
@@ -49,7 +52,9 @@ mod variable;
 use std::fmt;
 
 pub use call::Call;
+pub(crate) use object::{Fields, not_an_object};
 pub use path::Path;
+pub(crate) use path::check_field_name;
 pub use scope::{Frame, Scope, check_variable_name};
 pub use table::{EXPRESSIONS, UNSUPPORTED_EXPRESSIONS};
 pub use text::{bson_text, document_text, value_text};
@@ -206,7 +211,7 @@ fn parse_object(doc: Doc<'_>, scope: &mut Scope) -> Result<Expression> {
     let mut fields: Vec<(Box<str>, Expression)> = Vec::new();
     for element in doc {
         let name = element.name_str();
-        path::check_field_name(name)?;
+        check_field_name(name)?;
         if fields.iter().any(|(known, _)| &**known == name) {
             let message =
                 format!("duplicate field name specified in object literal: {}", document_text(doc));

@@ -15,6 +15,7 @@ pub struct Scope {
     depth: usize,
     now_ms: i64,
     folding_error: Option<Error>,
+    uses_outer: bool,
 }
 
 /// What a variable's name stands for.
@@ -26,6 +27,8 @@ pub(crate) enum Binding {
     Slot(usize),
     /// A value that is known already.
     Constant(Value<'static>),
+    /// A value that is known when the pipeline around runs; what is compiled with it is only checked, never run.
+    Outer,
     /// A name that MongoDB knows but that has no value here.
     Unavailable,
 }
@@ -46,7 +49,8 @@ impl Scope {
             ("JS_SCOPE".into(), Binding::Unavailable),
             ("SEARCH_META".into(), Binding::Constant(Value::MISSING)),
         ];
-        let mut scope = Scope { names, slots: 0, depth: 0, now_ms, folding_error: None };
+        let mut scope =
+            Scope { names, slots: 0, depth: 0, now_ms, folding_error: None, uses_outer: false };
         for element in let_doc.into_iter().flatten() {
             scope.define_let(element.name_str(), element.value)?;
         }
@@ -82,6 +86,21 @@ impl Scope {
         self.names.push((name.into(), binding));
     }
 
+    /// Defines a variable whose value is known only when the pipeline around runs.
+    pub(crate) fn define_outer(&mut self, name: &str) {
+        self.define(name, Binding::Outer);
+    }
+
+    /// Whether a variable of [`Scope::define_outer`] was named.
+    pub(crate) fn uses_outer(&self) -> bool {
+        self.uses_outer
+    }
+
+    /// Notes that a variable of [`Scope::define_outer`] was named by an inner scope.
+    pub(crate) fn note_outer_use(&mut self) {
+        self.uses_outer = true;
+    }
+
     fn define_let(&mut self, name: &str, raw: Raw<'_>) -> Result<()> {
         check_variable_name(name)?;
         let Expression::Constant(value) = Expression::parse(raw, self)? else {
@@ -100,8 +119,9 @@ impl Scope {
     ///
     /// # Errors
     /// 17276 for a name that is not defined.
-    pub(crate) fn resolve(&self, name: &str) -> Result<Binding> {
+    pub(crate) fn resolve(&mut self, name: &str) -> Result<Binding> {
         let found = self.names.iter().rev().find(|(known, _)| &**known == name);
+        self.uses_outer |= matches!(found, Some((_, Binding::Outer)));
         match found {
             Some((_, Binding::Unavailable)) => {
                 Err(Error::location(51144, format!("Builtin variable '$${name}' is not available")))

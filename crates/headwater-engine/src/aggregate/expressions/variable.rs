@@ -30,6 +30,7 @@ pub(super) fn parse_reference(text: &str, scope: &mut Scope) -> Result<Expressio
         Binding::Root => Expression::Field(path),
         Binding::Slot(slot) => Expression::Variable { slot, path },
         Binding::Constant(value) => Expression::Constant(path.of_value(&value).into_owned()),
+        Binding::Outer => Expression::Variable { slot: usize::MAX, path },
         Binding::Unavailable => Expression::Constant(Value::MISSING),
     })
 }

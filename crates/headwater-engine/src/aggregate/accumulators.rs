@@ -1,0 +1,270 @@
+//! Accumulators: what `$group`, `$bucket` and windows make of the values of many documents.
+//!
+//! Knows values and expressions. Knows no stage.
+
+mod collect;
+mod extremes;
+mod n;
+mod numeric;
+mod percentile;
+mod top;
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::expressions::{Expression, Frame, Scope, bson_text};
+use crate::bson::{Doc, DocWriter, Element, Raw, Type, Value};
+use crate::error::{Code, Error, Result};
+
+pub(crate) use n::{Keep, arguments as n_arguments};
+pub(crate) use numeric::Deviation;
+pub(crate) use percentile::{Quantiles, arguments as percentile_arguments};
+
+/// The running state of one accumulator over one group.
+pub trait Accumulator: Send {
+    /// Takes the value of one document.
+    ///
+    /// # Errors
+    /// A value of a type that the accumulator does not take.
+    fn add(&mut self, value: Value<'_>, doc: Doc<'_>) -> Result<()>;
+
+    /// The result so far.
+    ///
+    /// # Errors
+    /// A result that does not fit.
+    fn finish(&self) -> Result<Value<'static>>;
+
+    /// The bytes that the state keeps, roughly.
+    fn bytes(&self) -> usize;
+}
+
+/// A parsed accumulator.
+pub trait AccumulatorSpec: fmt::Debug + Send + Sync {
+    /// What is evaluated for every document.
+    fn input(&self) -> &Expression;
+
+    /// Starts a group, whose `_id` is `id` where it is a document.
+    ///
+    /// # Errors
+    /// An argument that is invalid for this group.
+    fn start(&self, id: Doc<'_>) -> Result<Box<dyn Accumulator>>;
+}
+
+/// One accumulator of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// The name with its `$`.
+    pub name: &'static str,
+    build: Build,
+}
+
+#[derive(Debug)]
+enum Build {
+    /// Of one expression.
+    Simple(fn() -> Box<dyn Accumulator>),
+    /// With named arguments.
+    Special(fn(&'static str, Raw<'_>, &mut Scope) -> Result<Arc<dyn AccumulatorSpec>>),
+}
+
+const fn simple(name: &'static str, start: fn() -> Box<dyn Accumulator>) -> Row {
+    Row { name, build: Build::Simple(start) }
+}
+
+const fn special(
+    name: &'static str,
+    parse: fn(&'static str, Raw<'_>, &mut Scope) -> Result<Arc<dyn AccumulatorSpec>>,
+) -> Row {
+    Row { name, build: Build::Special(parse) }
+}
+
+/// Every accumulator, sorted by name.
+pub static ACCUMULATORS: &[Row] = &[
+    simple("$addToSet", || Box::new(collect::Set::default())),
+    simple("$avg", || Box::new(numeric::Average::default())),
+    special("$bottom", top::parse),
+    special("$bottomN", top::parse),
+    special("$count", numeric::count),
+    simple("$first", || Box::new(extremes::First::default())),
+    special("$firstN", n::parse),
+    simple("$last", || Box::new(extremes::Last::default())),
+    special("$lastN", n::parse),
+    simple("$max", || Box::new(extremes::Extreme::max())),
+    special("$maxN", n::parse),
+    special("$median", percentile::median),
+    simple("$mergeObjects", || Box::new(collect::Merge::default())),
+    simple("$min", || Box::new(extremes::Extreme::min())),
+    special("$minN", n::parse),
+    special("$percentile", percentile::percentile),
+    simple("$push", || Box::new(collect::Push::default())),
+    simple("$stdDevPop", || Box::new(Deviation::population())),
+    simple("$stdDevSamp", || Box::new(Deviation::sample())),
+    simple("$sum", || Box::new(numeric::Total::default())),
+    special("$top", top::parse),
+    special("$topN", top::parse),
+];
+
+/// Accumulators of MongoDB 8.0 that this version does not have, sorted.
+pub static UNSUPPORTED_ACCUMULATORS: &[&str] = &["$accumulator"];
+
+/// An accumulator of one expression.
+#[derive(Debug)]
+struct Simple {
+    input: Expression,
+    start: fn() -> Box<dyn Accumulator>,
+}
+
+impl AccumulatorSpec for Simple {
+    fn input(&self) -> &Expression {
+        &self.input
+    }
+
+    fn start(&self, _: Doc<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok((self.start)())
+    }
+}
+
+/// A field of a group: its name and its accumulator.
+#[derive(Debug, Clone)]
+pub struct Statement {
+    /// The field's name.
+    pub name: Box<str>,
+    /// The accumulator.
+    pub spec: Arc<dyn AccumulatorSpec>,
+}
+
+impl Statement {
+    /// Parses `name: {$accumulator: argument}`.
+    ///
+    /// # Errors
+    /// 40234 to 40238, 15952; what the accumulator raises.
+    pub fn parse(element: Element<'_>, scope: &mut Scope) -> Result<Statement> {
+        let name = element.name_str();
+        if name.contains('.') {
+            return Err(Error::location(
+                40235,
+                format!("The field name '{name}' cannot contain '.'"),
+            ));
+        }
+        if name.starts_with('$') {
+            let message = format!("The field name '{name}' cannot be an operator name");
+            return Err(Error::location(40236, message));
+        }
+        let first = element.value.as_doc().and_then(Doc::first);
+        let Some(first) = first.filter(|first| first.name.starts_with(b"$")) else {
+            let message = format!("The field '{name}' must be an accumulator object");
+            return Err(Error::location(40234, message));
+        };
+        if element.value.as_doc().is_some_and(|doc| doc.iter().count() > 1) {
+            let text = bson_text(element.value);
+            let message =
+                format!("The field '{name}' must specify one accumulator: {name}: {text}");
+            return Err(Error::location(40238, message));
+        }
+        let spec = parse(first.name_str(), first.value, scope)?;
+        Ok(Statement { name: name.into(), spec })
+    }
+}
+
+/// Parses the accumulator `name` with its argument.
+///
+/// # Errors
+/// 15952 for an unknown one; what the accumulator raises.
+pub fn parse(name: &str, argument: Raw<'_>, scope: &mut Scope) -> Result<Arc<dyn AccumulatorSpec>> {
+    let Ok(at) = ACCUMULATORS.binary_search_by_key(&name, |row| row.name) else {
+        if UNSUPPORTED_ACCUMULATORS.binary_search(&name).is_ok() {
+            return Err(Error::not_supported(format_args!("The accumulator {name}")));
+        }
+        return Err(Error::location(15952, format!("unknown group operator '{name}'")));
+    };
+    let row = &ACCUMULATORS[at];
+    match row.build {
+        Build::Special(parse) => parse(row.name, argument, scope),
+        Build::Simple(start) => {
+            if argument.kind == Type::Array {
+                return Err(Error::location(
+                    40237,
+                    format!("The {name} accumulator is a unary operator"),
+                ));
+            }
+            let input = Expression::parse(argument, scope)?;
+            Ok(Arc::new(Simple { input, start }))
+        }
+    }
+}
+
+/// The accumulators of one group while it is being built.
+pub struct Group {
+    states: Vec<Box<dyn Accumulator>>,
+}
+
+impl Group {
+    /// Starts a group.
+    ///
+    /// # Errors
+    /// An argument that is invalid for this group.
+    pub fn new(statements: &[Statement], id: Doc<'_>) -> Result<Group> {
+        let states = statements.iter().map(|statement| statement.spec.start(id));
+        Ok(Group { states: states.collect::<Result<_>>()? })
+    }
+
+    /// Takes one document.
+    ///
+    /// # Errors
+    /// What the expressions and accumulators raise.
+    pub fn add(&mut self, statements: &[Statement], doc: Doc<'_>) -> Result<()> {
+        let mut frame = Frame::new(doc);
+        for (statement, state) in statements.iter().zip(&mut self.states) {
+            let value = statement.spec.input().eval(&mut frame)?;
+            state.add(value, doc)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the results as fields.
+    ///
+    /// # Errors
+    /// A result that does not fit.
+    pub fn write(&self, statements: &[Statement], out: &mut DocWriter) -> Result<()> {
+        for (statement, state) in statements.iter().zip(&self.states) {
+            if let Some(value) = state.finish()?.raw() {
+                out.raw(&statement.name, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes that the states keep, roughly.
+    pub fn bytes(&self) -> usize {
+        self.states.iter().map(|state| state.bytes()).sum()
+    }
+}
+
+/// The `n` of `$firstN` and its kin: a positive whole number.
+///
+/// # Errors
+/// 5787902, 5787903, 5787908.
+pub(crate) fn check_n(value: &Value<'_>) -> Result<usize> {
+    use super::expressions::value_text;
+    let Some(number) = crate::bson::Number::from_value(value) else {
+        let message =
+            format!("Value for 'n' must be of integral type, but found {}", value_text(value));
+        return Err(Error::location(5_787_902, message));
+    };
+    let Some(n) = number.to_i64_truncated() else {
+        let message =
+            format!("Value for 'n' must be of integral type, but found {}", value_text(value));
+        return Err(Error::location(5_787_903, message));
+    };
+    match usize::try_from(n) {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err(Error::location(5_787_908, format!("'n' must be greater than 0, found {n}"))),
+    }
+}
+
+/// The error of a state that keeps more than it may.
+pub(crate) fn memory_exceeded(name: &str) -> Error {
+    let message = format!(
+        "{name} used too much memory and cannot spill to disk. Memory limit: 104857600 bytes"
+    );
+    Error::new(Code(146), message)
+}

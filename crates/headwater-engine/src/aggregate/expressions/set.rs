@@ -1,0 +1,136 @@
+//! Operators on arrays as sets: equal values count once, whatever their order.
+
+use std::collections::HashSet;
+
+use super::array::kind_name;
+use super::raw_is_true;
+use crate::bson::{Array, ArrayWriter, Raw, Value, key};
+use crate::error::{Error, Result};
+
+type Keys = HashSet<Vec<u8>>;
+
+fn keys(array: Array<'_>) -> Keys {
+    array.iter().map(key::encode).collect()
+}
+
+pub(super) fn set_union(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+    if sets(&args, "$setUnion", 17043)? {
+        return Ok(Value::NULL);
+    }
+    let all = args.iter().filter_map(Value::as_array).flat_map(|array| array.iter());
+    Ok(sorted(all.collect()))
+}
+
+/// Checks that all arguments are arrays up to the first null; tells whether there is a null.
+fn sets(args: &[Value<'_>], name: &str, code: i32) -> Result<bool> {
+    for arg in args {
+        if arg.is_nullish() {
+            return Ok(true);
+        }
+        if arg.as_array().is_none() {
+            let what = format!("All operands of {name} must be arrays. One argument is of type: ");
+            return Err(Error::location(code, format!("{what}{}", kind_name(arg))));
+        }
+    }
+    Ok(false)
+}
+
+/// The different values in MongoDB's order.
+fn sorted(values: Vec<Raw<'_>>) -> Value<'static> {
+    let mut keyed: Vec<_> = values.into_iter().map(|raw| (key::encode(raw), raw)).collect();
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    keyed.dedup_by(|a, b| a.0 == b.0);
+    let mut array = ArrayWriter::new();
+    keyed.iter().for_each(|(_, raw)| array.raw(*raw));
+    Value::array(array.into_bytes())
+}
+
+pub(super) fn set_intersection(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+    if sets(&args, "$setIntersection", 17047)? {
+        return Ok(Value::NULL);
+    }
+    let mut arrays = args.iter().filter_map(Value::as_array);
+    let Some(first) = arrays.next() else { return Ok(sorted(Vec::new())) };
+    let others: Vec<Keys> = arrays.map(keys).collect();
+    let common = |raw: &Raw<'_>| {
+        let key = key::encode(*raw);
+        others.iter().all(|other| other.contains(&key))
+    };
+    Ok(sorted(first.iter().filter(common).collect()))
+}
+
+pub(super) fn set_difference<'a>(left: Value<'a>, right: Value<'a>) -> Result<Value<'a>> {
+    if left.is_nullish() || right.is_nullish() {
+        return Ok(Value::NULL);
+    }
+    let array = |value: &Value<'_>, code, which: &str| {
+        let found = kind_name(value);
+        let what = format!(
+            "both operands of $setDifference must be arrays. {which} argument is of type: {found}"
+        );
+        Error::location(code, what)
+    };
+    let a = left.as_array().ok_or_else(|| array(&left, 17048, "First"))?;
+    let b = right.as_array().ok_or_else(|| array(&right, 17049, "Second"))?;
+    let mut seen = keys(b);
+    let mut rest = ArrayWriter::new();
+    for raw in a.iter() {
+        if seen.insert(key::encode(raw)) {
+            rest.raw(raw);
+        }
+    }
+    Ok(Value::array(rest.into_bytes()))
+}
+
+pub(super) fn set_equals(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+    let mut first: Option<Keys> = None;
+    let mut equal = true;
+    for (at, arg) in args.iter().enumerate() {
+        let Some(array) = arg.as_array() else {
+            let (at, found) = (at + 1, kind_name(arg));
+            let message = format!(
+                "All operands of $setEquals must be arrays. {at}-th argument is of type: {found}"
+            );
+            return Err(Error::location(17044, message));
+        };
+        let keys = keys(array);
+        match &first {
+            Some(first) => equal &= *first == keys,
+            None => first = Some(keys),
+        }
+    }
+    Ok(Value::bool(equal))
+}
+
+pub(super) fn set_is_subset<'a>(left: Value<'a>, right: Value<'a>) -> Result<Value<'a>> {
+    let array = |value: &Value<'_>, code, which: &str| {
+        let found = kind_name(value);
+        let what = format!(
+            "both operands of $setIsSubset must be arrays. {which} argument is of type: {found}"
+        );
+        Error::location(code, what)
+    };
+    let a = left.as_array().ok_or_else(|| array(&left, 17046, "First"))?;
+    let b = right.as_array().ok_or_else(|| array(&right, 17042, "Second"))?;
+    let all = keys(b);
+    Ok(Value::bool(a.iter().all(|raw| all.contains(&key::encode(raw)))))
+}
+
+fn elements<'v>(name: &str, code: i32, value: &'v Value<'_>) -> Result<Array<'v>> {
+    value.as_array().ok_or_else(|| {
+        Error::location(
+            code,
+            format!("{name}'s argument must be an array, but is {}", kind_name(value)),
+        )
+    })
+}
+
+pub(super) fn all_elements_true(value: Value<'_>) -> Result<Value<'_>> {
+    let array = elements("$allElementsTrue", 17040, &value)?;
+    Ok(Value::bool(array.iter().all(raw_is_true)))
+}
+
+pub(super) fn any_element_true(value: Value<'_>) -> Result<Value<'_>> {
+    let array = elements("$anyElementTrue", 17041, &value)?;
+    Ok(Value::bool(array.iter().any(raw_is_true)))
+}

@@ -1,0 +1,273 @@
+//! Pipelines: parsed stages in order, the rules for where a stage may stand, and the start of a run.
+//!
+//! Knows nothing of collections: whoever runs a pipeline gives it a source of documents, or asks the pipeline whether it
+//! brings its own ([`Pipeline::has_source`]). Errors of running stages carry no prefix; the command adds it.
+//!
+//! Views: the pipeline of the view and that of the command are concatenated before they are parsed.
+
+use std::sync::Arc;
+
+use super::expressions::Scope;
+use super::stages::{self, Parsed, Shape, StageSpec};
+use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
+use crate::error::{Code, Error, Result};
+use crate::query::exec::Stage;
+
+/// Most stages in one pipeline.
+pub const STAGES_MAX: usize = 1000;
+/// Deepest nesting of sub-pipelines.
+pub const SUB_PIPELINES_MAX: usize = 20;
+
+/// Where a pipeline stands, which decides what stages it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The pipeline of `aggregate` or of a view.
+    Command,
+    /// Inside `$facet`.
+    Facet,
+    /// Inside `$lookup`.
+    Lookup,
+    /// Inside `$unionWith`.
+    UnionWith,
+}
+
+/// What parsing a pipeline needs to know.
+#[derive(Debug)]
+pub struct Context<'c> {
+    /// The variables in sight.
+    pub scope: &'c mut Scope,
+    /// The database.
+    pub db: &'c str,
+    /// The collection, `None` for an aggregation on the database.
+    pub collection: Option<&'c str>,
+    /// Where the pipeline stands.
+    pub place: Place,
+    /// How many pipelines it stands in.
+    pub depth: usize,
+}
+
+impl<'c> Context<'c> {
+    /// The context of a command's pipeline.
+    pub fn new(scope: &'c mut Scope, db: &'c str, collection: Option<&'c str>) -> Context<'c> {
+        Context { scope, db, collection, place: Place::Command, depth: 0 }
+    }
+
+    /// The context of a pipeline inside this one.
+    ///
+    /// # Errors
+    /// 232 if there are too many levels.
+    pub(crate) fn inner<'s>(
+        &'s mut self,
+        place: Place,
+        collection: Option<&'s str>,
+    ) -> Result<Context<'s>> {
+        if self.depth >= SUB_PIPELINES_MAX {
+            let message = format!(
+                "Maximum number of nested sub-pipelines exceeded. Limit is {SUB_PIPELINES_MAX}"
+            );
+            return Err(Error::new(Code(232), message));
+        }
+        Ok(Context { scope: self.scope, db: self.db, collection, place, depth: self.depth + 1 })
+    }
+}
+
+/// A parsed pipeline. Cheap to clone; every run is independent.
+#[derive(Debug, Clone, Default)]
+pub struct Pipeline {
+    stages: Vec<Arc<dyn StageSpec>>,
+}
+
+/// The head of a pipeline that a find plan can answer.
+#[derive(Debug, Clone, Default)]
+pub struct Head {
+    /// The filter of the leading `$match` stages.
+    pub filter: DocBuf,
+    /// The pattern of the `$sort` behind them.
+    pub sort: Option<DocBuf>,
+    /// How many documents to skip after sorting.
+    pub skip: u64,
+    /// How many documents are needed at most, after skipping.
+    pub limit: Option<u64>,
+}
+
+impl Pipeline {
+    /// Parses the stages of a pipeline.
+    ///
+    /// # Errors
+    /// 40323 and 14 for what is no stage, 40324 for an unknown one, 40600 to 40602 for one in the wrong place, what the
+    /// stages themselves raise, and what evaluating constants raised.
+    pub fn parse(stages: Array<'_>, context: &mut Context<'_>) -> Result<Pipeline> {
+        let pipeline = Pipeline::parse_without_folding_errors(stages, context)?;
+        match context.scope.take_folding_error() {
+            Some(error) => Err(error),
+            None => Ok(pipeline),
+        }
+    }
+
+    /// As [`Pipeline::parse`], but what evaluating constants raises is left for the run.
+    pub(crate) fn parse_without_folding_errors(
+        stages: Array<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<Pipeline> {
+        let mut parsed: Parsed = Vec::new();
+        let count = stages.len();
+        if count > STAGES_MAX {
+            let message = format!("Pipeline length must be no longer than {STAGES_MAX} stages.");
+            return Err(Error::location(7_749_501, message));
+        }
+        for raw in stages.iter() {
+            let Some(doc) = raw.as_doc() else {
+                let message = "Each element of the 'pipeline' array must be an object";
+                return Err(Error::new(Code::TYPE_MISMATCH, message));
+            };
+            stages::parse(doc, context, &mut parsed)?;
+        }
+        check_places(&parsed, context)?;
+        optimize(&mut parsed);
+        Ok(Pipeline { stages: parsed })
+    }
+
+    /// Parses the value of a command's or stage's `pipeline`.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14) if it is no array; as [`Pipeline::parse`].
+    pub fn parse_value(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Pipeline> {
+        match raw.as_array() {
+            Some(array) => Pipeline::parse(array, context),
+            None => Err(Error::new(Code::TYPE_MISMATCH, "A pipeline must be an array of objects")),
+        }
+    }
+
+    /// Whether the first stage brings its own documents, such as `$documents`.
+    pub fn has_source(&self) -> bool {
+        self.stages.first().is_some_and(|stage| stage.is_source())
+    }
+
+    /// The names of the stages as they are run, some of which stand for others in the command.
+    pub fn stage_names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.stages.iter().map(|stage| stage.name())
+    }
+
+    /// The stages as they are run.
+    pub fn stages(&self) -> &[Arc<dyn StageSpec>] {
+        &self.stages
+    }
+
+    /// Splits off what a find plan can answer: leading `$match`, then `$sort`, `$skip` and `$limit`.
+    pub fn split_head(&self) -> (Head, Pipeline) {
+        let mut head = Head::default();
+        let mut filters: Vec<Doc<'_>> = Vec::new();
+        let mut at = 0;
+        while let Some(Shape::Match(filter)) = self.shape(at) {
+            filters.push(filter);
+            at += 1;
+        }
+        head.filter = conjunction(&filters);
+        if let Some(Shape::Sort(pattern)) = self.shape(at) {
+            head.sort = Some(pattern.to_buf());
+            at += 1;
+        }
+        if let Some(Shape::Skip(count)) = self.shape(at) {
+            head.skip = count;
+            at += 1;
+        }
+        if let Some(Shape::Limit(count)) = self.shape(at) {
+            head.limit = Some(count);
+            at += 1;
+        }
+        (head, Pipeline { stages: self.stages.iter().skip(at).cloned().collect() })
+    }
+
+    fn shape(&self, at: usize) -> Option<Shape<'_>> {
+        self.stages.get(at).map(|stage| stage.shape())
+    }
+
+    /// Starts a run over the documents of `source`.
+    pub fn build(&self, source: Box<dyn Stage>) -> Box<dyn Stage> {
+        self.stages.iter().fold(source, |source, stage| Arc::clone(stage).start(source))
+    }
+}
+
+/// The conjunction of filters.
+fn conjunction(filters: &[Doc<'_>]) -> DocBuf {
+    let filters: Vec<_> = filters.iter().filter(|filter| !filter.is_empty()).collect();
+    match filters[..] {
+        [] => DocBuf::new(),
+        [only] => only.to_buf(),
+        _ => {
+            let mut doc = DocWriter::new();
+            doc.array("$and", |all| filters.iter().for_each(|filter| all.doc(**filter)));
+            doc.finish()
+        }
+    }
+}
+
+fn check_places(stages: &[Arc<dyn StageSpec>], context: &Context<'_>) -> Result<()> {
+    for (at, stage) in stages.iter().enumerate() {
+        let name = stage.name();
+        if stage.is_source() && at > 0 {
+            let message = format!("{name} is only valid as the first stage in a pipeline");
+            return Err(Error::location(40602, message));
+        }
+    }
+    let brings_source = stages.first().is_some_and(|stage| stage.is_source());
+    match stages.first() {
+        Some(first) if context.collection.is_none() && !brings_source => {
+            let name = first.name();
+            let message =
+                format!("{{aggregate: 1}} is not valid for '{name}'; a collection is required.");
+            Err(Error::new(Code::INVALID_NAMESPACE, message))
+        }
+        Some(first) if context.collection.is_some() && first.name() == "$documents" => {
+            let message = "'$documents' can only be run with database or cluster-level aggregation {aggregate: 1}";
+            Err(Error::new(Code::INVALID_NAMESPACE, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Tells a `$sort` how many documents a following `$limit` lets through.
+fn optimize(stages: &mut [Arc<dyn StageSpec>]) {
+    for at in 0..stages.len() {
+        let Some(Shape::Sort(_)) = stages.get(at).map(|stage| stage.shape()) else { continue };
+        let mut needed: u64 = 0;
+        for next in at + 1..stages.len() {
+            match stages[next].shape() {
+                Shape::Skip(count) => needed = needed.saturating_add(count),
+                Shape::Limit(count) => {
+                    let needed = needed.saturating_add(count);
+                    if let Some(top) = stages[at].with_limit(needed) {
+                        stages[at] = top;
+                    }
+                    break;
+                }
+                _ => break,
+            }
+        }
+    }
+}
+
+/// Checks that a value of a stage's specification is of a type, with the words of MongoDB's interface definitions.
+///
+/// # Errors
+/// `TypeMismatch` (14).
+pub(crate) fn expect(raw: Raw<'_>, kind: Type, stage: &str, field: &str) -> Result<()> {
+    if raw.kind == kind {
+        return Ok(());
+    }
+    let (found, expected) = (raw.kind.alias(), kind.alias());
+    let message = format!(
+        "BSON field '{stage}.{field}' is the wrong type '{found}', expected type '{expected}'"
+    );
+    Err(Error::new(Code::TYPE_MISMATCH, message))
+}
+
+/// The error for a field that a stage's specification does not have.
+pub(crate) fn unknown_field(stage: &str, field: &str) -> Error {
+    Error::location(40415, format!("BSON field '{stage}.{field}' is an unknown field."))
+}
+
+/// The error for a field that a stage's specification must have.
+pub(crate) fn missing_field(stage: &str, field: &str) -> Error {
+    Error::location(40414, format!("BSON field '{stage}.{field}' is missing but a required field"))
+}

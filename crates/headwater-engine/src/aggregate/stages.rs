@@ -1,0 +1,189 @@
+//! The tables of stages, and what every stage is: a specification that starts runs.
+//!
+//! Stages know documents and the environment. They know no store and no command.
+
+mod bucket;
+mod count;
+mod documents;
+mod facet;
+mod group;
+mod limit;
+mod lookup;
+mod matching;
+mod nested;
+mod project;
+mod redact;
+mod replace_root;
+mod sample;
+mod skip;
+mod sort;
+mod transform;
+mod union_with;
+mod unwind;
+
+use std::fmt;
+use std::sync::Arc;
+
+pub(in crate::aggregate) use sort::parse_sort_pattern;
+
+use super::pipeline::{Context, Place};
+use crate::bson::{Doc, Raw};
+use crate::error::{Error, Result};
+use crate::query::exec::Stage;
+
+/// The stages that a stage of a command stands for.
+pub type Parsed = Vec<Arc<dyn StageSpec>>;
+
+/// A parsed stage.
+pub trait StageSpec: fmt::Debug + Send + Sync {
+    /// The name with its `$`.
+    fn name(&self) -> &'static str;
+
+    /// Starts a run of the stage over the documents of `source`.
+    fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage>;
+
+    /// Whether it brings documents of its own and must be the first.
+    fn is_source(&self) -> bool {
+        false
+    }
+
+    /// What the planner may know about it.
+    fn shape(&self) -> Shape<'_> {
+        Shape::Other
+    }
+
+    /// The stage when only the first `count` documents are asked of it, if it can make use of that.
+    fn with_limit(&self, _count: u64) -> Option<Arc<dyn StageSpec>> {
+        None
+    }
+}
+
+/// What a planner may know about a stage.
+#[derive(Debug, Clone, Copy)]
+pub enum Shape<'a> {
+    /// `$match` with its filter.
+    Match(Doc<'a>),
+    /// `$sort` with its pattern.
+    Sort(Doc<'a>),
+    /// `$skip` with its number.
+    Skip(u64),
+    /// `$limit` with its number.
+    Limit(u64),
+    /// Any other stage.
+    Other,
+}
+
+/// One stage of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// The name with its `$`.
+    pub name: &'static str,
+    parse: fn(Raw<'_>, &mut Context<'_>) -> Result<Parsed>,
+}
+
+const fn row(name: &'static str, parse: fn(Raw<'_>, &mut Context<'_>) -> Result<Parsed>) -> Row {
+    Row { name, parse }
+}
+
+/// Every stage, sorted by name.
+pub static STAGES: &[Row] = &[
+    row("$addFields", project::add_fields),
+    row("$bucket", bucket::parse),
+    row("$count", count::parse),
+    row("$documents", documents::parse),
+    row("$facet", facet::parse),
+    row("$group", group::parse),
+    row("$limit", limit::parse),
+    row("$lookup", lookup::parse),
+    row("$match", matching::parse),
+    row("$project", project::project),
+    row("$redact", redact::parse),
+    row("$replaceRoot", replace_root::replace_root),
+    row("$replaceWith", replace_root::replace_with),
+    row("$sample", sample::parse),
+    row("$set", project::set),
+    row("$skip", skip::parse),
+    row("$sort", sort::parse),
+    row("$sortByCount", count::sort_by_count),
+    row("$unionWith", union_with::parse),
+    row("$unset", project::unset),
+    row("$unwind", unwind::parse),
+];
+
+/// Stages of MongoDB 8.0 that this version does not have, sorted.
+pub static UNSUPPORTED_STAGES: &[&str] = &[
+    "$bucketAuto",
+    "$changeStream",
+    "$changeStreamSplitLargeEvent",
+    "$collStats",
+    "$currentOp",
+    "$densify",
+    "$fill",
+    "$geoNear",
+    "$graphLookup",
+    "$indexStats",
+    "$listLocalSessions",
+    "$listSampledQueries",
+    "$listSearchIndexes",
+    "$listSessions",
+    "$merge",
+    "$out",
+    "$planCacheStats",
+    "$querySettings",
+    "$queryStats",
+    "$rankFusion",
+    "$search",
+    "$searchMeta",
+    "$setWindowFields",
+    "$shardedDataDistribution",
+    "$vectorSearch",
+];
+
+/// Parses one stage, checks that it may stand in the context's place, and appends what it stands for.
+///
+/// # Errors
+/// 40323, 40324; 40600, 31441, 51047 for a stage that may not stand inside another; what the stage raises.
+pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed) -> Result<()> {
+    let mut elements = doc.iter();
+    let (Some(element), None) = (elements.next(), elements.next()) else {
+        let message = "A pipeline stage specification object must contain exactly one field.";
+        return Err(Error::location(40323, message));
+    };
+    let name = element.name_str();
+    check_place(name, context.place)?;
+    if let Ok(at) = STAGES.binary_search_by_key(&name, |row| row.name) {
+        parsed.extend((STAGES[at].parse)(element.value, context)?);
+        return Ok(());
+    }
+    if UNSUPPORTED_STAGES.binary_search(&name).is_ok() {
+        return Err(Error::not_supported(format_args!("The stage {name}")));
+    }
+    Err(Error::location(40324, format!("Unrecognized pipeline stage name: '{name}'")))
+}
+
+const FIRST_ONLY: [&str; 7] = [
+    "$changeStream",
+    "$collStats",
+    "$currentOp",
+    "$geoNear",
+    "$indexStats",
+    "$listSessions",
+    "$planCacheStats",
+];
+
+fn check_place(name: &str, place: Place) -> Result<()> {
+    let writes = matches!(name, "$merge" | "$out");
+    let message = |what| format!("{name} is not allowed {what}");
+    match place {
+        Place::Facet if writes || name == "$facet" || FIRST_ONLY.contains(&name) => {
+            Err(Error::location(40600, message("to be used within a $facet stage")))
+        }
+        Place::Lookup if writes => {
+            Err(Error::location(51047, message("within a $lookup's sub-pipeline")))
+        }
+        Place::UnionWith if writes => {
+            Err(Error::location(31441, message("within a $unionWith's sub-pipeline")))
+        }
+        _ => Ok(()),
+    }
+}

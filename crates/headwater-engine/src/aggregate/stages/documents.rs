@@ -1,0 +1,64 @@
+//! `$documents`: documents that stand in the pipeline itself.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::replace_root::not_an_object;
+use super::{Parsed, StageSpec};
+use crate::aggregate::expressions::Expression;
+use crate::aggregate::pipeline::Context;
+use crate::bson::{Doc, DocBuf, Raw, Value};
+use crate::error::{Error, Result};
+use crate::query::exec::{Environment, Stage};
+
+#[derive(Debug)]
+struct Documents(Expression);
+
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    Ok(vec![Arc::new(Documents(Expression::parse(raw, context.scope)?))])
+}
+
+impl StageSpec for Documents {
+    fn name(&self) -> &'static str {
+        "$documents"
+    }
+
+    fn start(self: Arc<Self>, _: Box<dyn Stage>) -> Box<dyn Stage> {
+        Box::new(Giving { spec: self, docs: None })
+    }
+
+    fn is_source(&self) -> bool {
+        true
+    }
+}
+
+struct Giving {
+    spec: Arc<Documents>,
+    docs: Option<VecDeque<DocBuf>>,
+}
+
+impl Documents {
+    fn evaluate(&self) -> Result<VecDeque<DocBuf>> {
+        let value = self.0.evaluate(Doc::EMPTY)?;
+        let Some(array) = value.as_array() else {
+            return Err(Error::location(5_858_203, "an array is expected"));
+        };
+        let what = "elements within the array passed to $documents";
+        let doc = |raw: Raw<'_>| {
+            raw.as_doc()
+                .map(Doc::to_buf)
+                .ok_or_else(|| not_an_object(what, &Value::from(raw), Doc::EMPTY))
+        };
+        array.iter().map(doc).collect()
+    }
+}
+
+impl Stage for Giving {
+    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        env.check()?;
+        if self.docs.is_none() {
+            self.docs = Some(self.spec.evaluate()?);
+        }
+        Ok(self.docs.as_mut().and_then(VecDeque::pop_front))
+    }
+}

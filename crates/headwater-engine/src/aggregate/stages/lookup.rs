@@ -1,0 +1,312 @@
+//! `$lookup`: to each document an array of documents of another collection, by equality of fields, by a pipeline, or both.
+//!
+//! A pipeline whose `let` variables it uses is parsed again for every document, with the variables as constants; so a filter
+//! on them can use an index. A pipeline that uses none is run once.
+
+use std::sync::Arc;
+
+use super::{Parsed, StageSpec, nested};
+use crate::aggregate::expressions::{Expression, Frame, Path, Scope, check_variable_name};
+use crate::aggregate::pipeline::{Context, Pipeline, Place, expect, missing_field, unknown_field};
+use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type, Value};
+use crate::error::{Code, Error, Result};
+use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
+use crate::query::exec::{Environment, Stage};
+
+#[derive(Debug)]
+struct Lookup {
+    db: Box<str>,
+    from: Option<Box<str>>,
+    fields: Option<Fields>,
+    inner: Inner,
+    into: Path,
+}
+
+/// The two fields of an equality.
+#[derive(Debug)]
+struct Fields {
+    local: Path,
+    foreign: Box<str>,
+}
+
+/// The pipeline inside.
+#[derive(Debug)]
+struct Inner {
+    pipeline: Pipeline,
+    correlated: Option<Correlated>,
+}
+
+/// What is needed to parse the pipeline again.
+#[derive(Debug)]
+struct Correlated {
+    stages: Vec<u8>,
+    variables: Vec<(Box<str>, Expression)>,
+    scope: Scope,
+    depth: usize,
+}
+
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    let Some(doc) = raw.as_doc() else {
+        let what = "the $lookup stage specification must be an object, but found ";
+        return Err(Error::new(Code::FAILED_TO_PARSE, format!("{what}{}", raw.kind.alias())));
+    };
+    let mut from = None;
+    let (mut local, mut foreign, mut into) = (None, None, None);
+    let (mut variables, mut stages) = (None, None);
+    for element in doc {
+        let value = element.value;
+        let name = element.name_str();
+        match name {
+            "from" => from = Some(parse_from(value)?),
+            "localField" | "foreignField" | "as" => {
+                expect(value, Type::String, "$lookup", name)?;
+                let place = match name {
+                    "localField" => &mut local,
+                    "foreignField" => &mut foreign,
+                    _ => &mut into,
+                };
+                *place = value.as_str();
+            }
+            "let" => {
+                expect(value, Type::Document, "$lookup", name)?;
+                variables = value.as_doc();
+            }
+            "pipeline" => {
+                let message = "A pipeline must be an array of objects";
+                stages =
+                    Some(value.as_array().ok_or_else(|| Error::new(Code::TYPE_MISMATCH, message))?);
+            }
+            "_internalCollation" | "_internalUnwind" => {
+                return Err(Error::not_supported(format_args!("$lookup.{name}")));
+            }
+            _ => return Err(unknown_field("$lookup", name)),
+        }
+    }
+    let into = Path::parse(into.ok_or_else(|| missing_field("$lookup", "as"))?)?;
+    let invalid = |message: &str| Error::new(Code::FAILED_TO_PARSE, message);
+    if from.is_none() && stages.is_none() {
+        return Err(invalid("must specify 'pipeline' when 'from' is empty"));
+    }
+    let fields = match (local, foreign) {
+        (Some(local), Some(foreign)) => {
+            Path::parse(foreign)?;
+            Some(Fields { local: Path::parse(local)?, foreign: foreign.into() })
+        }
+        (None, None) if stages.is_some() => None,
+        (None, None) => {
+            return Err(invalid(
+                "$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified",
+            ));
+        }
+        _ if stages.is_some() => {
+            return Err(invalid(
+                "$lookup with 'pipeline' may not specify only one of 'localField' or 'foreignField'",
+            ));
+        }
+        _ => {
+            return Err(invalid(
+                "$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified",
+            ));
+        }
+    };
+    if variables.is_some() && stages.is_none() {
+        return Err(invalid("$lookup with a 'let' argument must also specify 'pipeline'"));
+    }
+    let db: Box<str> = context.db.into();
+    let inner = parse_inner(from.as_deref(), stages, variables, context)?;
+    if from.is_none() && !inner.pipeline.has_source() {
+        return Err(invalid(
+            "must specify 'pipeline' with $documents as first stage when 'from' is empty",
+        ));
+    }
+    Ok(vec![Arc::new(Lookup { db, from, fields, inner, into })])
+}
+
+/// The collection's name.
+fn parse_from(value: Raw<'_>) -> Result<Box<str>> {
+    if let Some(doc) = value.as_doc() {
+        let part = |name| doc.get(name).and_then(Raw::as_str).unwrap_or_default();
+        let (db, coll) = (part("db"), part("coll"));
+        let message = format!(
+            "$lookup with syntax {{from: {{db:<>, coll:<>}},..}} is not supported for db: {db} and coll: {coll}"
+        );
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    }
+    value.as_str().map(Into::into).ok_or_else(|| {
+        let message =
+            format!("$lookup 'from' field must be a string, but found {}", value.kind.alias());
+        Error::new(Code::FAILED_TO_PARSE, message)
+    })
+}
+
+fn parse_inner(
+    from: Option<&str>,
+    stages: Option<Array<'_>>,
+    variables: Option<Doc<'_>>,
+    context: &mut Context<'_>,
+) -> Result<Inner> {
+    let mut parsed = Vec::new();
+    for element in variables.into_iter().flatten() {
+        check_variable_name(element.name_str())?;
+        let value = Expression::parse(element.value, context.scope)?;
+        parsed.push((Box::from(element.name_str()), value));
+    }
+    let Some(stages) = stages else {
+        return Ok(Inner { pipeline: Pipeline::default(), correlated: None });
+    };
+    let mut scope = context.scope.clone();
+    let names: Vec<&str> = parsed.iter().map(|(name, _): &(Box<str>, _)| &**name).collect();
+    let outer = scope.uses_outer();
+    names.iter().for_each(|name| scope.define_outer(name));
+    let depth = context.depth;
+    let mut inner_context = Context {
+        scope: &mut scope,
+        db: context.db,
+        collection: from,
+        place: context.place,
+        depth,
+    };
+    let mut inner_context = inner_context.inner(Place::Lookup, from)?;
+    // What evaluating constants raises is raised when the stage runs.
+    let pipeline = Pipeline::parse_without_folding_errors(stages, &mut inner_context)?;
+    let correlated = scope.uses_outer().then(|| Correlated {
+        stages: stages.as_bytes().to_vec(),
+        variables: parsed,
+        scope: context.scope.clone(),
+        depth: depth + 1,
+    });
+    if outer || correlated.is_some() {
+        context.scope.note_outer_use();
+    }
+    Ok(Inner { pipeline, correlated })
+}
+
+/// Opens a collection and starts a pipeline over it. Leading filters go into the opening.
+pub(super) fn open(
+    env: &dyn Environment,
+    db: &str,
+    collection: &str,
+    pipeline: &Pipeline,
+) -> Result<Box<dyn Stage>> {
+    if pipeline.has_source() {
+        return Ok(pipeline.build(Box::new(Empty)));
+    }
+    Ok(pipeline.build(env.open(db, collection, Doc::EMPTY)?))
+}
+
+/// No documents.
+pub(super) struct Empty;
+
+impl Stage for Empty {
+    fn next(&mut self, _: &dyn Environment) -> Result<Option<DocBuf>> {
+        Ok(None)
+    }
+}
+
+impl StageSpec for Lookup {
+    fn name(&self) -> &'static str {
+        "$lookup"
+    }
+
+    fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
+        Box::new(LookingUp { spec: self, source, cached: None })
+    }
+}
+
+struct LookingUp {
+    spec: Arc<Lookup>,
+    source: Box<dyn Stage>,
+    /// The result of a pipeline that is the same for every document, as the bytes of an array.
+    cached: Option<Vec<u8>>,
+}
+
+impl Stage for LookingUp {
+    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        let Some(doc) = self.source.next(env)? else { return Ok(None) };
+        let spec = Arc::clone(&self.spec);
+        if spec.fields.is_none() && spec.inner.correlated.is_none() {
+            let found = match self.cached.take() {
+                Some(found) => found,
+                None => spec.find(doc.as_doc(), env)?,
+            };
+            let set = nested::set(doc.as_doc(), &spec.into, Some(Array::trusted(&found).as_raw()));
+            self.cached = Some(found);
+            return Ok(Some(set));
+        }
+        let found = spec.find(doc.as_doc(), env)?;
+        Ok(Some(nested::set(doc.as_doc(), &spec.into, Some(Array::trusted(&found).as_raw()))))
+    }
+}
+
+impl Lookup {
+    /// The array of what belongs to a document.
+    fn find(&self, doc: Doc<'_>, env: &dyn Environment) -> Result<Vec<u8>> {
+        env.check()?;
+        let filter = match &self.fields {
+            Some(fields) => fields.filter(doc)?,
+            None => DocBuf::new(),
+        };
+        let own;
+        let pipeline = match &self.inner.correlated {
+            Some(correlated) => {
+                own = correlated.parse(&self.db, self.from.as_deref(), doc)?;
+                &own
+            }
+            None => &self.inner.pipeline,
+        };
+        let source: Box<dyn Stage> = match &self.from {
+            Some(from) if !pipeline.has_source() => env.open(&self.db, from, filter.as_doc())?,
+            _ => Box::new(Empty),
+        };
+        let mut run = pipeline.build(source);
+        let mut found = ArrayWriter::new();
+        while let Some(doc) = run.next(env)? {
+            found.doc(doc.as_doc());
+            let max = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK;
+            if found.len() > STAGE_MEMORY_BYTES_MAX.min(max) {
+                let message = format!(
+                    "Total size of documents in {} matching pipeline's $lookup stage exceeds 16793600 bytes",
+                    self.from.as_deref().unwrap_or_default()
+                );
+                return Err(Error::location(4568, message));
+            }
+        }
+        Ok(found.into_bytes())
+    }
+}
+
+impl Correlated {
+    fn parse(&self, db: &str, from: Option<&str>, doc: Doc<'_>) -> Result<Pipeline> {
+        let mut scope = self.scope.clone();
+        let mut frame = Frame::new(doc);
+        for (name, value) in &self.variables {
+            let value = value.eval(&mut frame)?.into_owned();
+            scope.define_constant(name, value);
+        }
+        let (place, depth) = (Place::Lookup, self.depth);
+        let mut context = Context { scope: &mut scope, db, collection: from, place, depth };
+        Pipeline::parse(Array::trusted(&self.stages), &mut context)
+    }
+}
+
+impl Fields {
+    /// The filter on the other collection for a document: equality with the local value, or with any of its values if it is
+    /// an array.
+    fn filter(&self, doc: Doc<'_>) -> Result<DocBuf> {
+        let value: Value<'_> = self.local.of_doc(doc);
+        let raw = value.raw().unwrap_or(Raw::NULL);
+        let mut filter = DocWriter::new();
+        match raw.as_array() {
+            Some(values) if values.iter().any(|value| value.kind == Type::Regex) => {
+                filter.array("$or", |any| {
+                    for value in values.iter() {
+                        any.document(|one| one.document(&self.foreign, |eq| eq.raw("$eq", value)));
+                    }
+                });
+            }
+            Some(_) => filter.document(&self.foreign, |values| values.raw("$in", raw)),
+            None => filter.document(&self.foreign, |eq| eq.raw("$eq", raw)),
+        }
+        Ok(filter.finish())
+    }
+}

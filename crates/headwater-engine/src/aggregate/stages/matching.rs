@@ -1,0 +1,41 @@
+//! `$match`.
+
+use std::sync::Arc;
+
+use super::transform::{Transform, Transforming};
+use super::{Parsed, Shape, StageSpec};
+use crate::aggregate::pipeline::Context;
+use crate::bson::{DocBuf, Raw};
+use crate::error::{Error, Result};
+use crate::query::exec::Stage;
+use crate::query::matcher::Matcher;
+
+#[derive(Debug)]
+struct Match(Matcher);
+
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    let Some(filter) = raw.as_doc() else {
+        return Err(Error::location(15959, "the match filter must be an expression in an object"));
+    };
+    Ok(vec![Arc::new(Match(Matcher::parse(filter, context.scope)?))])
+}
+
+impl StageSpec for Match {
+    fn name(&self) -> &'static str {
+        "$match"
+    }
+
+    fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
+        Box::new(Transforming::new(self, source))
+    }
+
+    fn shape(&self) -> Shape<'_> {
+        Shape::Match(self.0.filter())
+    }
+}
+
+impl Transform for Match {
+    fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>> {
+        Ok(self.0.matches(doc.as_doc())?.then_some(doc))
+    }
+}

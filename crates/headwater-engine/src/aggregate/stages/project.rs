@@ -1,0 +1,57 @@
+//! `$project`, `$addFields` and its other name `$set`, `$unset`: all are projections.
+
+use std::sync::Arc;
+
+use super::transform::{Transform, Transforming};
+use super::{Parsed, StageSpec};
+use crate::aggregate::pipeline::Context;
+use crate::bson::{DocBuf, DocWriter, Raw};
+use crate::error::Result;
+use crate::query::exec::Stage;
+use crate::query::projection::Projection;
+
+#[derive(Debug)]
+struct Project {
+    name: &'static str,
+    projection: Projection,
+}
+
+fn one(name: &'static str, projection: Projection) -> Result<Parsed> {
+    Ok(vec![Arc::new(Project { name, projection })])
+}
+
+pub(super) fn project(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    one("$project", Projection::parse_project(raw, context.scope)?)
+}
+
+pub(super) fn add_fields(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    one("$addFields", Projection::parse_add_fields("$addFields", raw, context.scope)?)
+}
+
+pub(super) fn set(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    one("$set", Projection::parse_add_fields("$set", raw, context.scope)?)
+}
+
+/// `$unset` is run as a `$project` that excludes.
+pub(super) fn unset(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
+    one("$project", Projection::parse_unset(raw)?)
+}
+
+impl StageSpec for Project {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
+        Box::new(Transforming::new(self, source))
+    }
+}
+
+impl Transform for Project {
+    fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>> {
+        let doc = doc.as_doc();
+        let mut out = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len()));
+        self.projection.apply(doc, None, &mut out)?;
+        Ok(Some(out.finish()))
+    }
+}

@@ -1,0 +1,85 @@
+//! `$unionWith`: the documents of another pipeline behind those of this one.
+
+use std::sync::Arc;
+
+use super::lookup::{Empty, open};
+use super::{Parsed, StageSpec};
+use crate::aggregate::pipeline::{Context, Pipeline, Place, expect, unknown_field};
+use crate::bson::{DocBuf, Raw, Type};
+use crate::error::{Code, Error, Result};
+use crate::query::exec::{Environment, Stage};
+
+#[derive(Debug)]
+struct UnionWith {
+    db: Box<str>,
+    collection: Option<Box<str>>,
+    pipeline: Pipeline,
+}
+
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    let (mut collection, mut stages) = (None, None);
+    match raw.kind {
+        Type::String => collection = raw.as_str(),
+        Type::Document => {
+            for element in raw.as_doc().into_iter().flatten() {
+                match element.name {
+                    b"coll" => {
+                        expect(element.value, Type::String, "$unionWith", "coll")?;
+                        collection = element.value.as_str();
+                    }
+                    b"pipeline" => stages = Some(element.value),
+                    _ => return Err(unknown_field("$unionWith", element.name_str())),
+                }
+            }
+        }
+        kind => {
+            let what = "the $unionWith stage specification must be an object or string, but found ";
+            return Err(Error::new(Code::FAILED_TO_PARSE, format!("{what}{}", kind.alias())));
+        }
+    }
+    let db: Box<str> = context.db.into();
+    let mut inner = context.inner(Place::UnionWith, collection)?;
+    let pipeline = match stages {
+        Some(stages) => Pipeline::parse_value(stages, &mut inner)?,
+        None => Pipeline::default(),
+    };
+    if collection.is_none() && !pipeline.has_source() {
+        let message = "$unionWith stage without explicit collection must have a pipeline with $documents as first stage";
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    }
+    Ok(vec![Arc::new(UnionWith { db, collection: collection.map(Into::into), pipeline })])
+}
+
+impl StageSpec for UnionWith {
+    fn name(&self) -> &'static str {
+        "$unionWith"
+    }
+
+    fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
+        Box::new(Uniting { spec: self, source, second: false })
+    }
+}
+
+struct Uniting {
+    spec: Arc<UnionWith>,
+    source: Box<dyn Stage>,
+    second: bool,
+}
+
+impl Stage for Uniting {
+    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        loop {
+            if let Some(doc) = self.source.next(env)? {
+                return Ok(Some(doc));
+            }
+            if self.second {
+                return Ok(None);
+            }
+            self.second = true;
+            self.source = match &self.spec.collection {
+                Some(collection) => open(env, &self.spec.db, collection, &self.spec.pipeline)?,
+                None => self.spec.pipeline.build(Box::new(Empty)),
+            };
+        }
+    }
+}
