@@ -1,3 +1,32 @@
-//! Measurements.
+//! Measurements. `cargo run --release -p headwater-bench -- NAME`; without a name it lists them.
 
-fn main() {}
+mod wire;
+
+/// A measurement: its name, what it shows, how it runs.
+type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
+
+const MEASUREMENTS: &[Row] = &[
+    ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
+    ("wire", "the server by its sockets, beside an echo server of the same framing", wire::run),
+];
+
+fn main() -> std::process::ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = words.split_first() else {
+        for (name, meaning, _) in MEASUREMENTS {
+            println!("{name:<8} {meaning}");
+        }
+        return std::process::ExitCode::SUCCESS;
+    };
+    let result = match MEASUREMENTS.iter().find(|row| row.0 == name) {
+        Some((_, _, run)) => run(rest),
+        None => Err(format!("no measurement is called {name}")),
+    };
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

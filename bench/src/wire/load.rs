@@ -1,0 +1,161 @@
+//! The load: connections that each send a request, wait for its reply and send the next.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use headwater_engine::bson::{Doc, View};
+use headwater_server::codec::Header;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::LocalSet;
+
+use super::process::Child;
+
+/// Where the document of an `OP_MSG` reply begins: header, flags, section kind.
+const DOCUMENT_AT: usize = 21;
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// What one kind of request came to.
+pub(super) struct Figures {
+    pub(super) per_second: f64,
+    /// Processor time of the server per request, in microseconds.
+    pub(super) cpu_us: f64,
+    pub(super) p50_us: u32,
+    pub(super) p99_us: u32,
+}
+
+/// How a load is put on.
+#[derive(Clone, Copy)]
+pub(super) struct Load<'a> {
+    pub(super) address: &'a str,
+    pub(super) server: &'a Child,
+    pub(super) connections: usize,
+    pub(super) time: Duration,
+}
+
+/// What the connections of a run share.
+struct Run<R> {
+    request: R,
+    next: Cell<u64>,
+    count_max: u64,
+    measured_from: Instant,
+    end: Instant,
+    latencies_us: RefCell<Vec<u32>>,
+}
+
+impl Load<'_> {
+    /// Sends requests for the time of the load; `request` makes each from its number.
+    pub(super) async fn run(
+        &self,
+        request: impl Fn(u64) -> Vec<u8> + 'static,
+    ) -> Result<Figures, String> {
+        let measured_from = Instant::now() + WARM_UP;
+        let run = Rc::new(Run {
+            request,
+            next: Cell::new(0),
+            count_max: u64::MAX,
+            measured_from,
+            end: measured_from + self.time,
+            latencies_us: RefCell::default(),
+        });
+        let cpu_before = async {
+            tokio::time::sleep_until(measured_from.into()).await;
+            self.server.cpu_us()
+        };
+        let (before, sent) = tokio::join!(cpu_before, self.send(&run));
+        let cpu_us = self.server.cpu_us()? - before?;
+        sent?;
+        let elapsed = measured_from.elapsed().as_secs_f64();
+        let mut latencies = run.latencies_us.take();
+        latencies.sort_unstable();
+        let count = latencies.len().max(1);
+        let at = |per_mille: usize| latencies.get(count * per_mille / 1_000).copied().unwrap_or(0);
+        Ok(Figures {
+            per_second: count as f64 / elapsed,
+            cpu_us: cpu_us / count as f64,
+            p50_us: at(500),
+            p99_us: at(990),
+        })
+    }
+
+    /// Sends so many requests.
+    pub(super) async fn count(
+        &self,
+        count: u64,
+        request: impl Fn(u64) -> Vec<u8> + 'static,
+    ) -> Result<(), String> {
+        let now = Instant::now();
+        let run = Rc::new(Run {
+            request,
+            next: Cell::new(0),
+            count_max: count,
+            measured_from: now,
+            end: now + Duration::from_secs(3_600),
+            latencies_us: RefCell::default(),
+        });
+        self.send(&run).await
+    }
+
+    async fn send<R: Fn(u64) -> Vec<u8> + 'static>(&self, run: &Rc<Run<R>>) -> Result<(), String> {
+        let tasks = LocalSet::new();
+        let mut all = Vec::new();
+        for _ in 0..self.connections {
+            let stream = TcpStream::connect(self.address).await.map_err(|e| e.to_string())?;
+            stream.set_nodelay(true).map_err(|e| e.to_string())?;
+            all.push(tasks.spawn_local(connection(stream, Rc::clone(run))));
+        }
+        tasks.await;
+        for task in all {
+            task.await.map_err(|error| error.to_string())??;
+        }
+        Ok(())
+    }
+}
+
+async fn connection<R: Fn(u64) -> Vec<u8>>(
+    mut stream: TcpStream,
+    run: Rc<Run<R>>,
+) -> Result<(), String> {
+    let mut reply = Vec::new();
+    loop {
+        let number = run.next.get();
+        if number == run.count_max || Instant::now() >= run.end {
+            return Ok(());
+        }
+        run.next.set(number + 1);
+        let request = (run.request)(number);
+        let begin = Instant::now();
+        stream.write_all(&request).await.map_err(|error| error.to_string())?;
+        receive(&mut stream, &mut reply).await?;
+        if begin >= run.measured_from {
+            let latency = u32::try_from(begin.elapsed().as_micros()).unwrap_or(u32::MAX);
+            run.latencies_us.borrow_mut().push(latency);
+        }
+        check(&reply)?;
+    }
+}
+
+async fn receive(stream: &mut TcpStream, reply: &mut Vec<u8>) -> Result<(), String> {
+    reply.clear();
+    loop {
+        let header = Header::parse(reply).map_err(|error| error.to_string())?;
+        if header.is_some_and(|header| reply.len() >= header.length) {
+            return Ok(());
+        }
+        reply.reserve(4_096);
+        if stream.read_buf(reply).await.map_err(|error| error.to_string())? == 0 {
+            return Err("the server has closed the connection".to_owned());
+        }
+    }
+}
+
+/// Fails unless the reply says that all went well.
+fn check(reply: &[u8]) -> Result<(), String> {
+    let document = Doc::trusted(reply.get(DOCUMENT_AT..).unwrap_or_default());
+    let ok = document.get("ok").map(|ok| ok.view());
+    if matches!(ok, Some(View::Double(1.0))) && document.get("writeErrors").is_none() {
+        return Ok(());
+    }
+    Err(format!("the server answered {document:?}"))
+}
