@@ -6,8 +6,11 @@
 mod compare;
 mod decimal;
 mod doc;
+pub mod extjson;
+mod iso;
 pub mod key;
 mod number;
+pub mod print;
 mod raw;
 mod sum;
 mod validate;

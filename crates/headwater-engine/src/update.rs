@@ -4,15 +4,22 @@
 //! table, and applied to each document in one pass: untouched bytes are copied, nothing is decoded to a tree. Knows no
 //! collections, indexes or log; who finds the documents and stores the results is not its business.
 
+mod add_to_set;
 mod apply;
 mod arithmetic;
 mod array_filters;
+mod bit;
 mod current_date;
 mod delta;
+mod diff;
+mod extreme;
 mod modifier;
 mod parse;
 mod path;
+mod pop;
+mod pull;
 mod push;
+mod rename;
 mod replace;
 mod set;
 mod splice;
@@ -24,6 +31,7 @@ mod upsert;
 pub use delta::Description;
 pub use table::UPDATES;
 
+use crate::aggregate::expressions::Scope;
 use crate::bson::{Array, Doc, DocBuf, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
@@ -49,6 +57,8 @@ pub struct UpdateOptions<'a> {
     pub upsert: bool,
     /// The filters of the `$[identifier]` path components.
     pub array_filters: Option<Array<'a>>,
+    /// The variables of the command's `let` and `$$NOW`.
+    pub scope: Option<&'a Scope>,
     /// The constants of a pipeline update (`c`).
     pub constants: Option<Doc<'a>>,
 }
@@ -104,7 +114,7 @@ impl Update {
                     ));
                 }
                 if doc.first().is_some_and(|e| e.name.first() == Some(&b'$')) {
-                    Body::Operators(tree::Operators::parse(doc, options)?)
+                    Body::Operators(parse::Parser::new(options)?.operators(doc)?)
                 } else {
                     Body::Replacement(replace::Replacement::parse(doc, options)?)
                 }

@@ -89,8 +89,8 @@ impl<'a> Run<'a> {
         Run { operators, root, position: None, insert: false, now, path, depth: 0 }
     }
 
-    fn place<'n>(&self, name: &'n str) -> Place<'n, 'a> {
-        Place { root: self.root, name, insert: self.insert, now: self.now }
+    fn place<'n>(&'n self, name: &'n str) -> Place<'n, 'a> {
+        Place { root: self.root, path: &self.path, name, insert: self.insert, now: self.now }
     }
 
     /// Runs `step` with `name` at the end of the path.
@@ -425,6 +425,9 @@ impl<'a> Run<'a> {
         match node {
             Node::Array(_) => Err(no_array(path)),
             Node::Object(object) => {
+                if let Some(node) = &object.matched {
+                    self.refuse(node, part, &format!("{path}.$"), (name, value))?;
+                }
                 for (child, node) in &object.children {
                     self.refuse(node, part, &format!("{path}.{child}"), (name, value))?;
                 }

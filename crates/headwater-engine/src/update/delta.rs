@@ -86,6 +86,12 @@ impl Level {
         }
     }
 
+    pub(super) fn truncated(&mut self, path: &str, size: usize) {
+        if !self.off {
+            self.truncated.push((path.to_owned(), size));
+        }
+    }
+
     pub(super) fn finish(self) -> Description {
         let len = self.updated.len() + self.created.len() + self.below.len();
         let mut bytes = Vec::with_capacity(len + 80);

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::text;
-use super::{Now, path::Path};
-use crate::bson::{Doc, Raw, Value};
+use super::path::Path;
+use super::{Now, parse, text};
+use crate::aggregate::expressions::Scope;
+use crate::bson::{Doc, Raw, Type, Value};
 use crate::error::Result;
 
 /// An operator with its operand, compiled.
@@ -56,6 +57,8 @@ pub(super) enum Unreachable {
 pub(super) struct Place<'n, 'a> {
     /// The whole document before the update.
     pub(super) root: Doc<'a>,
+    /// The path from the top.
+    pub(super) path: &'n str,
     /// The name of the field, or the index of the array element, as text.
     pub(super) name: &'n str,
     /// Whether an upsert is making a new document.
@@ -78,9 +81,16 @@ pub(super) struct Operand<'a> {
     pub(super) path: &'a Path,
     /// The operand at that path.
     pub(super) value: Raw<'a>,
+    /// The variables of the statement.
+    pub(super) scope: Option<&'a Scope>,
 }
 
 impl Operand<'_> {
+    /// A scope to parse filters with.
+    pub(super) fn scope(&self) -> Result<Scope> {
+        parse::scope(self.scope)
+    }
+
     /// The element as error messages show it: `a: 1`.
     pub(super) fn text(&self) -> String {
         text::element(&self.path.text, self.value)
@@ -90,7 +100,7 @@ impl Operand<'_> {
 /// The number of nested levels of a value: 0 for a scalar.
 pub(super) fn nesting(value: Raw<'_>) -> usize {
     match value.kind {
-        crate::bson::Type::Document | crate::bson::Type::Array => {
+        Type::Document | Type::Array => {
             1 + Doc::trusted(value.data).iter().map(|e| nesting(e.value)).max().unwrap_or(0)
         }
         _ => 0,

@@ -1,36 +1,61 @@
 //! From an update document with operators to the update tree.
 
-use super::modifier::Operand;
+use super::UpdateOptions;
+use super::array_filters::ArrayFilters;
+use super::modifier::{Modifier, Operand};
 use super::path::Path;
 use super::table::UPDATES;
 use super::text;
 use super::tree::Operators;
+use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, Element};
 use crate::error::{Code, Error, Result};
-use crate::limits::COMMAND_DEPTH_MAX;
+use crate::limits::PATH_PARTS_MAX;
 
-/// Adds every operator of `update` to the tree.
-pub(super) fn operators(update: Doc<'_>, tree: &mut Operators) -> Result<()> {
-    for operator in update {
-        let name = operator.name_str();
-        let Ok(row) = UPDATES.binary_search_by_key(&name, |row| row.name) else {
-            return Err(Error::new(
-                Code::FAILED_TO_PARSE,
-                format!(
-                    "Unknown modifier: {name}. Expected a valid update modifier or pipeline-style update \
-                     specified as an array"
-                ),
-            ));
+/// Parses one update document.
+#[derive(Debug)]
+pub(super) struct Parser<'p> {
+    pub(super) tree: Operators,
+    scope: Option<&'p Scope>,
+}
+
+impl<'p> Parser<'p> {
+    /// Parses the array filters, to start with.
+    pub(super) fn new(options: &UpdateOptions<'p>) -> Result<Parser<'p>> {
+        let filters = match options.array_filters {
+            Some(filters) => ArrayFilters::parse(Some(filters), &mut scope(options.scope)?)?,
+            None => ArrayFilters::default(),
         };
-        let Some(fields) = operator.value.as_doc() else {
-            return Err(not_fields(operator));
-        };
-        let Some(row) = UPDATES.get(row) else { continue };
-        for field in fields {
-            (row.parse)(field, tree)?;
-        }
+        Ok(Parser { tree: Operators::new(filters), scope: options.scope })
     }
-    Ok(())
+
+    /// Adds every operator of `update` to the tree.
+    pub(super) fn operators(mut self, update: Doc<'_>) -> Result<Operators> {
+        for operator in update {
+            let name = operator.name_str();
+            let row = UPDATES.binary_search_by_key(&name, |row| row.name);
+            let Some(row) = row.ok().and_then(|row| UPDATES.get(row)) else {
+                return Err(Error::new(
+                    Code::FAILED_TO_PARSE,
+                    format!(
+                        "Unknown modifier: {name}. Expected a valid update modifier or pipeline-style update \
+                         specified as an array"
+                    ),
+                ));
+            };
+            let Some(fields) = operator.value.as_doc() else {
+                return Err(not_fields(operator));
+            };
+            fields.iter().try_for_each(|field| (row.parse)(field, &mut self))?;
+        }
+        self.tree.filters.check_used(update)?;
+        Ok(self.tree)
+    }
+}
+
+/// A scope to parse with: the statement's, or one without variables.
+pub(super) fn scope(given: Option<&Scope>) -> Result<Scope> {
+    given.cloned().map_or_else(|| Scope::new(None, 0), Ok)
 }
 
 #[cold]
@@ -49,19 +74,20 @@ fn not_fields(operator: Element<'_>) -> Error {
 /// Splits a path; one that is deeper than any document is refused.
 pub(super) fn path(text: &str) -> Result<Path> {
     let path = Path::parse(text)?;
-    if path.parts.len() > COMMAND_DEPTH_MAX {
+    if path.parts.len() > PATH_PARTS_MAX {
         return Err(super::too_deep());
     }
     Ok(path)
 }
 
 /// The usual row of the table: one path, one leaf.
-pub(super) fn leaf<M: super::modifier::Modifier + 'static>(
+pub(super) fn leaf<M: Modifier + 'static>(
     field: Element<'_>,
-    tree: &mut Operators,
+    parser: &mut Parser<'_>,
     parse: impl FnOnce(&Operand<'_>) -> Result<M>,
 ) -> Result<()> {
     let path = path(field.name_str())?;
-    let modifier = parse(&Operand { path: &path, value: field.value })?;
-    tree.insert(&path, Box::new(modifier))
+    let operand = Operand { path: &path, value: field.value, scope: parser.scope };
+    let modifier = parse(&operand)?;
+    parser.tree.insert(&path, Box::new(modifier))
 }

@@ -45,6 +45,11 @@ impl Path {
         self.parts.iter().any(|part| !matches!(part, Part::Name(_)))
     }
 
+    /// Whether it leads further than `other`, on the same way.
+    pub(super) fn is_under(&self, other: &Path) -> bool {
+        self.parts.len() > other.parts.len() && self.parts.starts_with(&other.parts)
+    }
+
     /// The field names, for a path that is not dynamic.
     pub(super) fn names(&self) -> Vec<&str> {
         self.text.split('.').collect()

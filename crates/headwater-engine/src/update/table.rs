@@ -1,8 +1,7 @@
 //! The table of update operators.
 
-use super::parse::leaf;
-use super::tree::Operators;
-use super::{arithmetic, current_date, push, set};
+use super::parse::{Parser, leaf};
+use super::{add_to_set, arithmetic, bit, current_date, extreme, pop, pull, push, rename, set};
 use crate::bson::Element;
 use crate::error::Result;
 
@@ -15,7 +14,7 @@ pub struct Row {
 }
 
 /// Makes a field of an operator's operand a leaf of the update tree.
-type Parse = fn(Element<'_>, &mut Operators) -> Result<()>;
+type Parse = fn(Element<'_>, &mut Parser<'_>) -> Result<()>;
 
 const fn row(name: &'static str, parse: Parse) -> Row {
     Row { name, parse }
@@ -23,13 +22,21 @@ const fn row(name: &'static str, parse: Parse) -> Row {
 
 /// Every update operator, sorted by name.
 pub const UPDATES: &[Row] = &[
-    row("$currentDate", |field, tree| leaf(field, tree, current_date::CurrentDate::parse)),
-    row("$inc", |field, tree| leaf(field, tree, arithmetic::Arithmetic::inc)),
-    row("$mul", |field, tree| leaf(field, tree, arithmetic::Arithmetic::mul)),
-    row("$push", |field, tree| leaf(field, tree, push::Push::parse)),
-    row("$set", |field, tree| leaf(field, tree, set::Set::parse)),
-    row("$setOnInsert", |field, tree| leaf(field, tree, set::Set::parse_on_insert)),
-    row("$unset", |field, tree| leaf(field, tree, set::Unset::parse)),
+    row("$addToSet", |field, parser| leaf(field, parser, add_to_set::AddToSet::parse)),
+    row("$bit", |field, parser| leaf(field, parser, bit::Bit::parse)),
+    row("$currentDate", |field, parser| leaf(field, parser, current_date::CurrentDate::parse)),
+    row("$inc", |field, parser| leaf(field, parser, arithmetic::Arithmetic::inc)),
+    row("$max", |field, parser| leaf(field, parser, extreme::Extreme::max)),
+    row("$min", |field, parser| leaf(field, parser, extreme::Extreme::min)),
+    row("$mul", |field, parser| leaf(field, parser, arithmetic::Arithmetic::mul)),
+    row("$pop", |field, parser| leaf(field, parser, pop::Pop::parse)),
+    row("$pull", |field, parser| leaf(field, parser, pull::Pull::parse)),
+    row("$pullAll", |field, parser| leaf(field, parser, pull::Pull::parse_all)),
+    row("$push", |field, parser| leaf(field, parser, push::Push::parse)),
+    row("$rename", rename::parse),
+    row("$set", |field, parser| leaf(field, parser, set::Set::parse)),
+    row("$setOnInsert", |field, parser| leaf(field, parser, set::Set::parse_on_insert)),
+    row("$unset", |field, parser| leaf(field, parser, set::Unset::parse)),
 ];
 
 #[cfg(test)]

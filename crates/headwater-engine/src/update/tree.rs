@@ -1,10 +1,8 @@
 //! The update tree: operators compiled into one tree of paths. Building it finds the conflicts between paths.
 
-use super::UpdateOptions;
 use super::array_filters::ArrayFilters;
 use super::modifier::Modifier;
 use super::path::{self, Part, Path};
-use crate::bson::Doc;
 use crate::error::{Code, Error, Result};
 
 /// The compiled form of an update with operators.
@@ -43,12 +41,9 @@ pub(super) struct ArrayNode {
 }
 
 impl Operators {
-    pub(super) fn parse(update: Doc<'_>, options: &UpdateOptions<'_>) -> Result<Operators> {
-        let filters = ArrayFilters::parse(options.array_filters)?;
-        let mut operators = Operators { root: ObjectNode::default(), filters, positional: false };
-        super::parse::operators(update, &mut operators)?;
-        operators.filters.check_used(update)?;
-        Ok(operators)
+    /// A tree without operators.
+    pub(super) fn new(filters: ArrayFilters) -> Operators {
+        Operators { root: ObjectNode::default(), filters, positional: false }
     }
 
     /// Puts an operator at the end of a path.
