@@ -316,31 +316,16 @@ impl Decimal {
         power.normalize()
     }
 
-    /// The logarithm to a base, 34 digits wide.
+    /// The logarithm to a base.
     pub fn log(self, base: Decimal) -> Decimal {
         let is = |n: i32| base.compare(Decimal::from(n)).is_eq();
         if is(10) {
             self.log10()
         } else if is(2) {
-            self.log2().normalize()
+            self.log2()
         } else {
             self.ln().div(base.ln())
         }
-    }
-
-    /// `e^self`, 34 digits wide.
-    pub fn exp(self) -> Decimal {
-        rounded(self, lib::bid128_exp).normalize()
-    }
-
-    /// The natural logarithm, 34 digits wide.
-    pub fn ln(self) -> Decimal {
-        rounded(self, lib::bid128_log).normalize()
-    }
-
-    /// The logarithm to base 10, 34 digits wide.
-    pub fn log10(self) -> Decimal {
-        rounded(self, lib::bid128_log10).normalize()
     }
 
     fn library(self) -> BID128 {
@@ -403,6 +388,12 @@ operations! {
     exp2() = bid128_exp2, rounded;
     /// `10^self`.
     exp10() = bid128_exp10, rounded;
+    /// `e^self`.
+    exp() = bid128_exp, rounded;
+    /// The natural logarithm.
+    ln() = bid128_log, rounded;
+    /// The logarithm to base 10.
+    log10() = bid128_log10, rounded;
     /// The logarithm to base 2.
     log2() = bid128_log2, rounded;
     /// The sine of radians.

@@ -266,12 +266,13 @@ impl Number {
         }
     }
 
-    /// The smallest integer not below the value, of the same type.
+    /// The smallest integer not below the value, of the same type. As in MongoDB, a decimal that is infinite or has
+    /// no room for its units digit becomes NaN.
     pub fn ceil(self) -> Number {
         self.to_integral(f64::ceil, Rounding::Ceiling)
     }
 
-    /// The largest integer not above the value, of the same type.
+    /// The largest integer not above the value, of the same type; decimals as with [`Number::ceil`].
     pub fn floor(self) -> Number {
         self.to_integral(f64::floor, Rounding::Floor)
     }
@@ -279,7 +280,7 @@ impl Number {
     fn to_integral(self, double: fn(f64) -> f64, rounding: Rounding) -> Number {
         match self {
             Number::Double(value) => Number::Double(double(value)),
-            Number::Decimal(value) => Number::Decimal(value.round(0, rounding)),
+            Number::Decimal(value) => Number::Decimal(value.quantize_to(0, rounding)),
             integer => integer,
         }
     }

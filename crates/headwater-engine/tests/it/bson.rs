@@ -6,4 +6,5 @@ mod generate;
 mod numbers;
 mod order;
 mod print;
+mod recorded;
 mod validation;
