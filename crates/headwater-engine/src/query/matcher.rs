@@ -16,14 +16,17 @@ mod regex;
 mod table;
 mod test;
 
+pub(crate) use comparison::{Comparison, Relation};
 pub use equalities::Equality;
+pub(crate) use operand::is_nan;
+pub(crate) use regex::{Regex, is_special};
 pub use table::{MATCHERS, UNSUPPORTED};
+pub(crate) use test::Test;
 
 use crate::aggregate::expressions::{Expression, Scope, is_true};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::error::Result;
 use crate::query::path::{Path, Root};
-use test::Test;
 
 /// A compiled filter.
 #[derive(Debug)]

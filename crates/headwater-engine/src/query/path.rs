@@ -98,7 +98,8 @@ impl Path {
     }
 
     /// Visits what the match language sees at the path, until `visit` answers true: the values, `None` where a
-    /// document ends the path early, and beside each the position in the outermost array that was opened.
+    /// document ends the path early, and beside each the position in the outermost array that
+    /// was opened, arrays that the path itself names a position of excepted.
     ///
     /// # Errors
     /// Those of `visit`.
@@ -184,9 +185,8 @@ where
         return visit(Some(array.as_raw()), outer);
     };
     for (value, at) in array.iter().zip(0..) {
-        let outer = outer.or(Some(at));
         if let Some(doc) = value.as_doc()
-            && walk(doc, rest, leaf, outer, visit)?
+            && walk(doc, rest, leaf, outer.or(Some(at)), visit)?
         {
             return Ok(true);
         }

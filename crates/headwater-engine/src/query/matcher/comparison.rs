@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::Node;
 use super::operand::Operand;
-use super::parse::{Field, Parser, bad_value};
+use super::parse::{Field, Parser, bad_value, is_operators};
 use super::regex::Regex;
 use super::test::Test;
 use crate::bson::{Raw, Type, compare};
@@ -29,7 +29,7 @@ pub(crate) enum Relation {
 }
 
 /// The values and regular expressions of `$in`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct List {
     /// Sorted, without repetitions.
     pub(crate) values: Vec<Operand>,
@@ -88,6 +88,13 @@ impl Comparison {
 }
 
 impl List {
+    pub(super) fn new(mut values: Vec<Operand>, regexes: Vec<Regex>) -> List {
+        values.sort_by(|a, b| compare(a.raw(), b.raw()));
+        values.dedup_by(|a, b| compare(a.raw(), b.raw()).is_eq());
+        let has_null = values.iter().any(|value| value.raw().kind == Type::Null);
+        List { values, regexes, has_null }
+    }
+
     pub(super) fn has_null(&self) -> bool {
         self.has_null
     }
@@ -160,22 +167,18 @@ pub(super) fn is_in(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
     let Some(array) = field.value.as_array() else {
         return Err(bad_value(format!("{} needs an array", field.name)));
     };
-    let mut list = List::default();
+    let (mut values, mut regexes) = (Vec::new(), Vec::new());
     for value in array.iter() {
         match value.kind {
             Type::Undefined => return Err(bad_value("Cannot insert undefined into InListData")),
-            Type::Regex => list.regexes.push(Regex::from_value(value)?),
-            Type::Document if starts_with_dollar(value) => {
+            Type::Regex => regexes.push(Regex::from_value(value)?),
+            Type::Document if is_operators(value, false) => {
                 return Err(bad_value(format!("cannot nest $ under {}", field.name)));
             }
-            _ => {
-                list.has_null |= value.kind == Type::Null;
-                list.values.push(Operand::new(value));
-            }
+            _ => values.push(Operand::new(value)),
         }
     }
-    list.values.sort_by(|a, b| compare(a.raw(), b.raw()));
-    list.values.dedup_by(|a, b| compare(a.raw(), b.raw()).is_eq());
+    let mut list = List::new(values, regexes);
     if list.regexes.is_empty() && list.values.len() == 1 {
         if let Some(operand) = list.values.pop() {
             let test = Test::Compare(Comparison { relation: Relation::Eq, operand });
@@ -187,9 +190,4 @@ pub(super) fn is_in(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
 
 pub(super) fn not_in(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
     Ok(Node::Not(Box::new(is_in(field, parser)?)))
-}
-
-/// Whether a value looks like an operator document; a reference to a document does not.
-fn starts_with_dollar(value: Raw<'_>) -> bool {
-    super::parse::is_operators(value, false)
 }

@@ -57,6 +57,11 @@ impl Types {
         Ok(())
     }
 
+    /// The types, in the order of their type bytes.
+    pub(crate) fn iter(self) -> impl Iterator<Item = Type> {
+        (0..=u8::MAX).filter_map(Type::from_byte).filter(move |kind| self.contains(*kind))
+    }
+
     /// Adds the type of an alias; `number` is all four.
     pub(crate) fn insert_alias(&mut self, alias: &str) -> Result<()> {
         if alias == "number" {

@@ -1,12 +1,13 @@
 //! `$and`, `$or`, `$nor`, `$not`, and the conditions that look at no value.
 
 use super::Node;
+use super::comparison::{List, Relation};
 use super::parse::{Field, Inside, Parser, Top, all_of, bad_value, failed_to_parse, is_operators};
 use super::regex::Regex;
 use super::test::Test;
 use crate::aggregate::expressions::{Expression, is_true};
 use crate::bson::{Doc, Raw, Type, View};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 fn branches(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Vec<Node>> {
     let name = top.name;
@@ -39,7 +40,31 @@ pub(super) fn and(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
 }
 
 pub(super) fn or(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
-    Ok(Node::Or(branches(top, parser)?))
+    let nodes = branches(top, parser)?;
+    Ok(one_of(nodes))
+}
+
+/// A node that needs one of `nodes`: equalities on one path are one `$in`.
+fn one_of(nodes: Vec<Node>) -> Node {
+    let Some(Node::Field { path, .. }) = nodes.first() else { return Node::Or(nodes) };
+    let mut values = Vec::new();
+    for node in &nodes {
+        match node {
+            Node::Field { path: other, test: Test::Compare(comparison) }
+                if other == path && comparison.relation == Relation::Eq =>
+            {
+                values.push(comparison.operand.clone());
+            }
+            _ => return Node::Or(nodes),
+        }
+    }
+    match values.len() {
+        1 => Node::Or(nodes),
+        _ => {
+            let test = Test::In(Box::new(List::new(values, Vec::new())));
+            Node::Field { path: path.clone(), test }
+        }
+    }
 }
 
 pub(super) fn nor(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
@@ -117,9 +142,24 @@ pub(super) fn expr(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
     })
 }
 
+/// JavaScript is not run; what is wrong with a `$where` anyway is told all the same.
+pub(super) fn js_where(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
+    if parser.inside() == Inside::Element {
+        return Err(bad_value("$where can only be applied to the top-level document"));
+    }
+    match top.value.kind {
+        Type::String | Type::Code | Type::CodeWithScope => {
+            Err(Error::not_supported("The query operator $where"))
+        }
+        _ => Err(bad_value("$where got bad type")),
+    }
+}
+
 /// Whether `$elemMatch`'s argument is about the elements as values, not about their fields.
 pub(super) fn is_value_condition(value: Raw<'_>) -> bool {
     let first = value.as_doc().and_then(Doc::first);
     is_operators(value, true)
-        && first.is_some_and(|first| !matches!(first.name, b"$and" | b"$or" | b"$nor" | b"$where"))
+        && first.is_some_and(|first| {
+            !matches!(first.name, b"$and" | b"$or" | b"$nor" | b"$where" | b"$expr")
+        })
 }

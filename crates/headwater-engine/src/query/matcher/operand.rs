@@ -101,7 +101,7 @@ fn is_decimal_nan(data: &[u8]) -> bool {
 }
 
 /// Whether a number is not a number.
-pub(super) fn is_nan(value: Raw<'_>) -> bool {
+pub(crate) fn is_nan(value: Raw<'_>) -> bool {
     match value.kind {
         Type::Double => f64::from_bits(i64_of(value.data).cast_unsigned()).is_nan(),
         Type::Decimal => is_decimal_nan(value.data),

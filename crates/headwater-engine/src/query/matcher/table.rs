@@ -63,19 +63,12 @@ pub const MATCHERS: &[Row] = &[
     top("$sampleRate", logical::sample_rate),
     field("$size", array::size),
     field("$type", element::of_type),
+    top("$where", logical::js_where),
 ];
 
 /// Query operators of MongoDB that are known but not supported, sorted.
-pub const UNSUPPORTED: &[&str] = &[
-    "$geoIntersects",
-    "$geoWithin",
-    "$jsonSchema",
-    "$near",
-    "$nearSphere",
-    "$text",
-    "$where",
-    "$within",
-];
+pub const UNSUPPORTED: &[&str] =
+    &["$geoIntersects", "$geoWithin", "$jsonSchema", "$near", "$nearSphere", "$text", "$within"];
 
 #[cfg(test)]
 mod tests {

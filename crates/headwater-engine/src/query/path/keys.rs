@@ -4,6 +4,7 @@
 //! one element stand in one key.
 
 use super::{Part, Path};
+use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, Raw, Type};
 use crate::error::{Code, Error, Result};
 
@@ -33,6 +34,7 @@ struct Cursor<'p, 'a> {
 /// A position met in an array, followed as far as it goes.
 #[derive(Clone, Copy)]
 struct Position<'p, 'a> {
+    array: Doc<'a>,
     element: Raw<'a>,
     end: Option<Raw<'a>>,
     rest: &'p [Part],
@@ -172,7 +174,7 @@ impl<'a> Walk<'_, 'a> {
                     let element = elements.get_bytes(part.name())?;
                     let mut rest = cursor.rest;
                     let end = follow(elements, &mut rest);
-                    Some(Position { element, end, rest })
+                    Some(Position { array: elements, element, end, rest })
                 }),
                 _ => None,
             };
@@ -202,7 +204,7 @@ impl<'a> Cursor<'_, 'a> {
         let Some(first) = self.rest.first() else { return Ok((None, false)) };
         let is_field = doc.get_bytes(first.name()).is_some();
         match self.at.take() {
-            Some(_) if is_field => Err(ambiguous(first)),
+            Some(position) if is_field => Err(ambiguous(first, position.array)),
             Some(position) => {
                 self.rest = position.rest;
                 Ok((position.end, position.element.kind == Type::Array))
@@ -237,13 +239,13 @@ fn parallel(name: &Part, first: &Part) -> Error {
 }
 
 #[cold]
-fn ambiguous(part: &Part) -> Error {
+fn ambiguous(part: &Part, array: Doc<'_>) -> Error {
+    let (name, array) = (part.as_str(), document_text(array));
     Error::location(
         16746,
         format!(
             "Ambiguous field name found in array (do not use numeric field names in embedded elements in an \
-             array), field: '{}'",
-            part.as_str()
+             array), field: '{name}' for array: {array}"
         ),
     )
 }

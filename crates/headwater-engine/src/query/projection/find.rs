@@ -170,7 +170,7 @@ fn elem_match(
 }
 
 /// No metadata is at hand: the error that says so.
-fn meta(argument: Raw<'_>) -> Error {
+pub(super) fn meta(argument: Raw<'_>) -> Error {
     let Some(name) = argument.as_str() else {
         return Error::location(17307, "$meta only supports string arguments");
     };

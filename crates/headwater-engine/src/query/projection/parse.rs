@@ -154,6 +154,11 @@ pub(super) fn project(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
             let message = "Cannot use $elemMatch in this context";
             return Err(Error::new(Code::INVALID_PIPELINE_OPERATOR, message));
         }
+        if let Some(first) = value.as_doc().filter(|doc| is_operator(*doc)).and_then(Doc::first)
+            && first.name == b"$meta"
+        {
+            return Err(super::find::meta(first.value));
+        }
         match as_flag(value) {
             Some(keep) => builder.flag(path, keep),
             None => builder.compute(path, value),

@@ -1,0 +1,250 @@
+//! Which keys of an index a filter can match: intervals over encoded keys.
+//!
+//! Knows filters and keys. Knows no index; the planner says which paths one has and which of their names met arrays.
+//! Intervals are of ascending keys; see [`Interval::inverted`] for descending ones.
+
+mod interval;
+mod tests_to_keys;
+
+pub use interval::Interval;
+
+use crate::bson::key::Collate;
+use crate::query::matcher::{Matcher, Node, Test};
+use crate::query::path::{Multikey, Part, Path};
+use interval::{complement, intersect, union};
+
+/// What a filter says about the keys of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bounds {
+    /// Ascending, disjoint; none if no document can match.
+    pub intervals: Vec<Interval>,
+    /// Whether every key inside comes from a document that passes what the intervals were made of.
+    pub exact: bool,
+}
+
+/// How the keys were made.
+#[derive(Clone, Copy, Default)]
+pub struct Keys<'c> {
+    /// Writes the collation keys of texts, if the index has a collation (which has to be the query's own).
+    pub collate: Option<Collate<'c>>,
+}
+
+/// A possible bound of a path.
+#[derive(Debug, Clone)]
+struct Candidate {
+    bounds: Bounds,
+    /// The `$elemMatch` it comes from, as its place in the filter: bounds from one may be used together.
+    element: Option<usize>,
+}
+
+/// What is asked about.
+struct Question<'q> {
+    parts: &'q [Part],
+    /// One bit for each part that met an array.
+    multikey: u64,
+    keys: Keys<'q>,
+}
+
+impl Bounds {
+    /// Whether no document can match.
+    pub fn is_empty(&self) -> bool {
+        self.intervals.is_empty()
+    }
+
+    /// Whether each interval holds the keys of one value: what an equality prefix of a compound index needs.
+    pub fn is_points(&self) -> bool {
+        self.intervals.iter().all(Interval::is_point)
+    }
+
+    fn points(self: &Bounds) -> usize {
+        if self.is_points() { self.intervals.len() } else { usize::MAX }
+    }
+}
+
+/// The keys of `path` that documents matching the filter have, `None` if the filter says nothing of use. `multikey`
+/// says whether any name of the path met an array.
+///
+/// ```
+/// use headwater_engine::aggregate::expressions::Scope;
+/// use headwater_engine::bson::DocWriter;
+/// use headwater_engine::query::{bounds, matcher::Matcher};
+///
+/// let mut filter = DocWriter::new();
+/// filter.document("a", |a| {
+///     a.i32("$gte", 1);
+///     a.i32("$lt", 5);
+/// });
+/// let matcher = Matcher::parse(filter.finish().as_doc(), &mut Scope::new(None, 0)?)?;
+/// let bounds = bounds::for_path(&matcher, "a", false).unwrap();
+/// assert_eq!(bounds.intervals.len(), 1);
+/// assert!(bounds.exact);
+/// # Ok::<(), headwater_engine::Error>(())
+/// ```
+pub fn for_path(matcher: &Matcher, path: &str, multikey: bool) -> Option<Bounds> {
+    let path = Path::parse(path).ok()?;
+    let bits = if multikey { u64::MAX } else { 0 };
+    for_paths(matcher, &[path], &Multikey(vec![bits]), Keys::default()).pop().flatten()
+}
+
+/// The bounds of the fields of a compound index that may be used together, field by field.
+///
+/// Two fields below one array (`a.b` and `a.c`) are bounded together only by what has to hold for the same element.
+pub fn for_paths(
+    matcher: &Matcher,
+    paths: &[Path],
+    multikey: &Multikey,
+    keys: Keys<'_>,
+) -> Vec<Option<Bounds>> {
+    let bits = |at: usize| multikey.0.get(at).copied().unwrap_or(0);
+    let mut chosen: Vec<Option<Candidate>> = Vec::new();
+    for (at, path) in paths.iter().enumerate() {
+        let question = Question { parts: path.parts(), multikey: bits(at), keys };
+        let mut candidates = Vec::new();
+        collect(matcher.root(), &question, &mut candidates);
+        candidates.retain(|candidate| {
+            chosen.iter().zip(paths).enumerate().all(|(earlier, (other, other_path))| {
+                let together = shared_array(path, bits(at), other_path, bits(earlier));
+                let Some(other) = other.as_ref().filter(|_| together) else { return true };
+                candidate.element.is_some() && candidate.element == other.element
+            })
+        });
+        candidates.sort_by_key(|candidate| {
+            (
+                candidate.bounds.points(),
+                candidate.bounds.intervals.len(),
+                candidate.element.is_none(),
+            )
+        });
+        chosen.push(candidates.into_iter().next());
+    }
+    chosen.into_iter().map(|candidate| candidate.map(|candidate| candidate.bounds)).collect()
+}
+
+/// Whether two paths go through one array.
+fn shared_array(a: &Path, a_bits: u64, b: &Path, b_bits: u64) -> bool {
+    let shared = a.parts().iter().zip(b.parts()).take_while(|(a, b)| a == b).count();
+    let mask = 1_u64.checked_shl(shared as u32).map_or(u64::MAX, |bit| bit - 1);
+    (a_bits | b_bits) & mask != 0
+}
+
+/// Adds what `node` says of the path. What is added has to hold together for a document to match.
+fn collect(node: &Node, question: &Question<'_>, found: &mut Vec<Candidate>) {
+    match node {
+        Node::And(all) => {
+            let before = found.len();
+            all.iter().for_each(|node| collect(node, question, found));
+            if question.multikey == 0 {
+                merge(found, before);
+            }
+        }
+        Node::Or(any) => {
+            let mut intervals = Vec::new();
+            let mut exact = true;
+            for node in any {
+                let mut branch = Vec::new();
+                collect(node, question, &mut branch);
+                let Some(best) = branch.into_iter().min_by_key(|c| c.bounds.intervals.len()) else {
+                    return;
+                };
+                exact &= best.bounds.exact && matches!(node, Node::Field { .. });
+                intervals.extend(best.bounds.intervals);
+            }
+            let bounds = Bounds { intervals: union(intervals), exact };
+            found.push(Candidate { bounds, element: None });
+        }
+        Node::Not(node) => {
+            if let Node::Field { path, test } = &**node
+                && path.parts() == question.parts
+            {
+                found.extend(negated(test, question));
+            }
+        }
+        Node::Nor(none) => {
+            for node in none {
+                if let Node::Field { path, test } = node
+                    && path.parts() == question.parts
+                {
+                    found.extend(negated(test, question));
+                }
+            }
+        }
+        Node::Always(false) => {
+            let bounds = Bounds { intervals: Vec::new(), exact: true };
+            found.push(Candidate { bounds, element: None });
+        }
+        Node::Field { path, test } => field(path, test, question, found),
+        _ => {}
+    }
+}
+
+fn field(path: &Path, test: &Test, question: &Question<'_>, found: &mut Vec<Candidate>) {
+    if path.parts() == question.parts {
+        let element = matches!(test, Test::Element(_)).then(|| place(test));
+        if let Test::Element(node) = test {
+            // All of it has to hold for one element, which is one key.
+            let mut inner = Vec::new();
+            alone(node, question, &mut inner);
+            merge(&mut inner, 0);
+            found.extend(inner.into_iter().map(|mut candidate| {
+                candidate.bounds.exact = false;
+                Candidate { element, ..candidate }
+            }));
+        } else if let Some(mut bounds) = tests_to_keys::bounds(test, question) {
+            bounds.exact &= path.parts().iter().all(|part| part.index().is_none());
+            found.push(Candidate { bounds, element: None });
+        }
+        return;
+    }
+    let Test::ElementDoc(node) = test else { return };
+    let Some(rest) = question.parts.strip_prefix(path.parts()).filter(|rest| !rest.is_empty())
+    else {
+        return;
+    };
+    let multikey = question.multikey.checked_shr(path.parts().len() as u32).unwrap_or(0);
+    let mut inner = Vec::new();
+    collect(node, &Question { parts: rest, multikey, keys: question.keys }, &mut inner);
+    found.extend(inner.into_iter().map(|mut candidate| {
+        candidate.bounds.exact = false;
+        Candidate { element: Some(place(test)), ..candidate }
+    }));
+}
+
+/// What conditions on an element as a value say.
+fn alone(node: &Node, question: &Question<'_>, found: &mut Vec<Candidate>) {
+    match node {
+        Node::And(all) => all.iter().for_each(|node| alone(node, question, found)),
+        Node::Field { test, .. } => {
+            let bounds = tests_to_keys::bounds(test, question);
+            found.extend(bounds.map(|bounds| Candidate { bounds, element: None }));
+        }
+        _ => {}
+    }
+}
+
+fn negated(test: &Test, question: &Question<'_>) -> Option<Candidate> {
+    let bounds = match test {
+        Test::Exists => tests_to_keys::absent(question),
+        _ => {
+            let bounds = tests_to_keys::bounds(test, question).filter(|bounds| bounds.exact)?;
+            Bounds { intervals: complement(bounds.intervals), exact: question.multikey == 0 }
+        }
+    };
+    Some(Candidate { bounds, element: None })
+}
+
+/// Makes one candidate of all from `from` on.
+fn merge(found: &mut Vec<Candidate>, from: usize) {
+    let mut rest = found.drain(from..).collect::<Vec<_>>().into_iter();
+    let Some(mut merged) = rest.next() else { return };
+    for next in rest {
+        merged.bounds.intervals = intersect(&merged.bounds.intervals, &next.bounds.intervals);
+        merged.bounds.exact &= next.bounds.exact;
+        merged.element = merged.element.or(next.element);
+    }
+    found.push(merged);
+}
+
+/// Tells one test from another: its address.
+fn place(test: &Test) -> usize {
+    std::ptr::from_ref(test).addr()
+}

@@ -1,0 +1,194 @@
+//! The keys of the values that pass one test.
+
+use super::interval::{Interval, after, union};
+use super::{Bounds, Question};
+use crate::bson::key::{Direction, append_with, class_bounds};
+use crate::bson::{Raw, Type};
+use crate::query::matcher::{Comparison, Regex, Relation, Test, is_nan, is_special};
+
+const NULL: Raw<'static> = Raw::NULL;
+const UNDEFINED: Raw<'static> = Raw { kind: Type::Undefined, data: &[] };
+const NAN: Raw<'static> = Raw { kind: Type::Double, data: &[0, 0, 0, 0, 0, 0, 0xF8, 0x7F] };
+
+/// The keys of values that pass; `None` if any key could be theirs.
+pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
+    match test {
+        Test::Compare(comparison) => compare(comparison, question),
+        Test::In(list) => {
+            let mut intervals = Vec::new();
+            let mut exact = true;
+            for value in &list.values {
+                let bounds = equal(value.raw(), question);
+                exact &= bounds.exact;
+                intervals.extend(bounds.intervals);
+            }
+            for regex in &list.regexes {
+                let bounds = regular(regex, question);
+                exact &= bounds.exact;
+                intervals.extend(bounds.intervals);
+            }
+            Some(Bounds { intervals: union(intervals), exact })
+        }
+        Test::Regex(regex) => Some(regular(regex, question)),
+        Test::Type(types) => {
+            let mut intervals = Vec::new();
+            for kind in types.iter() {
+                if kind == Type::Array {
+                    return None;
+                }
+                intervals.push(class(kind));
+            }
+            Some(Bounds { intervals: union(intervals), exact: false })
+        }
+        Test::Mod(_) => Some(Bounds { intervals: vec![class(Type::Double)], exact: false }),
+        Test::Bits(_) => {
+            let intervals = vec![class(Type::Double), class(Type::Binary)];
+            Some(Bounds { intervals, exact: false })
+        }
+        Test::Exists | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => None,
+    }
+}
+
+/// The keys of documents that have nothing at the path.
+pub(super) fn absent(question: &Question<'_>) -> Bounds {
+    Bounds { intervals: vec![point(NULL, question)], exact: false }
+}
+
+fn encode(value: Raw<'_>, question: &Question<'_>) -> Vec<u8> {
+    let mut key = Vec::new();
+    append_with(&mut key, value, Direction::Ascending, question.keys.collate);
+    key
+}
+
+fn point(value: Raw<'_>, question: &Question<'_>) -> Interval {
+    Interval::starting_with(encode(value, question))
+}
+
+fn class(kind: Type) -> Interval {
+    let (lower, upper) = class_bounds(kind);
+    Interval { lower: vec![lower], upper: vec![upper] }
+}
+
+fn equal(value: Raw<'_>, question: &Question<'_>) -> Bounds {
+    let mut intervals = vec![point(value, question)];
+    let mut exact = true;
+    match value.kind {
+        // Absent values are null too, and so are some elements in which nothing is absent.
+        Type::Null => exact = question.multikey == 0,
+        Type::Array => {
+            let first = value.as_array().and_then(|array| array.get(0)).unwrap_or(UNDEFINED);
+            intervals.push(point(first, question));
+            exact = false;
+        }
+        _ => {}
+    }
+    Bounds { intervals: union(intervals), exact }
+}
+
+fn compare(comparison: &Comparison, question: &Question<'_>) -> Option<Bounds> {
+    let value = comparison.operand.raw();
+    let relation = comparison.relation;
+    if relation == Relation::Eq {
+        return Some(equal(value, question));
+    }
+    let or_equal = matches!(relation, Relation::Lte | Relation::Gte);
+    let below = matches!(relation, Relation::Lt | Relation::Lte);
+    if value.kind == Type::Null || is_nan(value) {
+        let none = Bounds { intervals: Vec::new(), exact: true };
+        return Some(if or_equal { equal(value, question) } else { none });
+    }
+    let whole = match value.kind {
+        Type::Array => return None,
+        Type::MinKey | Type::MaxKey => Interval::all(),
+        kind if kind.is_number() => {
+            Interval { lower: after(&encode(NAN, question)), ..class(kind) }
+        }
+        kind => class(kind),
+    };
+    let key = encode(value, question);
+    let edge = if below == or_equal { after(&key) } else { key };
+    let interval = match below {
+        true => Interval { upper: edge.min(whole.upper), ..whole },
+        false => Interval { lower: edge.max(whole.lower), ..whole },
+    };
+    // MinKey and MaxKey compare with whole arrays as well, and with what is absent.
+    let exact = !matches!(value.kind, Type::MinKey | Type::MaxKey);
+    Some(Bounds { intervals: union(vec![interval]), exact })
+}
+
+fn regular(regex: &Regex, question: &Question<'_>) -> Bounds {
+    let (prefix, whole) = match question.keys.collate {
+        None => literal_prefix(regex.pattern(), regex.options()),
+        Some(_) => (String::new(), false),
+    };
+    let texts = if prefix.is_empty() {
+        class(Type::String)
+    } else {
+        let prefix = crate::bson::Value::str(&prefix);
+        let mut key = prefix.raw().map(|text| encode(text, question)).unwrap_or_default();
+        // Without the end of the text.
+        key.pop();
+        Interval::starting_with(key)
+    };
+    let mut same = Vec::new();
+    for part in [regex.pattern(), regex.options()] {
+        same.extend_from_slice(part.as_bytes());
+        same.push(0);
+    }
+    let same = point(Raw { kind: Type::Regex, data: &same }, question);
+    Bounds { intervals: union(vec![texts, same]), exact: whole }
+}
+
+/// The text that every match starts with, and whether everything that starts with it matches.
+fn literal_prefix(pattern: &str, options: &str) -> (String, bool) {
+    let none = (String::new(), false);
+    if options.contains(['i', 'm', 'x']) || pattern.contains('|') {
+        return none;
+    }
+    let Some(rest) = pattern.strip_prefix('^').or_else(|| pattern.strip_prefix("\\A")) else {
+        return none;
+    };
+    let mut prefix = String::new();
+    let mut chars = rest.chars().peekable();
+    let mut whole = true;
+    while let Some(c) = chars.next() {
+        let literal = match c {
+            '\\' => match chars.next() {
+                Some(escaped) if !escaped.is_alphanumeric() => escaped,
+                _ => {
+                    whole = false;
+                    break;
+                }
+            },
+            c if is_special(c) => {
+                // `x*`, `x?` and `x{0}` need no `x`.
+                if matches!(c, '*' | '?' | '{') {
+                    prefix.pop();
+                }
+                whole = false;
+                break;
+            }
+            c => c,
+        };
+        prefix.push(literal);
+    }
+    whole &= !prefix.is_empty();
+    (prefix, whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::literal_prefix;
+
+    #[test]
+    fn prefixes_are_what_every_match_starts_with() {
+        let prefix = |pattern| literal_prefix(pattern, "");
+        assert_eq!(prefix("^abc"), ("abc".into(), true));
+        assert_eq!(prefix("^ab*c"), ("a".into(), false));
+        assert_eq!(prefix("^a\\.b$"), ("a.b".into(), false));
+        assert_eq!(prefix("^a|b"), (String::new(), false));
+        assert_eq!(prefix("abc"), (String::new(), false));
+        assert_eq!(prefix("^a\\d"), ("a".into(), false));
+        assert_eq!(literal_prefix("^abc", "i"), (String::new(), false));
+    }
+}
