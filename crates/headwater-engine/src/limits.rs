@@ -32,3 +32,7 @@ pub const REGEX_BYTES_MAX: usize = 32_764;
 pub const REGEX_STEPS_MAX: u32 = 5_000_000;
 /// Most nulls that an update puts before an array element it sets beyond the array's end.
 pub const ARRAY_PADDING_MAX: usize = 1_500_000;
+/// Deepest nesting of a document that an update makes.
+pub const UPDATED_DEPTH_MAX: usize = 180;
+/// Most components of an update operator's path.
+pub const UPDATE_PATH_PARTS_MAX: usize = 256;

@@ -16,6 +16,7 @@ mod extreme;
 mod modifier;
 mod parse;
 mod path;
+mod pipeline;
 mod pop;
 mod pull;
 mod push;
@@ -30,11 +31,12 @@ mod upsert;
 
 pub use delta::Description;
 pub use table::UPDATES;
+pub use upsert::check_upsert_filter;
 
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Array, Doc, DocBuf, Raw, Type};
 use crate::error::{Code, Error, Result};
-use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
+use crate::limits::{DOCUMENT_BYTES_MAX, UPDATED_DEPTH_MAX};
 
 /// A compiled update: a replacement, update operators or a pipeline.
 #[derive(Debug)]
@@ -46,6 +48,7 @@ pub struct Update {
 enum Body {
     Replacement(replace::Replacement),
     Operators(tree::Operators),
+    Pipeline(pipeline::PipelineUpdate),
 }
 
 /// What stands beside the update in its statement.
@@ -119,7 +122,10 @@ impl Update {
                     Body::Replacement(replace::Replacement::parse(doc, options)?)
                 }
             }
-            Type::Array => return Err(Error::not_supported("An update by pipeline")),
+            Type::Array => {
+                let stages = Array::trusted(update.data);
+                Body::Pipeline(pipeline::PipelineUpdate::parse(stages, options)?)
+            }
             _ => {
                 return Err(Error::new(
                     Code::FAILED_TO_PARSE,
@@ -135,6 +141,7 @@ impl Update {
         match self.body {
             Body::Replacement(_) => Kind::Replacement,
             Body::Operators(_) => Kind::Operators,
+            Body::Pipeline(_) => Kind::Pipeline,
         }
     }
 
@@ -142,7 +149,7 @@ impl Update {
     pub fn needs_position(&self) -> bool {
         match &self.body {
             Body::Operators(operators) => operators.positional,
-            Body::Replacement(_) => false,
+            Body::Replacement(_) | Body::Pipeline(_) => false,
         }
     }
 
@@ -155,6 +162,7 @@ impl Update {
         let outcome = match &self.body {
             Body::Replacement(replacement) => replacement.apply(doc, now)?,
             Body::Operators(operators) => operators.apply(doc, position, now)?,
+            Body::Pipeline(pipeline) => pipeline.apply(doc)?,
         };
         if let Outcome::Changed { document, .. } = &outcome {
             check_size(document.as_doc(), 17419, "Resulting document after update")?;
@@ -183,6 +191,10 @@ impl Update {
                 let seed = upsert::seed(filter, upsert::Take::All)?;
                 operators.apply_to_new(seed, now)?
             }
+            Body::Pipeline(pipeline) => {
+                let seed = upsert::seed(filter, upsert::Take::All)?;
+                pipeline.insert(seed.as_doc())?
+            }
         };
         let document = upsert::with_id_first(document, new_id)?;
         check_size(document.as_doc(), 17420, "Document to upsert")?;
@@ -199,7 +211,10 @@ fn check_size(doc: Doc<'_>, code: i32, what: &str) -> Result<()> {
 
 #[cold]
 fn too_deep() -> Error {
-    Error::new(Code::OVERFLOW, format!("Document exceeds maximum nesting depth of {DEPTH_MAX}"))
+    Error::new(
+        Code::OVERFLOW,
+        format!("Document exceeds maximum nesting depth of {UPDATED_DEPTH_MAX}"),
+    )
 }
 
 #[cfg(test)]

@@ -190,6 +190,7 @@ where
         {
             return Ok(true);
         }
+        // An array entered by a number was not opened: its position is no match of the filter's.
         if first.index() == Some(at) {
             let found = match value.kind {
                 _ if after.is_empty() => visit(Some(value), outer)?,

@@ -11,7 +11,7 @@ use super::tree::{ArrayNode, Node, ObjectNode, Operators};
 use super::{Now, Outcome, path, text, too_deep};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::error::{Code, Error, Result};
-use crate::limits::{ARRAY_PADDING_MAX, DEPTH_MAX};
+use crate::limits::{ARRAY_PADDING_MAX, UPDATED_DEPTH_MAX};
 
 /// Nodes that meet at one place of the document: more than one only where `$` or `$[]` lead to the same element.
 #[derive(Debug)]
@@ -155,7 +155,7 @@ impl<'a> Run<'a> {
                     let edit =
                         self.at(name, |run| run.existing(nodes, span.value, name, false, level))?;
                     if self.depth == 0 && !matches!(edit, Edit::Keep) {
-                        check_top(name, &edit)?;
+                        check_top(name, &edit, self.insert)?;
                     }
                     splice.edit(span, name, edit);
                 }
@@ -168,8 +168,8 @@ impl<'a> Run<'a> {
                         Ok(value)
                     })?;
                     if let Some(value) = value {
-                        if self.depth == 0 && name.starts_with('$') {
-                            return Err(dollar_name(name));
+                        if self.depth == 0 && name.starts_with('$') && !self.insert {
+                            return Err(dollar_name(name, name));
                         }
                         splice.append(name.as_bytes(), value);
                     }
@@ -302,7 +302,7 @@ impl<'a> Run<'a> {
             _ => None,
         });
         let objects = objects.ok_or_else(|| self.conflict())?;
-        if self.depth >= DEPTH_MAX {
+        if self.depth >= UPDATED_DEPTH_MAX {
             return Err(too_deep());
         }
         let mut sub = level.sub(value.kind == Type::Array);
@@ -341,7 +341,7 @@ impl<'a> Run<'a> {
                 ),
             ));
         }
-        if self.depth + modifier.depth() > DEPTH_MAX {
+        if self.depth + modifier.depth() > UPDATED_DEPTH_MAX {
             return Err(too_deep());
         }
         Ok(match change {
@@ -374,12 +374,12 @@ impl<'a> Run<'a> {
 
     /// What nodes make of a place where nothing is.
     fn missing(&mut self, nodes: &[&'a Node], name: &str) -> Result<Option<Value<'a>>> {
-        if self.depth > DEPTH_MAX {
+        if self.depth > UPDATED_DEPTH_MAX {
             return Err(too_deep());
         }
         if let [Node::Leaf(modifier)] = nodes {
             let value = modifier.missing(&self.place(name))?;
-            if value.is_some() && self.depth + modifier.depth() > DEPTH_MAX {
+            if value.is_some() && self.depth + modifier.depth() > UPDATED_DEPTH_MAX {
                 return Err(too_deep());
             }
             return Ok(value);
@@ -478,8 +478,8 @@ fn same<'a, T>(nodes: &[&'a Node], kind: impl Fn(&'a Node) -> Option<&'a T>) -> 
 }
 
 /// Checks a change of a top-level field: nothing may be created inside `_id` (a change of a value that is there has
-/// failed before), and no name may start with `$`.
-fn check_top(name: &str, edit: &Edit<'_>) -> Result<()> {
+/// failed before), and no name of a stored document may start with `$`.
+fn check_top(name: &str, edit: &Edit<'_>, insert: bool) -> Result<()> {
     match edit {
         Edit::Set(value) if name == "_id" => Err(Error::new(
             Code::IMMUTABLE_FIELD,
@@ -488,7 +488,7 @@ fn check_top(name: &str, edit: &Edit<'_>) -> Result<()> {
                 value.raw().map_or_else(String::new, |raw| text::element("_id", raw))
             ),
         )),
-        Edit::Set(_) if name.starts_with('$') => Err(dollar_name(name)),
+        Edit::Set(_) if name.starts_with('$') && !insert => Err(dollar_name(name, name)),
         _ => Ok(()),
     }
 }

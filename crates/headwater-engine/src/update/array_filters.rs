@@ -86,7 +86,7 @@ impl ArrayFilters {
 impl Filter {
     fn parse(filter: Doc<'_>, scope: &mut Scope) -> Result<Filter> {
         const PREFIX: &str = "Error parsing array filter :: caused by :: ";
-        refuse_expr(filter).map_err(|error| error.with_prefix(PREFIX))?;
+        refuse_expr(filter, NO_EXPR).map_err(|error| error.with_prefix(PREFIX))?;
         let matcher = Matcher::parse(filter, scope).map_err(|error| error.with_prefix(PREFIX))?;
         let mut names = Vec::new();
         top_names(filter, &mut names);
@@ -136,17 +136,19 @@ fn branches(value: Raw<'_>) -> impl Iterator<Item = Doc<'_>> {
     value.as_array().into_iter().flat_map(|array| array.iter().filter_map(Raw::as_doc))
 }
 
-/// Fails if a filter on array elements has an `$expr`, which has no document to look at.
-pub(super) fn refuse_expr(filter: Doc<'_>) -> Result<()> {
+/// What is said of an `$expr` in a filter on array elements, which has no document to look at.
+pub(super) const NO_EXPR: &str = "$expr is not allowed in this context";
+
+/// Fails if a filter has an `$expr`.
+pub(super) fn refuse_expr(filter: Doc<'_>, message: &str) -> Result<()> {
     for element in filter {
         match element.name {
             b"$expr" => {
-                return Err(Error::new(
-                    Code::QUERY_FEATURE_NOT_ALLOWED,
-                    "$expr is not allowed in this context",
-                ));
+                return Err(Error::new(Code::QUERY_FEATURE_NOT_ALLOWED, message));
             }
-            b"$and" | b"$or" | b"$nor" => branches(element.value).try_for_each(refuse_expr)?,
+            b"$and" | b"$or" | b"$nor" => {
+                branches(element.value).try_for_each(|branch| refuse_expr(branch, message))?
+            }
             _ => {}
         }
     }

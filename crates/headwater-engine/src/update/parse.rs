@@ -10,7 +10,7 @@ use super::tree::Operators;
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, Element};
 use crate::error::{Code, Error, Result};
-use crate::limits::PATH_PARTS_MAX;
+use crate::limits::UPDATE_PATH_PARTS_MAX;
 
 /// Parses one update document.
 #[derive(Debug)]
@@ -74,8 +74,12 @@ fn not_fields(operator: Element<'_>) -> Error {
 /// Splits a path; one that is deeper than any document is refused.
 pub(super) fn path(text: &str) -> Result<Path> {
     let path = Path::parse(text)?;
-    if path.parts.len() > PATH_PARTS_MAX {
-        return Err(super::too_deep());
+    if path.parts.len() > UPDATE_PATH_PARTS_MAX {
+        let dots = UPDATE_PATH_PARTS_MAX - 1;
+        return Err(Error::location(
+            10_396_001,
+            format!("Field paths cannot contain more than {dots} '.'"),
+        ));
     }
     Ok(path)
 }

@@ -1,6 +1,6 @@
 //! `$pull` and `$pullAll`.
 
-use super::array_filters::refuse_expr;
+use super::array_filters::{NO_EXPR, refuse_expr};
 use super::modifier::{Change, Modifier, Operand, Place, Unreachable};
 use crate::bson::{Array, ArrayWriter, Doc, Raw, Type, Value, equal};
 use crate::error::{Code, Error, Result};
@@ -31,7 +31,7 @@ impl Pull {
                 if condition.first().is_some_and(|first| stands_under_a_path(first.name)) {
                     What::Condition(Matcher::parse_condition(value, &mut operand.scope()?)?)
                 } else {
-                    refuse_expr(condition)?;
+                    refuse_expr(condition, NO_EXPR)?;
                     What::Documents(Matcher::parse(condition, &mut operand.scope()?)?)
                 }
             }

@@ -70,18 +70,18 @@ pub(super) fn kept_id<'a>(old: Option<Raw<'a>>, new: Option<Raw<'a>>) -> Result<
 
 fn check_names(doc: Doc<'_>) -> Result<()> {
     match doc.iter().find(|element| element.name.first() == Some(&b'$')) {
-        Some(element) => Err(dollar_name(element.name_str())),
+        Some(element) => Err(dollar_name(element.name_str(), element.name_str())),
         None => Ok(()),
     }
 }
 
-/// The error of a field at the top of a document whose name starts with `$`.
+/// The error of a field whose name starts with `$` where none may.
 #[cold]
-pub(super) fn dollar_name(name: &str) -> Error {
+pub(super) fn dollar_name(name: &str, path: &str) -> Error {
     Error::new(
         Code::DOLLAR_PREFIXED_FIELD_NAME,
         format!(
-            "The dollar ($) prefixed field '{name}' in '{name}' is not allowed in the context of an update's \
+            "The dollar ($) prefixed field '{name}' in '{path}' is not allowed in the context of an update's \
              replacement document. Consider using an aggregation pipeline with $replaceWith."
         ),
     )

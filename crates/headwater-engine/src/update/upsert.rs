@@ -1,5 +1,7 @@
 //! The document that an upsert starts from: what the filter says with equalities; and its `_id`.
 
+use super::array_filters::refuse_expr;
+use super::replace::dollar_name;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 
@@ -22,6 +24,14 @@ struct Tree<'a> {
 enum Branch<'a> {
     Value(Raw<'a>),
     Inner(Tree<'a>),
+}
+
+/// Checks a filter that a new document may have to be made of. Called before anything is looked for.
+///
+/// # Errors
+/// `QueryFeatureNotAllowed` (224) for an `$expr`.
+pub fn check_upsert_filter(filter: Doc<'_>) -> Result<()> {
+    refuse_expr(filter, "$expr is not allowed in the query predicate for an upsert")
 }
 
 /// The document of a filter's equalities.
@@ -188,13 +198,10 @@ pub(super) fn check_id(id: Raw<'_>) -> Result<()> {
         )),
         Type::Document => {
             match Doc::trusted(id.data).iter().find(|e| e.name.first() == Some(&b'$')) {
-                Some(field) => Err(Error::new(
-                    Code::DOLLAR_PREFIXED_FIELD_NAME,
-                    format!(
-                        "_id fields may not contain '$'-prefixed fields: {} is not valid for storage.",
-                        field.name_str()
-                    ),
-                )),
+                Some(field) => {
+                    let name = field.name_str();
+                    Err(dollar_name(name, &format!("_id.{name}")))
+                }
                 None => Ok(()),
             }
         }

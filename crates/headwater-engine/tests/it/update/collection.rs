@@ -4,7 +4,9 @@ use headwater_engine::aggregate::expressions::Scope;
 use headwater_engine::bson::{Array, Doc, DocBuf, Raw, View};
 use headwater_engine::error::{Error, Result};
 use headwater_engine::query::matcher::Matcher;
-use headwater_engine::update::{Description, Now, Outcome, Update, UpdateOptions};
+use headwater_engine::update::{
+    Description, Now, Outcome, Update, UpdateOptions, check_upsert_filter,
+};
 
 /// The moment of every update here.
 pub(crate) const NOW: Now = Now { ms: 1_700_000_000_000, timestamp: (1_700_000_000 << 32) | 1 };
@@ -65,6 +67,9 @@ impl Collection {
             scope: Some(&scope.clone()),
             constants: statement.get("c").and_then(Raw::as_doc),
         };
+        if options.upsert {
+            check_upsert_filter(filter).map_err(parsing)?;
+        }
         let matcher = Matcher::parse(filter, &mut scope).map_err(parsing)?;
         let update = Update::parse(statement.get("u").unwrap_or(Raw::NULL), &options);
         let update = update.map_err(parsing)?;

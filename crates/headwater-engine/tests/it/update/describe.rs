@@ -1,6 +1,8 @@
 //! A description applied to the old document gives the new one.
 
-use headwater_engine::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
+use headwater_engine::bson::{
+    Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value,
+};
 
 use super::collection::Collection;
 

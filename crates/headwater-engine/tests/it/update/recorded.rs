@@ -29,10 +29,20 @@ const FILES: &[&str] = &[
 const ELSEWHERE: &[(&str, &str)] = &[
     ("collation", "collations"),
     ("/command/", "the command's own options"),
+    ("update_positional/filter/errors/not-array", "the command's own options"),
 ];
 
 /// Cases that do not pass, and why. One that passes may not be listed.
-const KNOWN: &[(&str, &str)] = &[];
+const KNOWN: &[(&str, &str)] = &[
+    (
+        "write/update_positional/dollar/range-two-predicates-different-elements",
+        "which of two predicates on one array is asked last is the planner's choice",
+    ),
+    (
+        "write/update_positional/dollar/or-clause",
+        "the planner makes an $or of equalities an $in, which has a position",
+    ),
+];
 
 const RUNNING: &str = "Plan executor error during update :: caused by :: ";
 
@@ -55,7 +65,7 @@ fn number(doc: Doc<'_>, name: &str) -> i64 {
 }
 
 fn shown(doc: Doc<'_>) -> String {
-    extjson::print(doc, Style::Relaxed)
+    extjson::print(doc, Style::Canonical)
 }
 
 /// Whether a case is one of documents alone; not with indexes, validators, other collections.
@@ -85,15 +95,28 @@ fn run(case: Doc<'_>) -> Result<Collection, String> {
         let cursor = part("then_reply").get("cursor").and_then(Raw::as_doc);
         let expected = list(cursor.unwrap_or(Doc::EMPTY), "firstBatch");
         let got = collection.sorted();
+        let all = |docs: &[Doc<'_>]| docs.iter().map(|d| shown(*d)).collect::<Vec<_>>();
+        let (got, expected) = (all(&got), all(&expected));
         if got != expected {
-            let all = |docs: &[Doc<'_>]| docs.iter().map(|d| shown(*d)).collect::<Vec<_>>();
-            return Err(format!("documents {:?}, not {:?}", all(&got), all(&expected)));
+            return Err(format!("documents {got:?}, not {expected:?}"));
         }
     }
     Ok(collection)
 }
 
 fn check_reply(got: &Reply, expected: Doc<'_>) -> Result<(), String> {
+    if expected.get("code").is_some() {
+        // Refused as a whole; here the statement alone is looked at.
+        return match got.errors.first() {
+            Some((_, error, _))
+                if i64::from(error.code().0) == number(expected, "code")
+                    && Some(error.message()) == expected.get("errmsg").and_then(Raw::as_str) =>
+            {
+                Ok(())
+            }
+            other => Err(format!("{other:?}, not {}", shown(expected))),
+        };
+    }
     let errors = list(expected, "writeErrors");
     for (at, expected) in errors.iter().enumerate() {
         let Some((index, error, running)) = got.errors.get(at) else {
