@@ -1,0 +1,88 @@
+//! The older part of the data, changed only by checkpoints: LMDB on disk ([`lmdb`]) or a
+//! persistent map in memory ([`map`]). Knows overlays to apply; knows no log.
+
+pub(crate) mod lmdb;
+pub(crate) mod map;
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::overlay::Overlay;
+use crate::{Direction, Result, Seq, Table};
+use lmdb::{Lmdb, LmdbReader, LmdbWalk};
+use map::{Map, MapReader, MapWalk};
+
+/// A key and its value.
+pub(crate) type Pair<'a> = (&'a [u8], &'a [u8]);
+/// Both ends of a range of keys.
+pub(crate) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+pub(crate) enum Tree {
+    Lmdb(Arc<Lmdb>),
+    Map(Map),
+}
+
+/// A consistent state of the tree.
+pub(crate) enum TreeReader {
+    Lmdb(LmdbReader),
+    Map(MapReader),
+}
+
+/// A cursor over a range of one table.
+pub(crate) enum TreeWalk<'s> {
+    Lmdb(LmdbWalk<'s>),
+    Map(MapWalk<'s>),
+}
+
+impl Tree {
+    pub(crate) fn reader(&self) -> Result<TreeReader> {
+        match self {
+            Tree::Lmdb(tree) => Ok(TreeReader::Lmdb(tree.reader()?)),
+            Tree::Map(tree) => Ok(TreeReader::Map(tree.reader())),
+        }
+    }
+
+    /// Makes every change of `overlay` part of the tree and records its sequence number, both
+    /// durable when this returns.
+    pub(crate) fn apply(&self, overlay: &Overlay, applied: Seq) -> Result<()> {
+        match self {
+            Tree::Lmdb(tree) => tree.apply(overlay, applied),
+            Tree::Map(tree) => {
+                tree.apply(overlay);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl TreeReader {
+    #[inline]
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
+        match self {
+            TreeReader::Lmdb(reader) => reader.get(table, key),
+            TreeReader::Map(reader) => Ok(reader.get(table, key)),
+        }
+    }
+
+    pub(crate) fn walk(
+        &self,
+        table: Table,
+        bounds: Bounds<'_>,
+        direction: Direction,
+    ) -> Result<TreeWalk<'_>> {
+        match self {
+            TreeReader::Lmdb(reader) => Ok(TreeWalk::Lmdb(reader.walk(table, bounds, direction)?)),
+            TreeReader::Map(reader) => Ok(TreeWalk::Map(reader.walk(table, bounds, direction))),
+        }
+    }
+}
+
+impl<'s> TreeWalk<'s> {
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Option<Pair<'s>>> {
+        match self {
+            TreeWalk::Lmdb(walk) => walk.next(),
+            TreeWalk::Map(walk) => Ok(walk.next()),
+        }
+    }
+}

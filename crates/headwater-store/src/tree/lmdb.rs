@@ -1,0 +1,387 @@
+//! The tree on disk: LMDB in its default durable mode. The only module with `unsafe` code: opening
+//! a memory map and growing it. Values carry a crc32c trailer over value and key.
+#![allow(unsafe_code)]
+
+use std::fs;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use heed::types::Bytes;
+use heed::{
+    CommitOrAbort, Database, Env, EnvOpenOptions, MdbError, PutFlags, RoRange, RoRevRange, RoTxn,
+    RwTxn, WithoutTls,
+};
+
+use super::{Bounds, Pair};
+use crate::folder::Folder;
+use crate::options::{Options, TABLES};
+use crate::overlay::Overlay;
+use crate::{Direction, Error, Result, Seq, Table};
+
+type Rows = Database<'static, Bytes, Bytes>;
+
+const TRAILER: usize = 4;
+const APPLIED: &[u8] = b"applied";
+/// One read in this many has its checksum checked.
+const CHECK_EVERY: u32 = 64;
+const MAP_BYTES_MIN: u64 = 1 << 30;
+const IDLE_READERS_MAX: usize = 16;
+/// How long new readers are held back, and let through again, while the map waits to grow.
+const GROWTH_WINDOW: Duration = Duration::from_millis(50);
+
+pub(crate) struct Lmdb {
+    env: Env<WithoutTls>,
+    tables: [Rows; TABLES],
+    meta: Rows,
+    readers: Mutex<Readers>,
+    readers_changed: Condvar,
+    transaction_bytes: usize,
+    reads: AtomicU32,
+    map_bytes: AtomicU64,
+    /// Given back only when the last snapshot has let go of the map.
+    _owner: Folder,
+}
+
+/// Read transactions: idle ones belong to the newest commit.
+struct Readers {
+    idle: Vec<RoTxn<'static, WithoutTls>>,
+    live: usize,
+    commits: u64,
+    growing: bool,
+}
+
+impl Lmdb {
+    /// Opens or creates the tree in `path`; also says up to which sequence number the log has
+    /// been applied to it.
+    pub(crate) fn open(owner: Folder, path: &Path, options: &Options) -> Result<(Arc<Lmdb>, Seq)> {
+        fs::create_dir_all(path).map_err(|error| Error::io("creating", path, error))?;
+        let (env, map_bytes) = open_env(path, options)?;
+        let failed = |error| Error::tree("opening its tables", error);
+        let write = env.write_txn().map_err(failed)?;
+        let opened = env.create_databases_and_commit(write, |opener, write| {
+            let mut all: Vec<Database<'_, Bytes, Bytes>> = Vec::with_capacity(TABLES + 1);
+            for name in ["0", "1", "2", "3", "4", "5", "6", "7", "meta"] {
+                all.push(opener.create_database(write, Some(name))?);
+            }
+            let [a, b, c, d, e, f, g, h, meta] = all.try_into().map_err(|_| MdbError::Invalid)?;
+            Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit([a, b, c, d, e, f, g, h, meta]))
+        });
+        let CommitOrAbort::Commit([a, b, c, d, e, f, g, h, meta]) = opened.map_err(failed)? else {
+            return Err(Error::corrupt("tree: its tables could not be opened"));
+        };
+        let tables = [a, b, c, d, e, f, g, h];
+        let applied = {
+            let read = env.read_txn().map_err(failed)?;
+            match meta.get(&read, APPLIED).map_err(failed)? {
+                None => 0,
+                Some(bytes) => Seq::from_le_bytes(
+                    bytes.try_into().map_err(|_| Error::corrupt("tree: bad applied number"))?,
+                ),
+            }
+        };
+        let readers = Readers { idle: Vec::new(), live: 0, commits: 0, growing: false };
+        let tree = Lmdb {
+            env,
+            tables,
+            meta,
+            readers: Mutex::new(readers),
+            readers_changed: Condvar::new(),
+            transaction_bytes: options.tree_transaction_bytes,
+            reads: AtomicU32::new(0),
+            map_bytes: AtomicU64::new(map_bytes),
+            _owner: owner,
+        };
+        Ok((Arc::new(tree), applied))
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A read transaction on the newest commit, or on one that was newest during this call.
+    pub(crate) fn reader(self: &Arc<Lmdb>) -> Result<LmdbReader> {
+        let mut readers = self.readers();
+        while readers.growing {
+            readers = self.readers_changed.wait(readers).unwrap_or_else(PoisonError::into_inner);
+        }
+        let read = match readers.idle.pop() {
+            Some(read) => read,
+            None => self
+                .env
+                .clone()
+                .static_read_txn()
+                .map_err(|error| Error::tree("starting a snapshot", error))?,
+        };
+        readers.live += 1;
+        Ok(LmdbReader { read: Some(read), commits: readers.commits, tree: Arc::clone(self) })
+    }
+
+    /// Applies in key order, in transactions of about `transaction_bytes`; the last one records
+    /// `applied`, so that a crash in between replays the log over what was applied.
+    pub(crate) fn apply(&self, overlay: &Overlay, applied: Seq) -> Result<()> {
+        let mut from = Some((0, Vec::new()));
+        while let Some((table, key)) = from.take() {
+            from = loop {
+                match self.apply_some(overlay, applied, (table, &key)) {
+                    Ok(next) => break next,
+                    Err(heed::Error::Mdb(MdbError::MapFull)) => self.grow()?,
+                    Err(error) => return Err(Error::tree("applying a checkpoint", error)),
+                }
+            };
+            let mut readers = self.readers();
+            readers.commits += 1;
+            readers.idle.clear();
+        }
+        Ok(())
+    }
+
+    /// One transaction's worth, from a table and key on; says where to go on.
+    fn apply_some(
+        &self,
+        overlay: &Overlay,
+        applied: Seq,
+        (first, from): (u8, &[u8]),
+    ) -> heed::Result<Option<(u8, Vec<u8>)>> {
+        let mut write = self.env.write_txn()?;
+        let (mut bytes, mut value) = (0, Vec::new());
+        for (number, rows) in (0..).zip(&self.tables).skip(usize::from(first)) {
+            let Some(mut walk) = overlay.walk(Table(number)) else { continue };
+            match number == first {
+                true => walk.seek(from, false),
+                false => walk.first(),
+            }
+            let mut appending = false;
+            while let Some(change) = walk.get() {
+                if bytes >= self.transaction_bytes {
+                    let next = (number, change.key.to_vec());
+                    write.commit()?;
+                    return Ok(Some(next));
+                }
+                match change.value {
+                    Some(new) => {
+                        seal(&mut value, change.key, new);
+                        appending = appending || is_past_end(rows, &write, change.key)?;
+                        let flags = if appending { PutFlags::APPEND } else { PutFlags::empty() };
+                        rows.put_with_flags(&mut write, flags, change.key, &value)?;
+                    }
+                    None => {
+                        rows.delete(&mut write, change.key)?;
+                    }
+                }
+                bytes += change.key.len() + change.value.map_or(0, <[u8]>::len);
+                walk.next();
+            }
+        }
+        self.meta.put(&mut write, APPLIED, &applied.to_le_bytes())?;
+        write.commit()?;
+        Ok(None)
+    }
+
+    /// Doubles the map. LMDB demands that no transaction is alive meanwhile, so new readers are
+    /// held back in short windows until the live ones have ended.
+    fn grow(&self) -> Result<()> {
+        let bytes = self.map_bytes.load(Ordering::Relaxed).saturating_mul(2);
+        let size = usize::try_from(bytes)
+            .map_err(|_| Error::corrupt("tree: the address space is used up"))?;
+        loop {
+            let mut readers = self.readers();
+            readers.growing = true;
+            readers.idle.clear();
+            let (mut readers, _) = self
+                .readers_changed
+                .wait_timeout_while(readers, GROWTH_WINDOW, |readers| readers.live > 0)
+                .unwrap_or_else(PoisonError::into_inner);
+            let grown = (readers.live == 0).then(|| {
+                // SAFETY: the readers' lock is held and counts no live read transaction, idle
+                // ones were dropped, and the only write transaction is the caller's, aborted.
+                unsafe { self.env.resize(size) }
+            });
+            readers.growing = false;
+            self.readers_changed.notify_all();
+            drop(readers);
+            match grown {
+                Some(Ok(())) => {
+                    self.map_bytes.store(bytes, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Some(Err(error)) => return Err(Error::tree("growing its map", error)),
+                None => std::thread::sleep(GROWTH_WINDOW),
+            }
+        }
+    }
+
+    /// Bytes of the data file in use, free pages included.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.env.real_disk_size().unwrap_or(0)
+    }
+
+    pub(crate) fn map_bytes(&self) -> u64 {
+        self.map_bytes.load(Ordering::Relaxed)
+    }
+}
+
+fn open_env(folder: &Path, options: &Options) -> Result<(Env<WithoutTls>, u64)> {
+    let page = rustix::param::page_size() as u64;
+    let mut bytes = options.map_bytes.max(page).next_multiple_of(page);
+    loop {
+        let size = usize::try_from(bytes).unwrap_or(usize::MAX / 2 / page as usize * page as usize);
+        let mut opening = EnvOpenOptions::new().read_txn_without_tls();
+        opening.map_size(size).max_dbs(TABLES as u32 + 1).max_readers(options.snapshots_max);
+        // SAFETY: the store's folder lock keeps every other process (and a second `Store` of this
+        // one) away from the file, and nothing in this process writes to it but LMDB.
+        match unsafe { opening.open(folder) } {
+            Ok(env) => return Ok((env, bytes)),
+            Err(heed::Error::Io(error))
+                if error.kind() == std::io::ErrorKind::OutOfMemory && bytes > MAP_BYTES_MIN =>
+            {
+                bytes = (bytes / 2).next_multiple_of(page);
+            }
+            Err(error) => return Err(Error::tree("opening", error)),
+        }
+    }
+}
+
+fn is_past_end(rows: &Rows, write: &RwTxn<'_>, key: &[u8]) -> heed::Result<bool> {
+    Ok(rows.last(write)?.is_none_or(|(last, _)| last < key))
+}
+
+fn is_empty_key(bound: Bound<&[u8]>) -> bool {
+    matches!(bound, Bound::Included([]) | Bound::Excluded([]))
+}
+
+fn checksum(key: &[u8], value: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(value), key)
+}
+
+/// Writes `value` with its trailer into `sealed`.
+fn seal(sealed: &mut Vec<u8>, key: &[u8], value: &[u8]) {
+    sealed.clear();
+    sealed.extend_from_slice(value);
+    sealed.extend_from_slice(&checksum(key, value).to_le_bytes());
+}
+
+/// Strips the trailer and, when asked, checks it.
+#[inline]
+fn unseal<'a>(key: &[u8], sealed: &'a [u8], check: bool) -> Result<&'a [u8]> {
+    match sealed.split_last_chunk::<TRAILER>() {
+        Some((value, trailer))
+            if !check || u32::from_le_bytes(*trailer) == checksum(key, value) =>
+        {
+            Ok(value)
+        }
+        _ => Err(Error::corrupt(format!("tree: the value of key {key:02x?} fails its checksum"))),
+    }
+}
+
+/// One read transaction; returned to the pool when dropped.
+pub(crate) struct LmdbReader {
+    read: Option<RoTxn<'static, WithoutTls>>,
+    commits: u64,
+    tree: Arc<Lmdb>,
+}
+
+impl Drop for LmdbReader {
+    fn drop(&mut self) {
+        let Some(read) = self.read.take() else { return };
+        let mut readers = self.tree.readers();
+        let newest = readers.commits == self.commits;
+        match newest && !readers.growing && readers.idle.len() < IDLE_READERS_MAX {
+            true => readers.idle.push(read),
+            false => drop(read),
+        }
+        readers.live -= 1;
+        if readers.growing && readers.live == 0 {
+            self.tree.readers_changed.notify_all();
+        }
+    }
+}
+
+impl LmdbReader {
+    fn read(&self) -> Result<&RoTxn<'static, WithoutTls>> {
+        self.read.as_ref().ok_or_else(Error::closed)
+    }
+
+    fn rows(&self, table: Table) -> Result<&Rows> {
+        let rows = self.tree.tables.get(usize::from(table.0));
+        rows.ok_or_else(|| crate::view::no_table(table))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
+        let found = self.rows(table)?.get(self.read()?, key);
+        let Some(sealed) = found.map_err(|error| Error::tree("reading", error))? else {
+            return Ok(None);
+        };
+        let reads = self.tree.reads.fetch_add(1, Ordering::Relaxed);
+        unseal(key, sealed, reads.is_multiple_of(CHECK_EVERY)).map(Some)
+    }
+
+    pub(crate) fn walk(
+        &self,
+        table: Table,
+        bounds: Bounds<'_>,
+        direction: Direction,
+    ) -> Result<LmdbWalk<'_>> {
+        let (rows, read) = (self.rows(table)?, self.read()?);
+        // LMDB has no empty keys and refuses to look for them.
+        let (lower, upper) = bounds;
+        let lower = if is_empty_key(lower) { Bound::Unbounded } else { lower };
+        if is_empty_key(upper) {
+            return Ok(LmdbWalk { range: Range::Empty, steps: 0, check_every: CHECK_EVERY });
+        }
+        let bounds = (lower, upper);
+        let range = match direction {
+            Direction::Forward => rows.range(read, &bounds).map(Range::Forward),
+            Direction::Backward => rows.rev_range(read, &bounds).map(Range::Backward),
+        };
+        let range = range.map_err(|error| Error::tree("opening a cursor", error))?;
+        Ok(LmdbWalk { range, steps: 0, check_every: CHECK_EVERY })
+    }
+
+    /// Checks every value of a table; says how many there are.
+    pub(crate) fn verify(&self, table: Table) -> Result<u64> {
+        let everything = (Bound::Unbounded, Bound::Unbounded);
+        let mut walk = self.walk(table, everything, Direction::Forward)?;
+        walk.check_every = 1;
+        let mut count = 0;
+        while walk.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+enum Range<'s> {
+    Empty,
+    Forward(RoRange<'s, Bytes, Bytes>),
+    Backward(RoRevRange<'s, Bytes, Bytes>),
+}
+
+pub(crate) struct LmdbWalk<'s> {
+    range: Range<'s>,
+    steps: u32,
+    check_every: u32,
+}
+
+impl<'s> LmdbWalk<'s> {
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Option<Pair<'s>>> {
+        let next = match &mut self.range {
+            Range::Empty => None,
+            Range::Forward(range) => range.next(),
+            Range::Backward(range) => range.next(),
+        };
+        match next {
+            None => Ok(None),
+            Some(Ok((key, sealed))) => {
+                self.steps = self.steps.wrapping_add(1);
+                let check = self.steps.is_multiple_of(self.check_every);
+                Ok(Some((key, unseal(key, sealed, check)?)))
+            }
+            Some(Err(error)) => Err(Error::tree("reading a range", error)),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What a reader sees: overlays over a state of the tree, newest first. Holds [`Read`], the
+//! interface shared by snapshots and operations, and [`Snapshot`].
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::cursor::{Cursor, Direction};
+use crate::options::TABLES;
+use crate::overlay::{Draft, Overlay, Probe};
+use crate::tree::TreeReader;
+use crate::{Error, ErrorKind, Result, Seq, Table};
+
+/// Reading of one consistent state: a [`Snapshot`], or an [`Operation`](crate::Operation) that
+/// also sees its own changes.
+pub trait Read {
+    /// The value of `key`, or `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when the value fails its checksum (checked on a sampled share of
+    /// reads), [`ErrorKind::Io`] when the tree can't be read.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>>;
+
+    /// A cursor over the keys between two bounds, in ascending or descending order.
+    ///
+    /// ```
+    /// # use headwater_store::{Direction, Options, Read, Store, Table};
+    /// # use std::ops::Bound;
+    /// # fn main() -> headwater_store::Result<()> {
+    /// let store = Store::in_memory(Options::default());
+    /// let mut writer = store.writer()?;
+    /// let mut operation = writer.begin();
+    /// operation.put(Table(0), b"a", b"1")?;
+    /// operation.put(Table(0), b"b", b"2")?;
+    /// let seq = operation.commit(0, b"")?;
+    /// drop(writer);
+    /// store.wait_durable(seq, None)?;
+    ///
+    /// let snapshot = store.snapshot()?;
+    /// let mut cursor =
+    ///     snapshot.range(Table(0), Bound::Unbounded, Bound::Unbounded, Direction::Backward)?;
+    /// assert_eq!(cursor.next()?, Some((&b"b"[..], &b"2"[..])));
+    /// assert_eq!(cursor.next()?, Some((&b"a"[..], &b"1"[..])));
+    /// assert_eq!(cursor.next()?, None);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`get`](Read::get).
+    fn range(
+        &self,
+        table: Table,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+        direction: Direction,
+    ) -> Result<Cursor<'_>>;
+}
+
+/// The published state of the overlays.
+pub(crate) struct View {
+    pub(crate) active: Overlay,
+    pub(crate) frozen: Option<Overlay>,
+    /// Changes whenever overlays are frozen or dropped; ties the view to states of the tree.
+    pub(crate) epoch: u64,
+    pub(crate) last: Seq,
+}
+
+/// Borrowed layers, newest first.
+#[derive(Clone, Copy)]
+pub(crate) struct Layers<'s> {
+    pub(crate) draft: Option<&'s Draft>,
+    pub(crate) active: &'s Overlay,
+    pub(crate) frozen: Option<&'s Overlay>,
+    pub(crate) tree: &'s TreeReader,
+}
+
+impl<'s> Layers<'s> {
+    #[inline]
+    pub(crate) fn get(self, table: Table, key: &[u8]) -> Result<Option<&'s [u8]>> {
+        if usize::from(table.0) >= TABLES {
+            return Err(no_table(table));
+        }
+        let probe = Probe::new(key);
+        let newer = self
+            .draft
+            .and_then(|draft| draft.get(table, &probe))
+            .or_else(|| self.active.get(table, &probe))
+            .or_else(|| self.frozen.and_then(|frozen| frozen.get(table, &probe)));
+        match newer {
+            Some(change) => Ok(change.value),
+            None if key.is_empty() => Ok(None),
+            None => self.tree.get(table, key),
+        }
+    }
+}
+
+#[cold]
+pub(crate) fn no_table(table: Table) -> Error {
+    Error::new(ErrorKind::InvalidKey, format!("there is no table {}", table.0))
+}
+
+/// A consistent state of the whole store. Never blocks writers; while it is held, pages of the
+/// tree that it can see are not reused.
+pub struct Snapshot {
+    view: Arc<View>,
+    tree: TreeReader,
+}
+
+impl Snapshot {
+    pub(crate) fn new(view: Arc<View>, tree: TreeReader) -> Snapshot {
+        Snapshot { view, tree }
+    }
+
+    /// The sequence number of the newest operation it sees. Not necessarily durable yet.
+    pub fn seq(&self) -> Seq {
+        self.view.last
+    }
+
+    fn layers(&self) -> Layers<'_> {
+        let View { active, frozen, .. } = &*self.view;
+        Layers { draft: None, active, frozen: frozen.as_ref(), tree: &self.tree }
+    }
+}
+
+impl Read for Snapshot {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
+        self.layers().get(table, key)
+    }
+
+    fn range(
+        &self,
+        table: Table,
+        lower: Bound<&[u8]>,
+        upper: Bound<&[u8]>,
+        direction: Direction,
+    ) -> Result<Cursor<'_>> {
+        Cursor::new(self.layers(), table, (lower, upper), direction)
+    }
+}
