@@ -6,6 +6,7 @@ mod wire;
 type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 const MEASUREMENTS: &[Row] = &[
+    ("bare", "the server in front of nothing, which `wire` measures: bare ADDR", wire::bare::run),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
     ("wire", "the server by its sockets, beside an echo server of the same framing", wire::run),
 ];

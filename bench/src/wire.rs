@@ -1,6 +1,7 @@
 //! The server by its sockets: throughput, processor time and latency of each kind of request, beside an echo server with
 //! the same framing. The server is pinned to one core, this client to the other.
 
+pub(crate) mod bare;
 pub(crate) mod echo;
 mod load;
 mod message;
@@ -75,12 +76,16 @@ async fn measure(plan: &Plan) -> Result<Vec<(String, Figures)>, String> {
     let address = format!("127.0.0.1:{PORT}");
     let mut rows = Vec::new();
     let all = plan.connections;
-    {
-        let this = std::env::current_exe().map_err(|error| error.to_string())?;
-        let echo = Child::start(&this, &["echo", &address], SERVER_CORE)?;
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    for name in ["echo", "bare"] {
+        let server = Child::start(&this, &[name, &address], SERVER_CORE)?;
         process::await_listener(&address).await?;
-        let load = Load { address: &address, server: &echo, connections: all, time: plan.time };
-        rows.push((format!("echo, {all} connections"), load.run(|_| message::ping()).await?));
+        let load = Load { address: &address, server: &server, connections: all, time: plan.time };
+        rows.push((format!("{name}, {all} connections"), load.run(|_| message::ping()).await?));
+    }
+    if !plan.server.exists() {
+        println!("{} is not built: no more than the wire is measured", plan.server.display());
+        return Ok(rows);
     }
     let _ = std::fs::remove_dir_all(&plan.data);
     let data = plan.data.to_string_lossy().into_owned();
