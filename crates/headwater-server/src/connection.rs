@@ -34,6 +34,11 @@ const READ_AHEAD_BYTES_MAX: usize = 64 * 1024;
 /// A client that sends a message slower than this is cut off.
 const SLOWEST_BYTES_PER_SECOND: usize = 16 * 1024;
 
+/// What a browser is told, as MongoDB tells it.
+const HTTP_ANSWER: &[u8] =
+    b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n\
+    This is the port of a database, for MongoDB's drivers. It does not answer HTTP here.\n";
+
 /// One connection.
 pub(crate) struct Connection<S: Service, T> {
     stream: T,
@@ -96,6 +101,9 @@ where
     /// Answers messages until the connection ends, and says why it did.
     pub(crate) async fn run(mut self) -> Closed {
         let Err(closed) = self.answer_all().await;
+        if is_http(self.inbox.unread()) {
+            self.outbox.plain(HTTP_ANSWER);
+        }
         if matches!(closed, Closed::Malformed(_) | Closed::Shutdown) {
             // What was answered before is still owed.
             let _ = self.send().await;
@@ -334,6 +342,11 @@ async fn unless_gone<T: AsyncRead + Unpin, F: Future>(
             return Ok(output);
         }
     }
+}
+
+/// Whether the bytes are a browser's, which the length of a message can't be.
+fn is_http(unread: &[u8]) -> bool {
+    unread.starts_with(b"GET ")
 }
 
 fn received(read: io::Result<bool>) -> Result<(), Closed> {

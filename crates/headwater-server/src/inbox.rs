@@ -8,7 +8,7 @@ use crate::codec::{Header, Malformed};
 /// Room for a read while nothing larger is known to come.
 const READ_BYTES: usize = 8 * 1024;
 /// A buffer above this is given back once it is empty.
-const KEPT_BYTES_MAX: usize = 256 * 1024;
+const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// A connection's receive buffer: handled bytes, then messages in order, the last one possibly incomplete.
 #[derive(Debug, Default)]

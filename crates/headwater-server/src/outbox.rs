@@ -12,7 +12,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use crate::codec::{Compressor, compressed, msg, query};
 
 /// A buffer above this is given back once it is empty.
-const KEPT_BYTES_MAX: usize = 256 * 1024;
+const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// How the reply to a request is to be wrapped.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +82,11 @@ impl Outbox {
             compressed::compress(&mut self.bytes, start, compressor);
         }
         id
+    }
+
+    /// Appends bytes that are no message.
+    pub(crate) fn plain(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
     }
 
     /// Sends everything. Gives up when the client takes no byte for as long as `stall`.

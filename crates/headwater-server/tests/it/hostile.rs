@@ -156,3 +156,15 @@ fn a_half_closed_client_ends() {
     raw.expect_closed();
     eventually("the connection ends", || fixture.server().connections() == 0);
 }
+
+#[test]
+fn a_browser_is_told_what_it_has_found() {
+    let fixture = Fixture::start();
+    let mut raw = fixture.connect();
+    raw.send(b"GET / HTTP/1.1\r\nHost: localhost:27017\r\n\r\n");
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut raw.0, &mut answer).unwrap();
+    let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+    assert!(text.contains("database"), "{answer}");
+}
