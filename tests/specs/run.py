@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""The official driver specification tests, by PyMongo's own unified runner, each folder against a server of its own.
+
+`run.py [SPEC...] [--verbose] [--rewrite]`. The tests come from `../shared/suites/unified` where that is at hand, else
+from PyMongo's source package. What is known to fail is listed in `expected-failures.txt`: a `[reason]`, then names
+`spec/file/description`, or prefixes that end in `*`. A listed test that passes, and an unlisted one that fails, fail the
+run. Reasons start with `later issue: ` or `driver: `.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "clients"))
+
+from server import ROOT, headwater  # noqa: E402
+
+ENV = pathlib.Path(os.environ.get("TEST_ENV", ROOT / ".test-env"))
+SHARED = pathlib.Path(os.environ.get("SPEC_TESTS", ROOT / "../shared/suites/unified"))
+SOURCE = ENV / "pymongo-source"
+LIST = HERE / "expected-failures.txt"
+SPEC_SECONDS = 1200
+UNSORTED = "later issue: not looked at yet"
+
+# Each specification: its folders in the specifications' layout, and in PyMongo's source package.
+SPECS = {
+    "causal-consistency": (["tests"], ["causal_consistency"]),
+    "change-streams": (["tests/unified"], ["change_streams/unified"]),
+    "client-backpressure": (["tests"], ["client-backpressure"]),
+    "client-side-operations-timeout": (["tests"], ["csot"]),
+    "collection-management": (["tests"], ["collection_management"]),
+    "command-logging-and-monitoring": (["tests/logging", "tests/monitoring"], ["command_logging", "command_monitoring"]),
+    "crud": (["tests/unified"], ["crud/unified"]),
+    "gridfs": (["tests"], ["gridfs"]),
+    "index-management": (["tests"], ["index_management"]),
+    "mongodb-handshake": (["tests/unified"], ["handshake/unified"]),
+    "read-write-concern": (["tests/operation"], ["read_write_concern/operation"]),
+    "retryable-reads": (["tests/unified"], ["retryable_reads/unified"]),
+    "retryable-writes": (["tests/unified"], ["retryable_writes/unified"]),
+    "run-command": (["tests/unified"], ["run_command"]),
+    "server-discovery-and-monitoring": (["tests/unified"], ["discovery_and_monitoring/unified"]),
+    "server-selection": (["tests/logging"], ["server_selection_logging"]),
+    "sessions": (["tests"], ["sessions"]),
+    "transactions": (["tests/unified"], ["transactions/unified"]),
+    "transactions-convenient-api": (["tests/unified"], ["transactions-convenient-api/unified"]),
+    "unified-test-format": (["tests/valid-pass"], ["unified-test-format/valid-pass"]),
+    "versioned-api": (["tests"], ["versioned-api"]),
+}
+
+
+class Expected:
+    """The listed names and prefixes with their reasons."""
+
+    def __init__(self, text):
+        self.rows, reason = {}, None
+        for number, line in enumerate(text.splitlines(), 1):
+            line = line.strip()
+            if not line or line.startswith("#"):
+                continue
+            if line.startswith("["):
+                reason = line.strip("[]")
+                if not reason.startswith(("later issue: ", "driver: ")):
+                    raise SystemExit(f"{LIST.name}:{number}: no reason of a known kind: {reason}")
+            else:
+                self.rows[line] = reason
+
+    def reason(self, name):
+        fitting = [row for row in self.rows if row == name or (row.endswith("*") and name.startswith(row[:-1]))]
+        return self.rows[max(fitting, key=len)] if fitting else None
+
+
+def folders(spec):
+    shared, source = SPECS[spec]
+    found = [SHARED / spec / folder for folder in shared]
+    if not any(folder.is_dir() for folder in found):
+        found = [SOURCE / "test" / folder for folder in source]
+    return [str(folder.resolve()) for folder in found if folder.is_dir()]
+
+
+def run_spec(spec):
+    """The outcome of each test of a specification: name -> (outcome, why)."""
+    start = time.monotonic()
+    outcomes = {}
+    with tempfile.TemporaryDirectory() as scratch, headwater("--test-commands") as (port, log):
+        environment = dict(os.environ, DB_IP="127.0.0.1", DB_PORT=str(port), SPEC_SCRATCH=scratch, PYTHONDONTWRITEBYTECODE="1")
+        command = [ENV / "python/bin/python", "-W", "ignore", HERE / "suite.py", ENV / "pymongo-runner", spec, *folders(spec)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment, timeout=SPEC_SECONDS,
+            )
+            said, ending = done.stdout, done.stderr[-2000:] if done.returncode else ""
+        except subprocess.TimeoutExpired as late:
+            said, ending = (late.stdout or b"").decode(), f"no end in {SPEC_SECONDS} s"
+        for line in said.splitlines():
+            if line.startswith('{"name"'):
+                test = json.loads(line)
+                outcomes[test["name"]] = (test["outcome"], test["why"])
+        if ending or not outcomes:
+            outcomes[f"{spec}/the runner"] = ("fail", ending or "no tests")
+        if "panicked" in log():
+            outcomes[f"{spec}/the server"] = ("fail", log()[-2000:])
+    return spec, outcomes, time.monotonic() - start
+
+
+def rewritten(outcomes, expected):
+    """The text of the list for these outcomes; a file whose tests fail for one reason is one line."""
+    files = {}
+    for name, (outcome, _) in outcomes.items():
+        label = (expected.reason(name) or UNSORTED) if outcome == "fail" else None if outcome == "pass" else ...
+        files.setdefault("/".join(name.split("/", 2)[:2]), {})[name] = label
+    lines = {}
+    for file, tests in sorted(files.items()):
+        labels = {label for label in tests.values() if label is not ...}
+        if len(labels) == 1 and None not in labels:
+            lines.setdefault(labels.pop(), []).append(f"{file}/*")
+        else:
+            for name, label in sorted(tests.items()):
+                if label is not ... and label is not None:
+                    lines.setdefault(label, []).append(name)
+    head = "".join(f"# {line}\n" for line in [
+        "Specification tests that fail for now. One section per reason; a name, or a prefix that ends in `*`.",
+        "Every test listed here must fail. `tests/specs/run.py --rewrite` writes the names again and keeps the reasons.",
+    ])
+    return head + "".join(f"\n[{reason}]\n" + "".join(f"{name}\n" for name in names) for reason, names in sorted(lines.items()))
+
+
+def main():
+    options = {word for word in sys.argv[1:] if word.startswith("--")}
+    specs = [word for word in sys.argv[1:] if not word.startswith("--")] or list(SPECS)
+    expected = Expected(LIST.read_text() if LIST.is_file() else "")
+    source = SHARED if SHARED.is_dir() else SOURCE / "test"
+    print(f"specification tests from {os.path.relpath(source, ROOT)}\n{'specification':<36}{'passed':>7}{'failed':>7}{'listed':>7}{'skipped':>8}", flush=True)
+    totals, failures, everything = [0, 0, 0], [], {}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for spec, outcomes, seconds in pool.map(run_spec, specs):
+            everything.update(outcomes)
+            count = {"pass": 0, "fail": 0, "listed": 0, "skip": 0}
+            for name, (outcome, why) in sorted(outcomes.items()):
+                reason = expected.reason(name)
+                if outcome == "fail" and reason:
+                    count["listed"] += 1
+                    if "--verbose" in options:
+                        failures.append(f"LISTED {name}\n    {why}")
+                elif outcome == "fail":
+                    count["fail"] += 1
+                    failures.append(f"FAIL {name}\n    {why}")
+                elif outcome == "pass" and reason:
+                    count["fail"] += 1
+                    failures.append(f"LISTED BUT PASSES {name}")
+                else:
+                    count[outcome] += 1
+            totals = [totals[0] + count["pass"], totals[1] + count["fail"], totals[2] + count["listed"] + count["skip"]]
+            print(f"{spec:<36}{count['pass']:>7}{count['fail']:>7}{count['listed']:>7}{count['skip']:>8}{seconds:>8.1f} s", flush=True)
+    if "--rewrite" in options:
+        if len(specs) != len(SPECS):
+            raise SystemExit("--rewrite needs the whole run")
+        LIST.write_text(rewritten(everything, expected))
+        print(f"wrote {LIST}")
+        return 0
+    print("\n".join(failures))
+    print(f"specification tests: {totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
+    return 1 if totals[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

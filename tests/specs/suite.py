@@ -1,0 +1,122 @@
+"""One folder of specification tests, run by PyMongo's own unified runner against the server at DB_IP:DB_PORT.
+
+`suite.py RUNNER SPEC FOLDER...` (RUNNER is a folder that holds PyMongo's `test` package). Prints one JSON line per
+test: its name, outcome and why. Run by run.py, which starts the server and judges.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+import unittest
+
+RUNNER, SPEC, *FOLDERS = sys.argv[1:]
+TEST_SECONDS = int(os.environ.get("SPEC_TEST_SECONDS", 20))
+sys.path.insert(0, RUNNER)
+sys.argv = sys.argv[:1]
+
+from test.unified_format import generate_test_classes  # noqa: E402
+
+
+class Late(BaseException):
+    """A test took too long. Not an Exception, so that no retry swallows it."""
+
+
+def ring(_signal, _frame):
+    raise Late(f"no end in {TEST_SECONDS} s")
+
+
+class Result(unittest.TestResult):
+    def __init__(self):
+        super().__init__()
+        self.outcome = None
+
+    def _set(self, outcome, why=""):
+        if self.outcome is None or outcome == "fail":
+            self.outcome = (outcome, why)
+
+    def addSuccess(self, test):
+        self._set("pass")
+
+    def addSkip(self, test, reason):
+        self._set("skip", reason)
+
+    def addExpectedFailure(self, test, error):
+        self._set("skip", "the driver's own expected failure")
+
+    def addFailure(self, test, error):
+        self._set("fail", self.words(error))
+
+    def addError(self, test, error):
+        self._set("fail", self.words(error))
+
+    @staticmethod
+    def words(error):
+        text = "".join(traceback.format_exception_only(error[0], error[1]))
+        return " ".join(text.split())[:600]
+
+
+def run_one(test):
+    result = Result()
+    signal.alarm(TEST_SECONDS)
+    try:
+        test.run(result)
+    except Late as late:
+        result.addError(test, (Late, late, None))
+    finally:
+        signal.alarm(0)
+    return result.outcome or ("fail", "no outcome")
+
+
+def tests_of(classes):
+    for name, klass in sorted(classes.items()):
+        names = unittest.TestLoader().getTestCaseNames(klass)
+        described = {}
+        for test in klass.TEST_SPEC["tests"]:
+            described.setdefault(test["description"].strip().replace(" ", "_").replace(".", "_"), test["description"])
+        for method in names:
+            key = method.removeprefix("test_")
+            yield klass, method, described.get(key, key)
+
+
+def main():
+    signal.signal(signal.SIGALRM, ring)
+    for folder in FOLDERS:
+        for file in sorted(os.listdir(folder)):
+            path = os.path.join(folder, file)
+            if not file.endswith(".json"):
+                continue
+            # the generator takes folders: give it one file at a time, so that a test is known by its file
+            alone = os.path.join(os.environ["SPEC_SCRATCH"], SPEC, file.removesuffix(".json"))
+            os.makedirs(alone, exist_ok=True)
+            link = os.path.join(alone, file)
+            if not os.path.exists(link):
+                os.symlink(path, link)
+            try:
+                classes = generate_test_classes(alone, module=__name__)
+            except ValueError:
+                continue
+            for klass, method, description in tests_of(classes):
+                if not issubclass(klass, unittest.TestCase):
+                    continue
+                skipped = getattr(klass, "__unittest_skip__", False)
+                if skipped:
+                    outcome, why = "skip", klass.__unittest_skip_why__
+                else:
+                    try:
+                        klass.setUpClass()
+                        outcome, why = run_one(klass(method))
+                    except Exception as error:
+                        outcome, why = "fail", repr(error)[:600]
+                    finally:
+                        try:
+                            klass.tearDownClass()
+                        except Exception:
+                            pass
+                name = f"{SPEC}/{file.removesuffix('.json')}/{description}"
+                print(json.dumps({"name": name, "outcome": outcome, "why": why}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
