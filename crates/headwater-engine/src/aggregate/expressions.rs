@@ -45,19 +45,20 @@ mod scope;
 mod set;
 mod string;
 mod table;
-mod text;
 mod trigonometry;
 mod variable;
 
 use std::fmt;
 
+pub use crate::bson::print::{
+    computed as value_text, document as document_text, value as bson_text,
+};
 pub use call::Call;
 pub(crate) use object::{Fields, not_an_object};
 pub use path::Path;
 pub(crate) use path::check_field_name;
 pub use scope::{Frame, Scope, check_variable_name};
 pub use table::{EXPRESSIONS, UNSUPPORTED_EXPRESSIONS};
-pub use text::{bson_text, document_text, value_text};
 
 use crate::bson::{ArrayWriter, Decimal, Doc, DocWriter, Raw, Type, Value};
 use crate::error::{Code, Error, Result};

@@ -1,5 +1,6 @@
 //! The engine's integration tests, one binary.
 
+mod aggregate;
 mod bson;
 mod query;
 mod update;

@@ -1,7 +1,7 @@
 //! Arithmetic: `$add`, `$subtract`, `$multiply`, `$divide`, `$mod`, powers, logarithms and rounding.
 
 use super::array::kind_name;
-use super::text::value_text;
+use crate::bson::print::computed as value_text;
 use crate::bson::{Number, Product, Rounding, Total, Type, Value, View};
 use crate::error::{Code, Error, Result};
 

@@ -1,6 +1,6 @@
 //! Operators on arrays that need no order: access, size, concatenation.
 
-use super::text::value_text;
+use crate::bson::print::computed as value_text;
 use crate::bson::{Array, ArrayWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::array::{kind_name, whole_i32};
-use super::text::value_text;
+use crate::bson::print::computed as value_text;
 use crate::bson::{Value, compare_values, equal};
 use crate::error::{Error, Result};
 

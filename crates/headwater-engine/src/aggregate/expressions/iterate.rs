@@ -2,8 +2,8 @@
 
 use super::array::{kind_name, whole_i32};
 use super::named::Named;
-use super::text::value_text;
 use super::{Expression, Frame, Operator, Scope, check_variable_name, is_true};
+use crate::bson::print::computed as value_text;
 use crate::bson::{ArrayWriter, Raw, Type, Value};
 use crate::error::{Code, Error, Result};
 

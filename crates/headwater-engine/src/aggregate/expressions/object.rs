@@ -3,8 +3,8 @@
 
 use super::array::{kind_name, part};
 use super::named::Named;
-use super::text::value_text;
 use super::{Expression, Frame, Operator, Scope};
+use crate::bson::print::computed as value_text;
 use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
 

@@ -2,7 +2,7 @@
 
 use super::arithmetic::{operand, real};
 use super::array::kind_name;
-use super::text::value_text;
+use crate::bson::print::computed as value_text;
 use crate::bson::{Decimal, Number, Value};
 use crate::error::{Error, Result};
 

@@ -1,0 +1,4 @@
+//! Expressions, stages and pipelines over documents in memory, without a store.
+
+mod memory;
+mod recorded;
