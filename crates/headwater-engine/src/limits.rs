@@ -36,3 +36,11 @@ pub const ARRAY_PADDING_MAX: usize = 1_500_000;
 pub const UPDATED_DEPTH_MAX: usize = 180;
 /// Most components of an update operator's path.
 pub const UPDATE_PATH_PARTS_MAX: usize = 256;
+/// Most open cursors.
+pub const CURSORS_MAX: usize = 100_000;
+/// Most sessions known at a time.
+pub const SESSIONS_MAX: usize = 1_000_000;
+/// Bytes of documents in one reply batch.
+pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Documents in a first batch when the client names no size.
+pub const FIRST_BATCH_DOCUMENTS: usize = 101;

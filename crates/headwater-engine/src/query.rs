@@ -1,9 +1,13 @@
 //! Reading: filters, projections, sorts, plans and their execution.
 
 pub mod bounds;
+pub mod cursor;
 pub mod distinct;
 pub mod exec;
 pub mod matcher;
 pub mod path;
+pub mod plan;
 pub mod projection;
+pub mod run;
+pub mod scan;
 pub mod sort;

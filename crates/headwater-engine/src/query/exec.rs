@@ -4,8 +4,9 @@
 //! between `getMore`s while no snapshot is held; what a stage needs of the engine it asks of the [`Environment`]
 //! that every call brings.
 
+use super::scan::{Scan, Visit};
 use crate::bson::{Doc, DocBuf};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 
 /// One step of a running plan or pipeline: gives documents one by one.
 pub trait Stage: Send {
@@ -31,4 +32,22 @@ pub trait Environment {
     /// # Errors
     /// A filter that does not parse; a view that cannot be resolved.
     fn open(&self, db: &str, collection: &str, filter: Doc<'_>) -> Result<Box<dyn Stage>>;
+
+    /// Runs a scan on this view. Only a view of a store can.
+    ///
+    /// # Errors
+    /// Those of [`Scan::run`].
+    fn scan(&self, _scan: &mut Scan, _visit: &mut Visit<'_>) -> Result<()> {
+        Err(Error::new(Code::INTERNAL_ERROR, "this environment has no store"))
+    }
+}
+
+/// No documents at all.
+#[derive(Debug)]
+pub struct Nothing;
+
+impl Stage for Nothing {
+    fn next(&mut self, _env: &dyn Environment) -> Result<Option<DocBuf>> {
+        Ok(None)
+    }
 }

@@ -1,0 +1,164 @@
+//! Which databases, collections and indexes there are: the in-memory picture, replaced as a whole at every change, and
+//! how it is kept in the store. Knows nothing of documents and commands.
+
+mod records;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+pub use records::{key_of, load, store_collection};
+
+use crate::bson::{Doc, DocBuf, DocWriter};
+use crate::index::Index;
+use crate::namespace::Namespace;
+
+/// The store's tables that the engine uses.
+pub mod tables {
+    use headwater_store::Table;
+    /// Collections and their indexes, and the node's own record.
+    pub const CATALOG: Table = Table(0);
+    /// Collection id, record id -> document.
+    pub const DOCUMENTS: Table = Table(1);
+    /// Index id, encoded key (, record id) -> record id.
+    pub const INDEX: Table = Table(2);
+    /// Sessions: what retryable writes have done.
+    pub const SESSIONS: Table = Table(3);
+}
+
+/// All collections at one moment. Never changed in place.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    databases: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Collection>>>,
+}
+
+/// One collection: identity, options, indexes, and figures that are kept up while it is written.
+#[derive(Debug, Clone)]
+pub struct Collection {
+    /// The number that its documents' keys start with. Never used twice.
+    pub id: u32,
+    /// Where it is found.
+    pub namespace: Namespace,
+    /// Its UUID.
+    pub uuid: [u8; 16],
+    /// The options it was created with.
+    pub options: DocBuf,
+    /// Its indexes, `_id_` first.
+    pub indexes: Vec<Arc<Index>>,
+    /// Figures shared by all versions of the collection.
+    pub figures: Arc<Figures>,
+}
+
+/// What is counted about a collection. Exact once loaded; kept by the writer alone.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Whether the other figures were read from the store.
+    pub loaded: AtomicBool,
+    /// Documents.
+    pub documents: AtomicI64,
+    /// Bytes of all documents.
+    pub bytes: AtomicI64,
+    /// The record id that the next insert takes.
+    pub next_record: AtomicU64,
+}
+
+impl Figures {
+    /// The figures of a collection that has no documents.
+    pub fn empty() -> Figures {
+        Figures {
+            loaded: AtomicBool::new(true),
+            next_record: AtomicU64::new(1),
+            ..Figures::default()
+        }
+    }
+
+    /// Documents and bytes.
+    pub fn get(&self) -> (i64, i64) {
+        (self.documents.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
+    }
+}
+
+impl Catalog {
+    /// The collection of a namespace.
+    pub fn collection(&self, db: &str, collection: &str) -> Option<&Arc<Collection>> {
+        self.databases.get(db)?.get(collection)
+    }
+
+    /// The collections of a database, by name.
+    pub fn collections(&self, db: &str) -> impl Iterator<Item = &Arc<Collection>> {
+        self.databases.get(db).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The collection with that id.
+    pub fn by_id(&self, id: u32) -> Option<&Arc<Collection>> {
+        self.databases.values().flat_map(BTreeMap::values).find(|c| c.id == id)
+    }
+
+    /// The names of the databases that hold a collection.
+    pub fn databases(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.databases.keys()
+    }
+
+    /// A database whose name differs from `db` in letter case only.
+    pub fn differing_case(&self, db: &str) -> Option<&Arc<str>> {
+        self.databases.keys().find(|name| &***name != db && name.eq_ignore_ascii_case(db))
+    }
+
+    /// A catalog with that collection added or replaced.
+    #[must_use]
+    pub fn with(&self, collection: Collection) -> Catalog {
+        let mut next = self.clone();
+        let namespace = collection.namespace.clone();
+        let database = next.databases.entry(namespace.db().into()).or_default();
+        database.insert(namespace.collection().into(), Arc::new(collection));
+        next
+    }
+
+    /// A catalog without that collection.
+    #[must_use]
+    pub fn without(&self, namespace: &Namespace) -> Catalog {
+        let mut next = self.clone();
+        if let Some(database) = next.databases.get_mut(namespace.db()) {
+            database.remove(namespace.collection());
+            if database.is_empty() {
+                next.databases.remove(namespace.db());
+            }
+        }
+        next
+    }
+}
+
+impl Collection {
+    /// The `_id` index.
+    pub fn id_index(&self) -> Option<&Arc<Index>> {
+        self.indexes.first()
+    }
+
+    /// The index of that name.
+    pub fn index(&self, name: &str) -> Option<&Arc<Index>> {
+        self.indexes.iter().find(|index| index.name == name)
+    }
+
+    /// Its row in `listCollections`.
+    pub fn describe(&self, name_only: bool) -> DocBuf {
+        let mut row = DocWriter::new();
+        row.str("name", self.namespace.collection());
+        row.str("type", "collection");
+        if !name_only {
+            row.doc("options", self.options.as_doc());
+            row.document("info", |info| {
+                info.bool("readOnly", false);
+                info.binary("uuid", 4, &self.uuid);
+            });
+            if let Some(index) = self.id_index() {
+                row.doc("idIndex", index.describe().as_doc());
+            }
+        }
+        row.finish()
+    }
+
+    /// Whether it was created with these options.
+    pub fn same_options(&self, options: Doc<'_>) -> bool {
+        self.options.as_doc() == options
+    }
+}

@@ -1,0 +1,230 @@
+//! Documents and their index entries: the only writer of both. Knows nothing of commands, sessions or change events.
+
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use headwater_store::{Direction, Operation, Read};
+
+use crate::aggregate::expressions::{document_text};
+use crate::bson::{Doc, DocWriter};
+use crate::catalog::{Collection, store_collection, tables};
+use crate::error::{Code, Error, Result};
+use crate::index::keys::{Keys, keys, values_of};
+use crate::index::Index;
+
+/// A document's place in its collection's natural order.
+pub type RecordId = u64;
+
+/// The key of a document.
+pub fn document_key(collection: u32, record: RecordId) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..4].copy_from_slice(&collection.to_be_bytes());
+    key[4..].copy_from_slice(&record.to_be_bytes());
+    key
+}
+
+/// The record id at the end of a key or value, where they have one.
+pub fn record_of(bytes: &[u8]) -> Option<RecordId> {
+    bytes.last_chunk::<8>().map(|b| u64::from_be_bytes(*b))
+}
+
+/// The key of an index entry. Entries of a unique index end with the encoded key and hold the record id as value; all
+/// others end with the record id.
+pub fn entry_key(index: &Index, encoded: &[u8], record: RecordId) -> Vec<u8> {
+    let mut key = Vec::with_capacity(encoded.len() + 12);
+    key.extend_from_slice(&index.id.to_be_bytes());
+    key.extend_from_slice(encoded);
+    if !index.unique {
+        key.extend_from_slice(&record.to_be_bytes());
+    }
+    key
+}
+
+fn put_entry(op: &mut Operation<'_, '_>, index: &Index, encoded: &[u8], record: RecordId) -> Result<()> {
+    let key = entry_key(index, encoded, record);
+    let value = if index.unique { &record.to_be_bytes()[..] } else { &[] };
+    Ok(op.put(tables::INDEX, &key, value)?)
+}
+
+/// Adds a document.
+///
+/// # Errors
+/// `DuplicateKey` (11000) with `keyPattern` and `keyValue`; `CannotIndexParallelArrays` (171); those of the store.
+pub fn insert(op: &mut Operation<'_, '_>, collection: &Collection, doc: Doc<'_>) -> Result<RecordId> {
+    let record = collection.figures.next_record.fetch_add(1, Ordering::Relaxed);
+    for index in &collection.indexes {
+        let keys = keys(index, doc)?;
+        note_multikey(op, collection, index, &keys)?;
+        for encoded in &keys.keys {
+            check_unique(op, collection, index, encoded, record, doc)?;
+            put_entry(op, index, encoded, record)?;
+        }
+    }
+    op.put(tables::DOCUMENTS, &document_key(collection.id, record), doc.as_bytes())?;
+    Ok(record)
+}
+
+/// Puts `new` in the place of `old`.
+///
+/// # Errors
+/// As [`insert`].
+pub fn replace(
+    op: &mut Operation<'_, '_>,
+    collection: &Collection,
+    record: RecordId,
+    old: Doc<'_>,
+    new: Doc<'_>,
+) -> Result<()> {
+    for index in &collection.indexes {
+        if index.is_id() {
+            continue; // an `_id` never changes
+        }
+        let before = keys(index, old)?.keys;
+        let after = keys(index, new)?;
+        if before == after.keys {
+            continue;
+        }
+        note_multikey(op, collection, index, &after)?;
+        for encoded in before.iter().filter(|key| after.keys.binary_search(key).is_err()) {
+            op.delete(tables::INDEX, &entry_key(index, encoded, record))?;
+        }
+        for encoded in after.keys.iter().filter(|key| before.binary_search(key).is_err()) {
+            check_unique(op, collection, index, encoded, record, new)?;
+            put_entry(op, index, encoded, record)?;
+        }
+    }
+    op.put(tables::DOCUMENTS, &document_key(collection.id, record), new.as_bytes())?;
+    Ok(())
+}
+
+/// Removes a document.
+///
+/// # Errors
+/// Those of the store.
+pub fn remove(
+    op: &mut Operation<'_, '_>,
+    collection: &Collection,
+    record: RecordId,
+    doc: Doc<'_>,
+) -> Result<()> {
+    for index in &collection.indexes {
+        for encoded in keys(index, doc)?.keys {
+            op.delete(tables::INDEX, &entry_key(index, &encoded, record))?;
+        }
+    }
+    op.delete(tables::DOCUMENTS, &document_key(collection.id, record))?;
+    Ok(())
+}
+
+/// Adds the entries of one document to an index that is being built.
+///
+/// # Errors
+/// As [`insert`].
+pub fn add_entries(
+    op: &mut Operation<'_, '_>,
+    collection: &Collection,
+    index: &Index,
+    record: RecordId,
+    doc: Doc<'_>,
+) -> Result<()> {
+    let keys = keys(index, doc)?;
+    if keys.multikey {
+        index.multikey.store(true, Ordering::Release);
+    }
+    for encoded in &keys.keys {
+        check_unique(op, collection, index, encoded, record, doc)?;
+        put_entry(op, index, encoded, record)?;
+    }
+    Ok(())
+}
+
+fn note_multikey(
+    op: &mut Operation<'_, '_>,
+    collection: &Collection,
+    index: &Index,
+    keys: &Keys,
+) -> Result<()> {
+    if keys.multikey && !index.is_multikey() {
+        index.multikey.store(true, Ordering::Release);
+        store_collection(op, collection)?;
+    }
+    Ok(())
+}
+
+fn check_unique(
+    op: &Operation<'_, '_>,
+    collection: &Collection,
+    index: &Index,
+    encoded: &[u8],
+    record: RecordId,
+    doc: Doc<'_>,
+) -> Result<()> {
+    if !index.unique {
+        return Ok(());
+    }
+    match op.get(tables::INDEX, &entry_key(index, encoded, record))? {
+        Some(holder) if record_of(holder) != Some(record) => {
+            Err(duplicate_key(collection, index, encoded, doc))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cold]
+fn duplicate_key(collection: &Collection, index: &Index, encoded: &[u8], doc: Doc<'_>) -> Error {
+    let values = values_of(index, doc, encoded);
+    let message = format!(
+        "E11000 duplicate key error collection: {} index: {} dup key: {}",
+        collection.namespace,
+        index.name,
+        document_text(values.as_doc())
+    );
+    let mut details = DocWriter::new();
+    details.doc("keyPattern", index.key_pattern());
+    details.doc("keyValue", values.as_doc());
+    Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish())
+}
+
+/// Reads a collection's figures from the store, once. Called with the writer held, so that nothing changes meanwhile.
+///
+/// # Errors
+/// Those of the store.
+pub fn load_figures(read: &dyn Read, collection: &Collection) -> Result<()> {
+    let figures = &collection.figures;
+    if figures.loaded.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let (mut documents, mut bytes, mut last) = (0, 0, 0);
+    let lower = document_key(collection.id, 0);
+    let upper = document_key(collection.id + 1, 0);
+    let bounds = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+    let mut cursor = read.range(tables::DOCUMENTS, bounds.0, bounds.1, Direction::Forward)?;
+    while let Some((key, value)) = cursor.next()? {
+        documents += 1;
+        bytes += i64::try_from(value.len()).unwrap_or(0);
+        last = record_of(key).unwrap_or(last);
+    }
+    figures.documents.store(documents, Ordering::Relaxed);
+    figures.bytes.store(bytes, Ordering::Relaxed);
+    figures.next_record.store(last + 1, Ordering::Relaxed);
+    figures.loaded.store(true, Ordering::Release);
+    Ok(())
+}
+
+/// Finds the next free record id of a collection if it is not known yet: the last one's successor. Needs the writer.
+///
+/// # Errors
+/// Those of the store.
+pub fn load_next_record(read: &dyn Read, collection: &Collection) -> Result<()> {
+    let figures = &collection.figures;
+    if figures.next_record.load(Ordering::Relaxed) != 0 {
+        return Ok(());
+    }
+    let lower = document_key(collection.id, 0);
+    let upper = document_key(collection.id + 1, 0);
+    let bounds = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+    let mut cursor = read.range(tables::DOCUMENTS, bounds.0, bounds.1, Direction::Backward)?;
+    let last = cursor.next()?.and_then(|(key, _)| record_of(key)).unwrap_or(0);
+    figures.next_record.store(last + 1, Ordering::Relaxed);
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The commands: one file each, a table of them, and the way that every command goes: find the row, check the arguments
+//! that all share, run, finish the reply. Knows nothing of sockets.
+
+mod concern;
+mod context;
+mod fields;
+
+mod aggregate;
+mod build_info;
+mod count;
+mod create;
+mod create_indexes;
+mod delete;
+mod diagnostics;
+mod distinct;
+mod drop;
+mod drop_indexes;
+mod find;
+mod find_and_modify;
+mod get_more;
+mod hello;
+mod insert;
+mod kill_cursors;
+mod list_collections;
+mod list_databases;
+mod list_indexes;
+mod ping;
+mod sessions;
+mod stats;
+mod update;
+mod validate;
+
+use std::time::Instant;
+
+pub use concern::WriteConcern;
+pub use context::Context;
+pub use fields::Fields;
+
+use crate::bson::{DocBuf, DocWriter};
+use crate::engine::{Client, Shared};
+use crate::error::{Code, Error, Result};
+use crate::request::{Mode, Request, Step};
+
+/// A command's row.
+pub struct Command {
+    /// The name that the first field of a command document has.
+    pub name: &'static str,
+    /// Other spellings.
+    pub aliases: &'static [&'static str],
+    /// What it does, for `listCommands` and the compatibility page.
+    pub help: &'static str,
+    /// What it needs.
+    pub needs: Needs,
+    /// The fields it takes beside its name and the generic arguments, sorted.
+    pub fields: &'static [&'static str],
+    /// Runs it.
+    pub run: fn(&mut Context<'_>) -> Result<Flow>,
+}
+
+/// What a command may do to data; decides which generic arguments it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it asks the node about itself.
+    Nothing,
+    /// To read.
+    Read,
+    /// To write: it takes a write concern.
+    Write,
+}
+
+/// How a command's run ended.
+#[derive(Debug)]
+pub enum Flow {
+    /// With a reply that can be sent at once.
+    Reply(DocWriter),
+    /// With a reply to a write; the write concern decides when it is sent.
+    Written(DocWriter),
+    /// It awaits data: see [`Step::Await`].
+    Await {
+        /// The last durable sequence number that was looked at.
+        after: u64,
+        /// When to answer whatever there is.
+        deadline: Instant,
+    },
+    /// It would block: see [`Step::Busy`].
+    Busy,
+}
+
+/// All commands, sorted by name.
+pub const COMMANDS: &[Command] = &[
+    aggregate::COMMAND,
+    build_info::COMMAND,
+    sessions::CLEAR_SESSIONS_NOTHING,
+];
+
+/// Commands that MongoDB 8.0 has and this version does not, sorted.
+pub const UNSUPPORTED: &[&str] = &[];
+
+/// The row of a command by its name or alias.
+pub fn find_command(name: &str) -> Option<&'static Command> {
+    match COMMANDS.binary_search_by(|row| row.name.cmp(name)) {
+        Ok(at) => COMMANDS.get(at),
+        Err(_) => COMMANDS.iter().find(|row| row.aliases.contains(&name)),
+    }
+}
+
+/// Runs a command as far as `mode` lets it.
+pub fn run(
+    shared: &Shared,
+    client: &Client,
+    request: &Request<'_>,
+    mode: Mode,
+    waiting_since: Option<Instant>,
+) -> Step {
+    let mut ran = None;
+    let flow = Context::new(shared, client, request, mode, waiting_since).and_then(|mut context| {
+        let flow = (context.command.run)(&mut context);
+        let flow = flow.map_err(|error| context.label(error));
+        ran = Some(context);
+        flow
+    });
+    match (flow, ran) {
+        (Ok(Flow::Reply(reply)), Some(context)) => Step::Done(context.finish(reply)),
+        (Ok(Flow::Written(reply)), Some(context)) => context.finish_write(reply),
+        (Ok(Flow::Await { after, deadline }), _) => Step::Await { after, deadline },
+        (Ok(Flow::Busy), _) => Step::Busy,
+        (Err(error), _) => error_step(shared, &error),
+        (Ok(_), None) => {
+            error_step(shared, &Error::new(Code::INTERNAL_ERROR, "a command ran without context"))
+        }
+    }
+}
+
+fn error_step(shared: &Shared, error: &Error) -> Step {
+    let mut reply = DocWriter::new();
+    error.write_reply(&mut reply);
+    shared.write_times(&mut reply, None);
+    Step::Done(reply.finish())
+}

@@ -1,0 +1,367 @@
+//! What a running command knows: its request, its client, the arguments that every command may have.
+
+use std::time::{Duration, Instant};
+
+use super::concern::{ReadConcern, WriteConcern};
+use super::fields::Fields;
+use super::{Command, Needs, UNSUPPORTED, find_command};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
+use crate::engine::{Client, Shared, WriteGuard};
+use crate::error::{Code, Error, Result};
+use crate::namespace::{Namespace, check_db};
+use crate::query::run::Run;
+use crate::request::{Mode, Request, Step};
+
+/// A command on its way.
+pub struct Context<'a> {
+    /// The engine.
+    pub shared: &'a Shared,
+    /// Who asks.
+    pub client: &'a Client,
+    /// What is asked.
+    pub request: &'a Request<'a>,
+    /// The command's row.
+    pub command: &'static Command,
+    /// The database it runs on.
+    pub db: &'a str,
+    /// How far this thread may go.
+    pub mode: Mode,
+    /// When the command must have ended (`maxTimeMS`).
+    pub deadline: Option<Instant>,
+    /// The deadline of an earlier wait of this request.
+    pub waiting_since: Option<Instant>,
+    /// How far a write must come before its reply is sent.
+    pub write_concern: WriteConcern,
+    /// The id of the logical session.
+    pub session: Option<[u8; 16]>,
+    /// The transaction number of a retryable write.
+    pub transaction: Option<i64>,
+    read_concern: ReadConcern,
+    seq: Option<u64>,
+}
+
+impl<'a> Context<'a> {
+    /// Finds the command's row and checks the arguments that all commands share.
+    ///
+    /// # Errors
+    /// `CommandNotFound` (59), 'not supported', and MongoDB's codes for generic arguments that are wrong.
+    pub fn new(
+        shared: &'a Shared,
+        client: &'a Client,
+        request: &'a Request<'a>,
+        mode: Mode,
+        waiting_since: Option<Instant>,
+    ) -> Result<Context<'a>> {
+        let body = request.body;
+        let Some(first) = body.first() else {
+            return Err(Error::new(Code::FAILED_TO_PARSE, "an empty document is no command"));
+        };
+        let command = row(first.name_str())?;
+        let fields = Fields::new(body, command.name);
+        fields.only_command(command.fields)?;
+        check_sequences(request, command)?;
+        let Some(db) = body.get("$db").and_then(Raw::as_str) else {
+            return Err(fields.missing("$db"));
+        };
+        check_db(db)?;
+        let mut context = Context {
+            shared,
+            client,
+            request,
+            command,
+            db,
+            mode,
+            deadline: None,
+            waiting_since,
+            write_concern: WriteConcern::default(),
+            session: None,
+            transaction: None,
+            read_concern: ReadConcern::default(),
+            seq: None,
+        };
+        context.read_generic(fields)?;
+        Ok(context)
+    }
+
+    /// The command's arguments.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields::new(self.request.body, self.command.name)
+    }
+
+    /// The value of the command's first field.
+    pub fn target(&self) -> Raw<'a> {
+        self.request.body.first().map_or(Raw::NULL, |e| e.value)
+    }
+
+    /// The namespace that the first field names.
+    ///
+    /// # Errors
+    /// `InvalidNamespace` (73).
+    pub fn namespace(&self) -> Result<Namespace> {
+        Namespace::of_command(self.db, self.target())
+    }
+
+    /// A view of the database for reading, as fresh and as durable as the read concern asks.
+    ///
+    /// # Errors
+    /// Those of the store; `MaxTimeMSExpired` (50) while waiting.
+    pub fn read(&self) -> Result<Run<'a>> {
+        if self.read_concern.durable {
+            let last = self.shared.store.last();
+            if !self.shared.store.wait_durable(last, self.deadline)? {
+                return Err(crate::query::run::time_is_up());
+            }
+        }
+        Run::now(self.shared, self.deadline)
+    }
+
+    /// Whether a read must first wait for durability, which an inline run may not.
+    pub fn read_would_block(&self) -> bool {
+        self.read_concern.durable && self.shared.store.durable() < self.shared.store.last()
+    }
+
+    /// The right to write; `None` if this thread may not wait for it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn write(&self) -> Result<Option<WriteGuard<'a>>> {
+        match self.mode {
+            Mode::Inline => self.shared.try_write(),
+            Mode::Blocking => self.shared.write().map(Some),
+        }
+    }
+
+    /// Notes the last operation that the command's reply stands for.
+    pub fn wrote(&mut self, seq: Option<u64>) {
+        self.seq = self.seq.max(seq);
+    }
+
+    /// Whether the write concern asks for no reply at all.
+    pub fn unacknowledged(&self) -> bool {
+        self.write_concern.waits_for_nothing()
+    }
+
+    /// The documents of a write: the document sequence of that name, or the array field.
+    ///
+    /// # Errors
+    /// A missing field, wrong types, `InvalidLength` (16) for a batch that is empty or too long.
+    pub fn batch(&self, name: &str) -> Result<Vec<Doc<'a>>> {
+        let request: &'a Request<'a> = self.request;
+        let documents = match request.sequences.iter().find(|s| s.name == name) {
+            Some(sequence) => sequence.documents.clone(),
+            None => {
+                let fields = self.fields();
+                let array = fields.array(name)?.ok_or_else(|| fields.missing(name))?;
+                let documents = array.iter().enumerate().map(|(at, raw)| {
+                    let place = format!("{name}.{at}");
+                    raw.as_doc().ok_or_else(|| fields.wrong_type(&place, raw.kind, &["object"]))
+                });
+                documents.collect::<Result<_>>()?
+            }
+        };
+        let max = crate::limits::WRITE_BATCH_MAX;
+        if documents.is_empty() || documents.len() > max {
+            let count = documents.len();
+            return Err(Error::new(
+                Code::INVALID_LENGTH,
+                format!("Write batch sizes must be between 1 and {max}. Got {count} operations."),
+            ));
+        }
+        Ok(documents)
+    }
+
+    /// Adds the labels that MongoDB puts on errors of this kind of command.
+    pub fn label(&self, error: Error) -> Error {
+        const RETRYABLE: &[i32] =
+            &[6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436];
+        if self.transaction.is_some() && RETRYABLE.contains(&error.code().0) {
+            return error.with_label("RetryableWriteError");
+        }
+        error
+    }
+
+    /// Ends a reply: `ok` and the times.
+    pub fn finish(&self, mut reply: DocWriter) -> DocBuf {
+        reply.f64("ok", 1.0);
+        self.shared.write_times(&mut reply, self.seq);
+        reply.finish()
+    }
+
+    /// Ends the reply to a write and says when it may be sent.
+    pub fn finish_write(&self, mut reply: DocWriter) -> Step {
+        self.write_concern.write_error(&mut reply);
+        let reply = self.finish(reply);
+        // A write that changed nothing still stands for what it saw: that must be durable too.
+        let seq = self.seq.unwrap_or_else(|| self.shared.store.last());
+        if self.write_concern.waits_durable() {
+            return Step::WhenDurable { seq, reply };
+        }
+        if !self.unacknowledged()
+            && let Err(error) = self.shared.store.wait_written(seq)
+        {
+            return super::error_step(self.shared, &error.into());
+        }
+        Step::Done(reply)
+    }
+
+    fn read_generic(&mut self, fields: Fields<'a>) -> Result<()> {
+        if let Some(limit_ms) = fields.count("maxTimeMS")?
+            && limit_ms > 0
+            && self.command.name != "getMore"
+        {
+            if limit_ms > i64::from(i32::MAX) {
+                return Err(Error::new(
+                    Code::BAD_VALUE,
+                    format!("BSON field 'maxTimeMS' value must be <= {}, actual value '{limit_ms}'", i32::MAX),
+                ));
+            }
+            self.deadline = Some(Instant::now() + Duration::from_millis(limit_ms.unsigned_abs()));
+        }
+        if let Some(concern) = fields.document("readConcern")? {
+            self.read_concern = ReadConcern::parse(concern)?;
+        }
+        if let Some(concern) = fields.document("writeConcern")? {
+            if self.command.needs != Needs::Write && !self.command.fields.contains(&"pipeline") {
+                return Err(Error::new(
+                    Code::INVALID_OPTIONS,
+                    format!("Command {} does not support writeConcern", self.command.name),
+                ));
+            }
+            self.write_concern = WriteConcern::parse(concern)?;
+        }
+        self.read_session(fields)?;
+        check_api(fields)?;
+        if let Some(View::Timestamp(time)) = fields
+            .document("$clusterTime")?
+            .and_then(|t| t.get("clusterTime"))
+            .map(Raw::view)
+        {
+            // One node's time is the only time there is; a later one that a client gossips changes nothing.
+            let _ = time;
+        }
+        Ok(())
+    }
+
+    fn read_session(&mut self, fields: Fields<'a>) -> Result<()> {
+        if let Some(lsid) = fields.document("lsid")? {
+            let inner = Fields::new(lsid, "lsid");
+            inner.only(&["id", "txnNumber", "txnUUID", "uid"])?;
+            self.session = Some(uuid(inner, "id")?);
+        }
+        if let Some(number) = fields.get("txnNumber") {
+            let View::Int64(number) = number.view() else {
+                return Err(fields.wrong_type("txnNumber", number.kind, &["long"]));
+            };
+            if self.session.is_none() {
+                let message = "Transaction number requires a session ID to also be specified";
+                return Err(Error::new(Code::INVALID_OPTIONS, message));
+            }
+            if number < 0 {
+                return Err(Error::new(
+                    Code::INVALID_OPTIONS,
+                    "Transaction number cannot be negative",
+                ));
+            }
+            self.transaction = Some(number);
+        }
+        if fields.get("autocommit").is_some() || fields.get("startTransaction").is_some() {
+            return Err(Error::not_supported("a multi-document transaction"));
+        }
+        const RETRYABLE: &[&str] = &["delete", "findAndModify", "insert", "update"];
+        if self.transaction.is_some() && !RETRYABLE.contains(&self.command.name) {
+            let name = self.command.name;
+            return Err(Error::location(
+                50768,
+                format!("txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and {name} is not a retryable write command."),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A UUID in a binary field.
+///
+/// # Errors
+/// A missing field, `TypeMismatch` (14), `InvalidUUID` (207).
+pub fn uuid(fields: Fields<'_>, name: &str) -> Result<[u8; 16]> {
+    let raw = fields.get(name).ok_or_else(|| fields.missing(name))?;
+    match raw.view() {
+        View::Binary { subtype: 4, bytes } => match bytes.try_into() {
+            Ok(uuid) => Ok(uuid),
+            Err(_) => Err(Error::new(Code(207), "uuid must be a 16-byte binary field with UUID (4) subtype")),
+        },
+        View::Binary { subtype, .. } => Err(Error::new(
+            Code::TYPE_MISMATCH,
+            format!("BSON field 'OperationSessionInfo.lsid.{name}' is the wrong binData type '{subtype}', expected type 'UUID'"),
+        )),
+        _ => Err(fields.wrong_type(name, raw.kind, &["binData"])),
+    }
+}
+
+fn row(name: &str) -> Result<&'static Command> {
+    find_command(name).ok_or_else(|| {
+        if UNSUPPORTED.binary_search(&name).is_ok() {
+            Error::not_supported(format!("the command '{name}'"))
+        } else {
+            Error::new(Code::COMMAND_NOT_FOUND, format!("no such command: '{name}'"))
+        }
+    })
+}
+
+fn check_sequences(request: &Request<'_>, command: &Command) -> Result<()> {
+    for (at, sequence) in request.sequences.iter().enumerate() {
+        let name = sequence.name;
+        if command.fields.binary_search(&name).is_err() {
+            return Err(Error::location(
+                40415,
+                format!("BSON field '{}.{name}' is an unknown field.", command.name),
+            ));
+        }
+        let repeated = request.sequences.iter().take(at).any(|earlier| earlier.name == name);
+        if repeated || request.body.get(name).is_some() {
+            return Err(Error::location(
+                40413,
+                format!("BSON field '{}.{name}' is a duplicate field", command.name),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_api(fields: Fields<'_>) -> Result<()> {
+    let version = fields.str("apiVersion")?;
+    let strict = fields.bool("apiStrict")?;
+    let deprecation = fields.bool("apiDeprecationErrors")?;
+    match version {
+        None if strict.is_some() || deprecation.is_some() => Err(Error::location(
+            4886600,
+            "Provided apiStrict and/or apiDeprecationErrors without passing apiVersion",
+        )),
+        None | Some("1") => Ok(()),
+        Some(other) => {
+            let message = format!("API version must be \"1\". Found '{other}'");
+            Err(Error::new(Code(322), message))
+        }
+    }
+}
+
+/// Refuses a collation other than the simple one, which compares bytes as the engine does.
+///
+/// # Errors
+/// 'Not supported'; `BadValue` (2) and `IDLFailedToParse` (40414) for what is no collation.
+pub fn simple_collation(fields: Fields<'_>) -> Result<()> {
+    let Some(collation) = fields.document("collation")? else { return Ok(()) };
+    if collation.is_empty() {
+        return Ok(());
+    }
+    match collation.get("locale") {
+        None => Err(Fields::new(collation, "collation").missing("locale")),
+        Some(locale) if locale.as_str() == Some("simple") => Ok(()),
+        Some(locale) if locale.kind == Type::String => {
+            Err(Error::not_supported("a collation other than 'simple'"))
+        }
+        Some(locale) => {
+            Err(Fields::new(collation, "collation").wrong_type("locale", locale.kind, &["string"]))
+        }
+    }
+}

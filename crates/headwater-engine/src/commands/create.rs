@@ -1,0 +1,179 @@
+//! `create`: makes a collection.
+
+use std::sync::Arc;
+
+use super::context::simple_collation;
+use super::{Command, Context, Flow, Needs};
+use crate::aggregate::expressions::{document_text};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
+use crate::catalog::{Collection, Figures, store_collection};
+use crate::change::event::{EventWriter, Kind};
+use crate::engine::{Shared, WriteGuard, now_ms, store_node};
+use crate::error::{Code, Error, Result};
+use crate::index::Index;
+use crate::namespace::Namespace;
+
+/// Options that MongoDB knows and this version does not build yet.
+const UNSUPPORTED: &[&str] = &[
+    "capped",
+    "changeStreamPreAndPostImages",
+    "clusteredIndex",
+    "encryptedFields",
+    "expireAfterSeconds",
+    "indexOptionDefaults",
+    "max",
+    "pipeline",
+    "size",
+    "storageEngine",
+    "timeseries",
+    "validationAction",
+    "validationLevel",
+    "validator",
+    "viewOn",
+];
+
+pub(super) const COMMAND: Command = Command {
+    name: "create",
+    aliases: &[],
+    help: "Makes a collection",
+    needs: Needs::Write,
+    fields: &[
+        "autoIndexId",
+        "capped",
+        "changeStreamPreAndPostImages",
+        "clusteredIndex",
+        "collation",
+        "encryptedFields",
+        "expireAfterSeconds",
+        "flags",
+        "idIndex",
+        "indexOptionDefaults",
+        "max",
+        "pipeline",
+        "size",
+        "storageEngine",
+        "temp",
+        "timeseries",
+        "validationAction",
+        "validationLevel",
+        "validator",
+        "viewOn",
+    ],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let namespace = context.namespace()?;
+    let name = namespace.collection();
+    if name.contains('$') {
+        let message = format!("Invalid collection name: {name}");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
+    if name.starts_with("system.") {
+        let message = format!("Invalid system namespace: {namespace}");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
+    simple_collation(fields)?;
+    let empty = |raw: Raw<'_>| raw.as_doc().is_some_and(Doc::is_empty);
+    for option in UNSUPPORTED {
+        if let Some(value) = fields.get(option)
+            && value.as_bool() != Some(false)
+            && !empty(value)
+        {
+            return Err(Error::not_supported(format!("the option '{option}' of create")));
+        }
+    }
+    if let Some(index) = fields.document("idIndex")? {
+        check_id_index(index)?;
+    }
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    if let Some(existing) = guard.catalog().collection(namespace.db(), name) {
+        if existing.same_options(Doc::EMPTY) {
+            drop(guard);
+            return Ok(Flow::Written(DocWriter::new()));
+        }
+        let message = format!(
+            "namespace '{namespace}' already exists, but with different options: {}",
+            document_text(existing.options.as_doc())
+        );
+        return Err(Error::new(Code::NAMESPACE_EXISTS, message));
+    }
+    create_collection(context.shared, &mut guard, &namespace, DocBuf::new())?;
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(DocWriter::new()))
+}
+
+fn check_id_index(index: Doc<'_>) -> Result<()> {
+    let key = index.get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY);
+    let plain = key.iter().count() == 1 && key.get("_id").is_some_and(|v| v.kind.is_number());
+    if !plain {
+        return Err(Error::new(
+            Code::BAD_VALUE,
+            format!("The field 'key' for an _id index must be {{_id: 1}}, but got {}", document_text(key)),
+        ));
+    }
+    match index.get("name").map(|name| name.kind) {
+        Some(Type::String) => Ok(()),
+        _ => Err(Error::new(
+            Code::FAILED_TO_PARSE,
+            "The 'name' field is a required property of an index specification",
+        )),
+    }
+}
+
+/// Makes a collection with its `_id` index and its event; visible to others when the guard ends.
+///
+/// # Errors
+/// `DatabaseDifferCase` (13297); those of the store.
+pub(super) fn create_collection(
+    shared: &Shared,
+    guard: &mut WriteGuard<'_>,
+    namespace: &Namespace,
+    options: DocBuf,
+) -> Result<Arc<Collection>> {
+    let catalog = guard.catalog();
+    if let Some(other) = catalog.differing_case(namespace.db()) {
+        return Err(Error::new(
+            Code(13297),
+            format!(
+                "db already exists with different case already have: [{other}] trying to create [{}]",
+                namespace.db()
+            ),
+        ));
+    }
+    let (id, index_id) = (guard.new_id(), guard.new_id());
+    let next_id = guard.next_id();
+    let collection = Collection {
+        id,
+        namespace: namespace.clone(),
+        uuid: new_uuid(),
+        options,
+        indexes: vec![Arc::new(Index::on_id(index_id))],
+        figures: Arc::new(Figures::empty()),
+    };
+    let mut event =
+        EventWriter::new(Kind::Create, namespace, Some(&collection.uuid), now_ms());
+    event.detail(collection.options.as_doc());
+    let term = shared.node.term;
+    guard.operation(&mut None, 0, Default::default(), event, |op| {
+        store_node(op, term, next_id)?;
+        store_collection(op, &collection)
+    })?;
+    guard.set_catalog(catalog.with(collection));
+    let made = guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
+    made.ok_or_else(|| Error::new(Code::INTERNAL_ERROR, "the new collection is not there"))
+}
+
+/// A random UUID (version 4).
+pub(super) fn new_uuid() -> [u8; 16] {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let mut bytes = [0; 16];
+    for half in bytes.chunks_mut(8) {
+        half.copy_from_slice(&RandomState::new().build_hasher().finish().to_le_bytes());
+    }
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    bytes
+}

@@ -1,0 +1,158 @@
+//! `drop`, `dropDatabase` and `renameCollection`: collections that go or change their name.
+
+use super::{Command, Context, Flow, Needs};
+use crate::bson::{DocWriter, Raw};
+use crate::catalog::{Collection, key_of, store_collection, tables};
+use crate::change::event::{EventWriter, Kind};
+use crate::engine::{WriteGuard, now_ms};
+use crate::error::{Code, Error, Result};
+use crate::housekeeping::{self, Orphan};
+use crate::namespace::Namespace;
+
+pub(super) const DROP: Command = Command {
+    name: "drop",
+    aliases: &[],
+    help: "Removes a collection with its documents and indexes",
+    needs: Needs::Write,
+    fields: &[],
+    run: run_drop,
+};
+
+pub(super) const DROP_DATABASE: Command = Command {
+    name: "dropDatabase",
+    aliases: &[],
+    help: "Removes a database with its collections",
+    needs: Needs::Write,
+    fields: &[],
+    run: run_drop_database,
+};
+
+pub(super) const RENAME: Command = Command {
+    name: "renameCollection",
+    aliases: &[],
+    help: "Gives a collection another name",
+    needs: Needs::Write,
+    fields: &["dropTarget", "to"],
+    run: run_rename,
+};
+
+fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
+    let namespace = context.namespace()?;
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let catalog = guard.catalog();
+    let mut reply = DocWriter::new();
+    if let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) {
+        reply.i32("nIndexesWas", collection.indexes.len() as i32);
+        reply.str("ns", namespace.as_str());
+        drop_collection(&mut guard, collection)?;
+    }
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(reply))
+}
+
+fn run_drop_database(context: &mut Context<'_>) -> Result<Flow> {
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let catalog = guard.catalog();
+    let mut reply = DocWriter::new();
+    let collections: Vec<_> = catalog.collections(context.db).cloned().collect();
+    for collection in &collections {
+        drop_collection(&mut guard, collection)?;
+    }
+    if !collections.is_empty() {
+        let namespace = Namespace::new(context.db, "");
+        let event = EventWriter::new(Kind::DropDatabase, &namespace, None, now_ms());
+        guard.operation(&mut None, 0, Default::default(), event, |_| Ok(()))?;
+        reply.str("dropped", context.db);
+    }
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(reply))
+}
+
+/// Removes a collection: at once from the catalog, its bytes later.
+fn drop_collection(guard: &mut WriteGuard<'_>, collection: &Collection) -> Result<()> {
+    let namespace = &collection.namespace;
+    let event = EventWriter::new(Kind::Drop, namespace, Some(&collection.uuid), now_ms());
+    let orphan = Orphan::collection(collection);
+    guard.operation(&mut None, 0, Default::default(), event, |op| {
+        op.delete(tables::CATALOG, &key_of(namespace))?;
+        housekeeping::note_orphan(op, &orphan)
+    })?;
+    guard.set_catalog(guard.catalog().without(namespace));
+    guard.leave_orphan(orphan);
+    Ok(())
+}
+
+fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
+    if context.db != "admin" {
+        let message = "renameCollection may only be run against the admin database.";
+        return Err(Error::new(Code::UNAUTHORIZED, message));
+    }
+    let fields = context.fields();
+    let from = full_namespace(context.target(), "renameCollection")?;
+    let to = fields.raw("to").ok_or_else(|| fields.missing("to"))?;
+    let to = full_namespace(to, "to")?;
+    let drop_target = fields.loose_bool("dropTarget")?.unwrap_or(false);
+    if from == to {
+        let message = "Can't rename a collection to itself";
+        return Err(Error::new(Code::ILLEGAL_OPERATION, message));
+    }
+    if from.db() != to.db() {
+        return Err(Error::not_supported("renaming a collection to another database"));
+    }
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let catalog = guard.catalog();
+    let Some(source) = catalog.collection(from.db(), from.collection()) else {
+        let message = format!("Source collection {from} does not exist");
+        return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
+    };
+    let target = catalog.collection(to.db(), to.collection());
+    if target.is_some() && !drop_target {
+        return Err(Error::new(Code::NAMESPACE_EXISTS, "target namespace exists"));
+    }
+    let orphan = target.map(|target| Orphan::collection(target));
+    let renamed = Collection { namespace: to.clone(), ..Collection::clone(source) };
+    let mut event = EventWriter::new(Kind::Rename, &from, Some(&source.uuid), now_ms());
+    let mut detail = DocWriter::new();
+    detail.document("to", |name| {
+        name.str("db", to.db());
+        name.str("coll", to.collection());
+    });
+    if let Some(target) = target {
+        detail.binary("dropTarget", 4, &target.uuid);
+    }
+    event.detail(detail.finish().as_doc());
+    guard.operation(&mut None, 0, Default::default(), event, |op| {
+        op.delete(tables::CATALOG, &key_of(&from))?;
+        if let Some(orphan) = &orphan {
+            housekeeping::note_orphan(op, orphan)?;
+        }
+        store_collection(op, &renamed)
+    })?;
+    guard.set_catalog(guard.catalog().without(&from).with(renamed));
+    if let Some(orphan) = orphan {
+        guard.leave_orphan(orphan);
+    }
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(DocWriter::new()))
+}
+
+fn full_namespace(raw: Raw<'_>, field: &str) -> Result<Namespace> {
+    let Some(text) = raw.as_str() else {
+        return Err(Error::new(
+            Code::TYPE_MISMATCH,
+            format!("BSON field 'renameCollection.{field}' is the wrong type '{}', expected type 'string'", raw.kind.alias()),
+        ));
+    };
+    match text.split_once('.') {
+        Some((db, collection)) if !db.is_empty() && !collection.is_empty() => {
+            Ok(Namespace::new(db, collection))
+        }
+        _ => Err(Error::new(
+            Code::INVALID_NAMESPACE,
+            format!("Invalid namespace specified '{text}'"),
+        )),
+    }
+}

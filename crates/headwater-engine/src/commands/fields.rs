@@ -1,0 +1,268 @@
+//! Reading a command's arguments strictly, with MongoDB's errors for what is unknown, missing, repeated or of the wrong
+//! type. Source: the server's IDL rules; recorded replies.
+
+use crate::aggregate::expressions::{bson_text};
+use crate::bson::{Array, Doc, Number, Raw, Type};
+use crate::error::{Code, Error, Result};
+
+/// Arguments that every command takes.
+pub const GENERIC: &[&str] = &[
+    "$audit",
+    "$client",
+    "$clusterTime",
+    "$configServerState",
+    "$configTime",
+    "$db",
+    "$queryOptions",
+    "$readPreference",
+    "$replData",
+    "$topologyTime",
+    "apiDeprecationErrors",
+    "apiStrict",
+    "apiVersion",
+    "autocommit",
+    "clientOperationKey",
+    "comment",
+    "lsid",
+    "maxTimeMS",
+    "mayBypassWriteBlocking",
+    "readConcern",
+    "startTransaction",
+    "txnNumber",
+    "writeConcern",
+];
+
+/// The fields of a command, or of a document inside one, under the name that errors call it by.
+#[derive(Debug, Clone, Copy)]
+pub struct Fields<'a> {
+    doc: Doc<'a>,
+    path: &'a str,
+}
+
+impl<'a> Fields<'a> {
+    /// The fields of `doc`; `path` is how errors name it, such as `find` or `update.updates`.
+    pub fn new(doc: Doc<'a>, path: &'a str) -> Fields<'a> {
+        Fields { doc, path }
+    }
+
+    /// The document itself.
+    pub fn doc(self) -> Doc<'a> {
+        self.doc
+    }
+
+    /// Refuses fields that are not in the sorted list `known`, and repeated ones.
+    ///
+    /// # Errors
+    /// `IDLUnknownField` (40415), `IDLDuplicateField` (40413).
+    pub fn only(self, known: &[&str]) -> Result<()> {
+        for (at, element) in self.doc.iter().enumerate() {
+            let name = element.name_str();
+            if known.binary_search(&name).is_err() {
+                return Err(self.unknown(name));
+            }
+            self.check_repeated(at, element.name)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Fields::only`] for a whole command, whose first field is its name and which may have generic arguments.
+    ///
+    /// # Errors
+    /// As [`Fields::only`].
+    pub fn only_command(self, known: &[&str]) -> Result<()> {
+        for (at, element) in self.doc.iter().enumerate() {
+            let name = element.name_str();
+            if at > 0 && known.binary_search(&name).is_err() && GENERIC.binary_search(&name).is_err() {
+                return Err(self.unknown(name));
+            }
+            self.check_repeated(at, element.name)?;
+        }
+        Ok(())
+    }
+
+    fn check_repeated(self, at: usize, name: &[u8]) -> Result<()> {
+        if self.doc.iter().take(at).any(|earlier| earlier.name == name) {
+            let name = String::from_utf8_lossy(name);
+            return Err(Error::location(
+                40413,
+                format!("BSON field '{}.{name}' is a duplicate field", self.path),
+            ));
+        }
+        Ok(())
+    }
+
+    fn unknown(self, name: &str) -> Error {
+        Error::location(40415, format!("BSON field '{}.{name}' is an unknown field.", self.path))
+    }
+
+    /// The error for a field that must be there.
+    pub fn missing(self, name: &str) -> Error {
+        let path = self.path;
+        Error::location(
+            40414,
+            format!("BSON field '{path}.{name}' is missing but a required field"),
+        )
+    }
+
+    /// The error for a field of the wrong type.
+    pub fn wrong_type(self, name: &str, found: Type, expected: &[&str]) -> Error {
+        let expected = match expected {
+            [one] => format!("type '{one}'"),
+            many => format!("types '[{}]'", many.join(", ")),
+        };
+        let (path, found) = (self.path, found.alias());
+        Error::new(
+            Code::TYPE_MISMATCH,
+            format!("BSON field '{path}.{name}' is the wrong type '{found}', expected {expected}"),
+        )
+    }
+
+    /// A field as it stands, null included.
+    pub fn raw(self, name: &str) -> Option<Raw<'a>> {
+        self.doc.get(name)
+    }
+
+    /// A field; null counts as absent.
+    pub fn get(self, name: &str) -> Option<Raw<'a>> {
+        self.doc.get(name).filter(|raw| !matches!(raw.kind, Type::Null | Type::Undefined))
+    }
+
+    /// A document.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn document(self, name: &str) -> Result<Option<Doc<'a>>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(raw) => match raw.as_doc() {
+                Some(doc) => Ok(Some(doc)),
+                None => Err(self.wrong_type(name, raw.kind, &["object"])),
+            },
+        }
+    }
+
+    /// A document for which null is no substitute, with the older wording of `find`.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn strict_document(self, name: &str) -> Result<Option<Doc<'a>>> {
+        match self.raw(name) {
+            None => Ok(None),
+            Some(raw) => match raw.as_doc() {
+                Some(doc) => Ok(Some(doc)),
+                None => Err(Error::new(
+                    Code::TYPE_MISMATCH,
+                    format!("Expected field {name} to be of type object"),
+                )),
+            },
+        }
+    }
+
+    /// An array.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn array(self, name: &str) -> Result<Option<Array<'a>>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(raw) => match raw.as_array() {
+                Some(array) => Ok(Some(array)),
+                None => Err(self.wrong_type(name, raw.kind, &["array"])),
+            },
+        }
+    }
+
+    /// A string.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn str(self, name: &str) -> Result<Option<&'a str>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(raw) => match raw.as_str() {
+                Some(text) => Ok(Some(text)),
+                None => Err(self.wrong_type(name, raw.kind, &["string"])),
+            },
+        }
+    }
+
+    /// A bool and nothing else.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn bool(self, name: &str) -> Result<Option<bool>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(raw) => match raw.as_bool() {
+                Some(on) => Ok(Some(on)),
+                None => Err(self.wrong_type(name, raw.kind, &["bool"])),
+            },
+        }
+    }
+
+    /// A bool for which null is no substitute, with the older wording of `find` and `aggregate`.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn strict_bool(self, name: &str) -> Result<bool> {
+        match self.raw(name) {
+            None => Ok(false),
+            Some(raw) => raw.as_bool().ok_or_else(|| {
+                let found = raw.kind.alias();
+                Error::new(
+                    Code::TYPE_MISMATCH,
+                    format!("Field '{name}' should be a boolean value, but found: {found}"),
+                )
+            }),
+        }
+    }
+
+    /// A bool, or a number that is not zero.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn loose_bool(self, name: &str) -> Result<Option<bool>> {
+        let Some(raw) = self.get(name) else { return Ok(None) };
+        match (raw.as_bool(), Number::from_raw(raw)) {
+            (Some(on), _) => Ok(Some(on)),
+            (None, Some(number)) => Ok(Some(number.to_f64() != 0.0)),
+            _ => {
+                let expected = ["bool", "long", "int", "decimal", "double"];
+                Err(self.wrong_type(name, raw.kind, &expected))
+            }
+        }
+    }
+
+    /// A whole number that is not negative, of any number type.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14), `FailedToParse` (9) for a fraction, `BadValue` (2) for a negative number.
+    pub fn count(self, name: &str) -> Result<Option<i64>> {
+        match self.integer(name)? {
+            Some(value) if value < 0 => Err(Error::new(
+                Code::BAD_VALUE,
+                format!("BSON field '{name}' value must be >= 0, actual value '{value}'"),
+            )),
+            value => Ok(value),
+        }
+    }
+
+    /// A whole number of any number type.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14), `FailedToParse` (9) for a fraction.
+    pub fn integer(self, name: &str) -> Result<Option<i64>> {
+        let Some(raw) = self.get(name) else { return Ok(None) };
+        let Some(number) = Number::from_raw(raw) else {
+            let expected = ["long", "int", "decimal", "double"];
+            return Err(self.wrong_type(name, raw.kind, &expected));
+        };
+        match number.to_i64_exact() {
+            Some(value) => Ok(Some(value)),
+            None => Err(Error::new(
+                Code::FAILED_TO_PARSE,
+                format!("Expected an integer: {name}: {}", bson_text(raw)),
+            )),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `getMore`: the next batch of a cursor; on a tailing cursor it waits for data.
+
+use std::time::{Duration, Instant};
+
+use super::cursors::write_batch;
+use super::{Command, Context, Flow, Needs};
+use crate::bson::{ArrayWriter, View};
+use crate::error::{Code, Error, Result};
+use crate::query::cursor::{Batch, Fill};
+use crate::query::run::Run;
+use crate::status;
+
+/// How long a tailing cursor waits when the client does not say, in milliseconds.
+const AWAIT_MS: i64 = 1000;
+
+pub(super) const COMMAND: Command = Command {
+    name: "getMore",
+    aliases: &[],
+    help: "Gives the next batch of a cursor",
+    needs: Needs::Read,
+    fields: &["batchSize", "collection", "lastKnownCommittedOpTime", "term"],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let id = fields.get("getMore").ok_or_else(|| fields.missing("getMore"))?;
+    let View::Int64(id) = id.view() else {
+        return Err(fields.wrong_type("getMore", id.kind, &["long"]));
+    };
+    let collection = fields.str("collection")?.ok_or_else(|| fields.missing("collection"))?;
+    if collection.is_empty() {
+        return Err(Error::new(Code::INVALID_NAMESPACE, "Collection names cannot be empty"));
+    }
+    let size = fields.count("batchSize")?.filter(|&size| size > 0);
+    let wait_ms = fields.count("maxTimeMS")?;
+    let namespace = format!("{}.{collection}", context.db);
+    let shared = context.shared;
+    let mut cursor = shared.cursors.take(id, &namespace, context.session)?;
+    if context.waiting_since.is_none() {
+        status::count(&shared.status.operations.getmore, 1);
+    }
+    if wait_ms.is_some() && !cursor.body.awaits_data() {
+        shared.cursors.put_back(cursor);
+        return Err(Error::new(
+            Code::BAD_VALUE,
+            "cannot set maxTimeMS on getMore command for a non-awaitData cursor",
+        ));
+    }
+    if context.mode == crate::request::Mode::Inline && !cursor.body.runs_inline() {
+        shared.cursors.put_back(cursor);
+        return Ok(Flow::Busy);
+    }
+    let mut documents = ArrayWriter::new();
+    let size = size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));
+    let run = Run::now(shared, context.deadline)?;
+    let filled = cursor.body.fill(&run, &mut Batch::new(&mut documents, size));
+    let fill = match filled {
+        Ok(fill) => fill,
+        Err(error) => {
+            shared.cursors.end(id);
+            return Err(error);
+        }
+    };
+    if let Fill::Await(after) = fill
+        && documents.is_empty()
+    {
+        let wait = Duration::from_millis(wait_ms.unwrap_or(AWAIT_MS).unsigned_abs());
+        let deadline = context.waiting_since.unwrap_or_else(|| Instant::now() + wait);
+        if Instant::now() < deadline && !shared.is_closing() {
+            shared.cursors.put_back(cursor);
+            return Ok(Flow::Await { after, deadline });
+        }
+    }
+    let open = if fill == Fill::End { 0 } else { id };
+    let reply = write_batch("nextBatch", documents, open, &cursor.namespace, cursor.body.as_ref());
+    if open == 0 {
+        shared.cursors.end(id);
+    } else {
+        shared.cursors.put_back(cursor);
+    }
+    Ok(Flow::Reply(reply))
+}

@@ -1,0 +1,184 @@
+//! `insert`: adds documents, each one atomically with its index entries and its event.
+
+use super::write::{Statement, WriteReply, open_for_writing};
+use super::{Command, Context, Flow, Needs};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
+use crate::catalog::Collection;
+use crate::change::event::{EventWriter, Kind};
+use crate::collection;
+use crate::engine::{WriteGuard, now_ms};
+use crate::error::{Code, Error, Result};
+use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
+use crate::object_id::ObjectIds;
+use crate::session::retry::Outcome;
+use crate::status;
+
+/// Documents of one command that are added while other commands wait their turn on this thread.
+const INLINE_BYTES_MAX: usize = 64 * 1024;
+
+pub(super) const COMMAND: Command = Command {
+    name: "insert",
+    aliases: &[],
+    help: "Adds documents to a collection",
+    needs: Needs::Write,
+    fields: &["bypassDocumentValidation", "documents", "ordered", "stmtId", "stmtIds"],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let namespace = context.namespace()?;
+    let ordered = fields.bool("ordered")?.unwrap_or(true);
+    fields.loose_bool("bypassDocumentValidation")?;
+    let documents = context.batch("documents")?;
+    let inline = documents.iter().map(|doc| doc.as_bytes().len()).sum::<usize>() <= INLINE_BYTES_MAX;
+    if context.mode == crate::request::Mode::Inline && !inline {
+        return Ok(Flow::Busy);
+    }
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let mut retry = context.retry(&guard)?;
+    let collection = open_for_writing(context, &mut guard, &namespace)?;
+    status::count(&context.shared.status.operations.insert, documents.len());
+    let mut reply = WriteReply::default();
+    for (at, doc) in documents.iter().enumerate() {
+        let statement = context.statement(at)?;
+        if retry.as_ref().and_then(|retry| retry.done(statement)).is_some() {
+            reply.retried(statement);
+            reply.n += 1;
+            continue;
+        }
+        let added = insert_one(context, &mut guard, &collection, *doc, &mut retry, statement);
+        match added {
+            Ok(()) => reply.n += 1,
+            Err(error) => {
+                reply.fail(at, &error);
+                if ordered {
+                    break;
+                }
+            }
+        }
+    }
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(reply.finish_insert()))
+}
+
+fn insert_one(
+    context: &Context<'_>,
+    guard: &mut WriteGuard<'_>,
+    collection: &Collection,
+    doc: Doc<'_>,
+    retry: &mut Option<Statement>,
+    statement: i32,
+) -> Result<()> {
+    let prepared = prepare(doc, &context.shared.node.ids)?;
+    let doc = prepared.as_ref().map_or(doc, DocBuf::as_doc);
+    let outcome = Outcome { n: 1, ..Outcome::default() };
+    insert_document(guard, collection, doc, retry, statement, outcome)
+}
+
+/// Adds one prepared document with its event.
+///
+/// # Errors
+/// Those of [`collection::insert`].
+pub(super) fn insert_document(
+    guard: &mut WriteGuard<'_>,
+    collection: &Collection,
+    doc: Doc<'_>,
+    retry: &mut Option<Statement>,
+    statement: i32,
+    outcome: Outcome,
+) -> Result<()> {
+    let event =
+        EventWriter::new(Kind::Insert, &collection.namespace, Some(&collection.uuid), now_ms());
+    guard.operation(retry, statement, outcome, event, |op| {
+        collection::insert(op, collection, doc).map(drop)
+    })?;
+    collection.figures.add(1, doc.as_bytes().len() as i64);
+    Ok(())
+}
+
+/// A document as it is stored: `_id` first, made if it is missing; a zero timestamp at the top becomes the time. `None` if
+/// it is already as it must be.
+///
+/// # Errors
+/// `BSONObjectTooLarge` (10334), `Overflow` (15), `InvalidIdField` (53), `DollarPrefixedFieldName` (52).
+pub(super) fn prepare(doc: Doc<'_>, ids: &ObjectIds) -> Result<Option<DocBuf>> {
+    let len = doc.as_bytes().len();
+    if len > DOCUMENT_BYTES_MAX {
+        return Err(Error::new(
+            Code::BSON_OBJECT_TOO_LARGE,
+            format!("object to insert too large. size in bytes: {len}, max size: {DOCUMENT_BYTES_MAX}"),
+        ));
+    }
+    if is_deeper(doc, DEPTH_MAX) {
+        return Err(Error::new(
+            Code::OVERFLOW,
+            format!("cannot insert document because it exceeds {DEPTH_MAX} levels of nesting"),
+        ));
+    }
+    let mut id = None;
+    let mut zero_time = false;
+    for element in doc {
+        if element.name == b"_id" {
+            check_id(element.value)?;
+            id = id.or(Some(element.value));
+        } else if let View::Timestamp(0) = element.value.view() {
+            zero_time = true;
+        }
+    }
+    let first = doc.first().is_some_and(|e| e.name == b"_id");
+    if first && !zero_time {
+        return Ok(None);
+    }
+    let mut out = DocWriter::new();
+    match id {
+        Some(id) => out.raw("_id", id),
+        None => out.object_id("_id", ids.next()),
+    }
+    for element in doc.iter().filter(|e| e.name != b"_id") {
+        match element.value.view() {
+            View::Timestamp(0) => out.timestamp(element.name_str(), crate::engine::clock_floor()),
+            _ => out.raw_bytes(element.name, element.value),
+        }
+    }
+    Ok(Some(out.finish()))
+}
+
+/// Checks that a value may be an `_id`.
+///
+/// # Errors
+/// `InvalidIdField` (53), `DollarPrefixedFieldName` (52).
+pub(super) fn check_id(id: Raw<'_>) -> Result<()> {
+    if matches!(id.kind, Type::Array | Type::Regex | Type::Undefined) {
+        let kind = id.kind.alias();
+        let message = format!("The '_id' value cannot be of type {kind}");
+        return Err(Error::new(Code::INVALID_ID_FIELD, message));
+    }
+    id.as_doc().map_or(Ok(()), check_id_names)
+}
+
+fn check_id_names(doc: Doc<'_>) -> Result<()> {
+    for element in doc {
+        let name = element.name_str();
+        if name.starts_with('$') {
+            return Err(Error::new(
+                Code::DOLLAR_PREFIXED_FIELD_NAME,
+                format!("_id fields may not contain '$'-prefixed fields: {name} is not valid for storage."),
+            ));
+        }
+        if let Some(inner) = element.value.as_doc() {
+            check_id_names(inner)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a document nests deeper than `left` levels.
+pub(super) fn is_deeper(doc: Doc<'_>, left: usize) -> bool {
+    left == 0
+        || doc.iter().any(|e| match e.value.kind {
+            Type::Document | Type::Array => is_deeper(Doc::trusted(e.value.data), left - 1),
+            _ => false,
+        })
+}

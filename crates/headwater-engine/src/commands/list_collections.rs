@@ -1,0 +1,40 @@
+//! `listCollections`: what a database holds.
+
+use super::cursors::reply_rows;
+use super::{Command, Context, Flow, Needs};
+use crate::aggregate::expressions::Scope;
+use crate::engine::now_ms;
+use crate::error::Result;
+use crate::query::matcher::Matcher;
+
+pub(super) const COMMAND: Command = Command {
+    name: "listCollections",
+    aliases: &[],
+    help: "Lists the collections of a database",
+    needs: Needs::Read,
+    fields: &["authorizedCollections", "cursor", "filter", "nameOnly"],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let name_only = fields.loose_bool("nameOnly")?.unwrap_or(false);
+    fields.loose_bool("authorizedCollections")?;
+    let mut scope = Scope::new(None, now_ms())?;
+    let filter = fields.document("filter")?.map(|f| Matcher::parse(f, &mut scope)).transpose()?;
+    let catalog = context.shared.catalog();
+    let mut rows = Vec::new();
+    for collection in catalog.collections(context.db) {
+        // A filter may name fields that `nameOnly` leaves out of the reply.
+        let whole = collection.describe(false);
+        let wanted = match &filter {
+            Some(filter) => filter.matches(whole.as_doc())?,
+            None => true,
+        };
+        if wanted {
+            rows.push(if name_only { collection.describe(true) } else { whole });
+        }
+    }
+    let namespace = format!("{}.$cmd.listCollections", context.db);
+    reply_rows(context, namespace, rows)
+}

@@ -1,0 +1,25 @@
+//! `listIndexes`: the specifications of a collection's indexes.
+
+use super::cursors::reply_rows;
+use super::{Command, Context, Flow, Needs};
+use crate::error::{Code, Error, Result};
+
+pub(super) const COMMAND: Command = Command {
+    name: "listIndexes",
+    aliases: &[],
+    help: "Lists the indexes of a collection",
+    needs: Needs::Read,
+    fields: &["cursor", "includeBuildUUIDs", "includeIndexBuildInfo"],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let namespace = context.namespace()?;
+    let catalog = context.shared.catalog();
+    let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
+        let message = format!("ns does not exist: {namespace}");
+        return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
+    };
+    let rows = collection.indexes.iter().map(|index| index.describe()).collect();
+    reply_rows(context, namespace.as_str().to_owned(), rows)
+}

@@ -1,0 +1,217 @@
+//! What the writing commands share: the collection to write to, statements that are retried, replies with write errors.
+
+use std::sync::Arc;
+
+use headwater_store::Operation;
+use parking_lot::{Mutex, MutexGuard};
+
+use super::create::create_collection;
+use super::Context;
+use crate::bson::{DocBuf, DocWriter, Number};
+use crate::catalog::{Collection, Figures};
+use crate::change::event::EventWriter;
+use crate::collection::load_next_record;
+use crate::engine::{WriteGuard, clock_floor};
+use crate::error::{Code, Error, Result};
+use crate::namespace::Namespace;
+use crate::session::retry::{Outcome, Session};
+
+/// The session of a retryable write, taken up for one command.
+pub struct Statement {
+    session: Arc<Mutex<Session>>,
+    id: [u8; 16],
+}
+
+impl Statement {
+    /// What a statement did when it was sent before.
+    pub fn done(&self, statement: i32) -> Option<Outcome> {
+        self.session.lock().done(statement).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Session> {
+        self.session.lock()
+    }
+}
+
+impl Context<'_> {
+    /// Takes up the session of a retryable write; `None` if the command is none.
+    ///
+    /// # Errors
+    /// `TransactionTooOld` (225); those of the store.
+    pub fn retry(&self, guard: &WriteGuard<'_>) -> Result<Option<Statement>> {
+        let (Some(id), Some(transaction)) = (self.session, self.transaction) else { return Ok(None) };
+        let session = self.shared.sessions.get(id)?;
+        session.lock().begin(guard.read()?, &id, transaction)?;
+        Ok(Some(Statement { session, id }))
+    }
+
+    /// The statement id of the `at`th statement.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14), `InvalidOptions` (72).
+    pub fn statement(&self, at: usize) -> Result<i32> {
+        if self.transaction.is_none() {
+            return Ok(0);
+        }
+        let fields = self.fields();
+        let at_i32 = i32::try_from(at).unwrap_or(i32::MAX);
+        if let Some(ids) = fields.array("stmtIds")? {
+            let id = ids.get(at).and_then(Number::from_raw).and_then(|n| n.to_i64_exact());
+            return id.and_then(|id| i32::try_from(id).ok()).ok_or_else(|| {
+                Error::new(Code::INVALID_OPTIONS, "'stmtIds' must have an id for each statement")
+            });
+        }
+        let first = fields.integer("stmtId")?.unwrap_or(0);
+        Ok(i32::try_from(first).unwrap_or(i32::MAX).saturating_add(at_i32))
+    }
+}
+
+impl WriteGuard<'_> {
+    /// Runs one operation: its changes, its event, the note that the statement was done; all or nothing.
+    ///
+    /// # Errors
+    /// Those of `change` and of the store.
+    pub fn operation<T>(
+        &mut self,
+        retry: &mut Option<Statement>,
+        statement: i32,
+        outcome: Outcome,
+        event: EventWriter,
+        change: impl FnOnce(&mut Operation<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut op = self.begin()?;
+        let value = change(&mut op)?;
+        if let Some(retry) = retry {
+            retry.lock().record(&mut op, &retry.id, statement, outcome)?;
+        }
+        let event = event.finish();
+        match op.commit(clock_floor(), event.as_doc().as_bytes()) {
+            Ok(seq) => {
+                self.committed(seq);
+                Ok(value)
+            }
+            Err(error) => {
+                if let Some(retry) = retry {
+                    retry.lock().undo(statement);
+                }
+                Err(error.into())
+            }
+        }
+    }
+}
+
+impl Figures {
+    /// Counts documents and bytes that came or went; only where the figures are known at all.
+    pub fn add(&self, documents: i64, bytes: i64) {
+        use std::sync::atomic::Ordering;
+        if self.loaded.load(Ordering::Acquire) {
+            self.documents.fetch_add(documents, Ordering::Relaxed);
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The collection to write to, created if it is not there.
+///
+/// # Errors
+/// `InvalidNamespace` (73) and those of creating.
+pub fn open_for_writing(
+    context: &Context<'_>,
+    guard: &mut WriteGuard<'_>,
+    namespace: &Namespace,
+) -> Result<Arc<Collection>> {
+    let catalog = guard.catalog();
+    if let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) {
+        load_next_record(guard.read()?, collection)?;
+        return Ok(collection.clone());
+    }
+    if namespace.collection().starts_with("system.") {
+        let message = format!("cannot write to {namespace}");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
+    let collection = create_collection(context.shared, guard, namespace, DocBuf::new())?;
+    load_next_record(guard.read()?, &collection)?;
+    Ok(collection)
+}
+
+/// The reply to a batch of write statements.
+#[derive(Debug, Default)]
+pub struct WriteReply {
+    /// Documents inserted, matched or deleted.
+    pub n: i32,
+    /// Documents changed.
+    pub modified: i32,
+    /// Index of the statement and `_id` of each upserted document.
+    pub upserted: Vec<(usize, DocBuf)>,
+    errors: Vec<DocBuf>,
+    retried: Vec<i32>,
+}
+
+impl WriteReply {
+    /// Adds a write error.
+    pub fn fail(&mut self, at: usize, error: &Error) {
+        let mut row = DocWriter::new();
+        row.i32("index", i32::try_from(at).unwrap_or(i32::MAX));
+        row.i32("code", error.code().0);
+        row.str("errmsg", error.message());
+        row.extend(error.details());
+        self.errors.push(row.finish());
+    }
+
+    /// Says that a statement had been done before.
+    pub fn retried(&mut self, statement: i32) {
+        self.retried.push(statement);
+    }
+
+    /// The reply to an `insert` or a `delete`.
+    pub fn finish_insert(self) -> DocWriter {
+        let mut reply = DocWriter::new();
+        reply.i32("n", self.n);
+        self.finish(reply)
+    }
+
+    /// The reply to an `update`.
+    pub fn finish_update(self) -> DocWriter {
+        let mut reply = DocWriter::new();
+        reply.i32("n", self.n);
+        if !self.upserted.is_empty() {
+            reply.array("upserted", |rows| {
+                for (at, id) in &self.upserted {
+                    rows.document(|row| {
+                        row.i32("index", i32::try_from(*at).unwrap_or(i32::MAX));
+                        row.extend(id.as_doc());
+                    });
+                }
+            });
+        }
+        let modified = self.modified;
+        let mut reply = self.finish_errors(reply);
+        reply.0.i32("nModified", modified);
+        reply.finish()
+    }
+
+    fn finish(self, reply: DocWriter) -> DocWriter {
+        self.finish_errors(reply).finish()
+    }
+
+    fn finish_errors(self, mut reply: DocWriter) -> Tail {
+        if !self.errors.is_empty() {
+            reply.array("writeErrors", |rows| {
+                self.errors.iter().for_each(|row| rows.doc(row.as_doc()));
+            });
+        }
+        Tail(reply, self.retried)
+    }
+}
+
+/// The end of a write's reply.
+struct Tail(DocWriter, Vec<i32>);
+
+impl Tail {
+    fn finish(mut self) -> DocWriter {
+        if !self.1.is_empty() {
+            self.0.array("retriedStmtIds", |ids| self.1.iter().for_each(|id| ids.i32(*id)));
+        }
+        self.0
+    }
+}

@@ -1,0 +1,293 @@
+//! The engine: store, catalog, cursors and sessions of one node, and the one way in for every command.
+
+mod node;
+mod writing;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use headwater_store::{Snapshot, Store};
+use parking_lot::{Mutex, RwLock};
+
+pub use node::{Node, store_node};
+pub use writing::WriteGuard;
+
+use crate::bson::{DocBuf, DocWriter};
+use crate::catalog::{self, Catalog};
+use crate::commands;
+use crate::error::{Code, Error, Result};
+use crate::request::{Mode, Request, Step};
+use crate::session::Sessions;
+use crate::session::cursors::Cursors;
+use crate::status::Status;
+
+/// How the engine presents itself and keeps its data.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// The replica set's name that `hello` says. Default `rs0`.
+    pub replica_set: String,
+    /// Whether to answer as a router (`mongos`) does.
+    pub as_mongos: bool,
+    /// Whether `configureFailPoint` and its kind are there.
+    pub test_commands: bool,
+    /// The store's own options.
+    pub store: headwater_store::Options,
+}
+
+impl Default for EngineOptions {
+    fn default() -> EngineOptions {
+        EngineOptions {
+            replica_set: "rs0".to_owned(),
+            as_mongos: false,
+            test_commands: false,
+            store: headwater_store::Options::default(),
+        }
+    }
+}
+
+/// What the engine knows of a client: one for each connection.
+#[derive(Debug)]
+pub struct Client {
+    /// The connection's number.
+    pub connection_id: i64,
+    /// The address that the client dialled, as `hello` must show it.
+    pub local: String,
+    /// The address that the client came from.
+    pub peer: String,
+    /// What the client said of itself in its first `hello`.
+    pub metadata: Mutex<Option<DocBuf>>,
+}
+
+/// A document database: hands a command document in and gets a reply document out. Cheap to clone.
+///
+/// ```
+/// use headwater_engine::{Engine, EngineOptions, Request};
+/// use headwater_engine::bson::DocWriter;
+///
+/// let engine = Engine::open_in_memory(EngineOptions::default())?;
+/// let client = engine.client("example", "example");
+/// let mut ping = DocWriter::new();
+/// ping.i32("ping", 1);
+/// ping.str("$db", "admin");
+/// let ping = ping.finish();
+/// let reply = engine.run_command(&client, &Request { body: ping.as_doc(), sequences: &[] });
+/// assert!(reply.as_doc().get("ok").is_some());
+/// # Ok::<(), headwater_engine::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Engine(Arc<Shared>);
+
+/// Everything that commands share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The bytes.
+    pub store: Store,
+    /// How the engine was opened.
+    pub options: EngineOptions,
+    /// Who this node says it is.
+    pub node: Node,
+    /// Open cursors.
+    pub cursors: Cursors,
+    /// Sessions and what their retryable writes did.
+    pub sessions: Sessions,
+    /// Counters that `serverStatus` shows.
+    pub status: Status,
+    /// When the engine was opened.
+    pub started: Instant,
+    catalog: RwLock<Arc<Catalog>>,
+    writing: Mutex<writing::State>,
+    connections: AtomicI64,
+    closing: AtomicBool,
+}
+
+impl Engine {
+    /// Opens the data folder, creating it if it is not there.
+    ///
+    /// # Errors
+    /// A folder that cannot be opened, is in use by another process, or is of another format version.
+    pub fn open(folder: &Path, options: EngineOptions) -> Result<Engine> {
+        let store = Store::open(folder, options.store.clone())?;
+        Engine::on(store, options)
+    }
+
+    /// Opens a database that lives in memory and ends with the engine.
+    ///
+    /// # Errors
+    /// None today; kept for symmetry with [`Engine::open`].
+    pub fn open_in_memory(options: EngineOptions) -> Result<Engine> {
+        let store = Store::in_memory(options.store.clone());
+        Engine::on(store, options)
+    }
+
+    fn on(store: Store, options: EngineOptions) -> Result<Engine> {
+        let catalog = catalog::load(&store.snapshot()?)?;
+        let (node, state) = node::start(&store)?;
+        let shared = Arc::new(Shared {
+            store,
+            options,
+            node,
+            cursors: Cursors::default(),
+            sessions: Sessions::default(),
+            status: Status::default(),
+            started: Instant::now(),
+            catalog: RwLock::new(Arc::new(catalog)),
+            writing: Mutex::new(state),
+            connections: AtomicI64::new(0),
+            closing: AtomicBool::new(false),
+        });
+        crate::housekeeping::start(&shared)?;
+        Ok(Engine(shared))
+    }
+
+    /// A client of the engine: `local` is the address that it dialled, `peer` where it came from.
+    pub fn client(&self, local: &str, peer: &str) -> Client {
+        let connection_id = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.0.status.connected();
+        Client {
+            connection_id,
+            local: local.to_owned(),
+            peer: peer.to_owned(),
+            metadata: Mutex::new(None),
+        }
+    }
+
+    /// Says that the client has gone.
+    pub fn disconnect(&self, _client: &Client) {
+        self.0.status.disconnected();
+    }
+
+    /// Runs a command to its end on this thread, waiting for durability and for awaited data.
+    pub fn run_command(&self, client: &Client, request: &Request<'_>) -> DocBuf {
+        let mut waiting_since = None;
+        loop {
+            match self.start(client, request, Mode::Blocking, waiting_since) {
+                Step::Done(reply) => return reply,
+                Step::Busy => {}
+                Step::WhenDurable { seq, reply } => {
+                    return match self.0.store.wait_durable(seq, None) {
+                        Ok(_) => reply,
+                        Err(error) => self.error_reply(&error.into()),
+                    };
+                }
+                Step::Await { after, deadline } => {
+                    waiting_since = Some(deadline);
+                    let waited = match after.checked_add(1) {
+                        Some(next) => self.0.store.wait_durable(next, Some(deadline)).map(drop),
+                        None => {
+                            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+                            Ok(())
+                        }
+                    };
+                    if let Err(error) = waited {
+                        return self.error_reply(&error.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs a command as far as `mode` lets it; see [`Step`]. `waiting_since` is the deadline of an earlier
+    /// [`Step::Await`] of the same request.
+    pub fn start(
+        &self,
+        client: &Client,
+        request: &Request<'_>,
+        mode: Mode,
+        waiting_since: Option<Instant>,
+    ) -> Step {
+        commands::run(&self.0, client, request, mode, waiting_since)
+    }
+
+    /// Whether the store's durable sequence number has reached `seq`; if not, `waker` is woken when it has, or when the
+    /// store fails.
+    ///
+    /// # Errors
+    /// The store failed: nothing will be durable any more.
+    pub fn poll_durable(&self, seq: u64, waker: &Waker) -> Poll<Result<()>> {
+        match self.0.store.poll_durable(seq, waker) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error.into())),
+        }
+    }
+
+    /// The reply that tells of an error.
+    pub fn error_reply(&self, error: &Error) -> DocBuf {
+        let mut reply = DocWriter::new();
+        error.write_reply(&mut reply);
+        self.0.write_times(&mut reply, None);
+        reply.finish()
+    }
+
+    /// Refuses new work, ends what waits, and closes the store: everything acknowledged is on disk.
+    ///
+    /// # Errors
+    /// Those of the store's last sync.
+    pub fn close(&self) -> Result<()> {
+        self.0.closing.store(true, Ordering::Release);
+        self.0.cursors.clear();
+        Ok(self.0.store.close()?)
+    }
+}
+
+impl Shared {
+    /// The catalog of now, and a snapshot that is at least as new.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn read(&self) -> Result<(Arc<Catalog>, Snapshot)> {
+        let catalog = self.catalog();
+        Ok((catalog, self.store.snapshot()?))
+    }
+
+    /// The catalog of now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.catalog.read().clone()
+    }
+
+    /// Whether the engine is being closed.
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Fails while the engine is being closed.
+    ///
+    /// # Errors
+    /// `ShutdownInProgress` (91).
+    pub fn check_open(&self) -> Result<()> {
+        if self.is_closing() {
+            return Err(Error::new(Code::SHUTDOWN_IN_PROGRESS, "Headwater is shutting down"));
+        }
+        Ok(())
+    }
+
+    /// Appends `$clusterTime` and `operationTime` to a reply.
+    pub fn write_times(&self, reply: &mut DocWriter, operation_time: Option<u64>) {
+        let time = operation_time.unwrap_or_else(|| self.store.last());
+        reply.document("$clusterTime", |cluster| {
+            cluster.timestamp("clusterTime", time.max(self.store.last()));
+            cluster.document("signature", |signature| {
+                signature.binary("hash", 0, &[0; 20]);
+                signature.i64("keyId", 0);
+            });
+        });
+        reply.timestamp("operationTime", time);
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00Z.
+pub fn now_ms() -> i64 {
+    i64::try_from(since_epoch().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The smallest sequence number of this second: sequence numbers are MongoDB timestamps, seconds in the high half.
+pub fn clock_floor() -> u64 {
+    (since_epoch().as_secs() << 32) | 1
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}

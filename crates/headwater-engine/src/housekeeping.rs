@@ -1,0 +1,212 @@
+//! What happens beside commands: bytes of dropped collections and indexes go, idle cursors and sessions end. One thread.
+
+use std::ops::Bound;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use headwater_store::{Direction, Operation, Read, Table};
+
+use crate::bson::{Doc, DocWriter, Raw, View};
+use crate::catalog::{Catalog, Collection, tables};
+use crate::engine::{Shared, clock_floor};
+use crate::error::{Code, Error, Result};
+use crate::index::Index;
+use crate::session::retry;
+
+/// Time between two rounds.
+const ROUND: Duration = Duration::from_millis(200);
+/// Rounds between two looks for idle cursors and sessions.
+const EXPIRE_EVERY: u32 = 25;
+/// Keys that one operation removes.
+const KEYS_AT_ONCE: usize = 1000;
+/// The head of an orphan's record in the catalog table.
+const ORPHAN: u8 = b'o';
+
+/// Documents and index entries that nothing refers to any more.
+#[derive(Debug, Clone, Default)]
+pub struct Orphan {
+    collection: Option<u32>,
+    indexes: Vec<u32>,
+}
+
+impl Orphan {
+    /// A dropped collection with its indexes.
+    pub fn collection(collection: &Collection) -> Orphan {
+        Orphan {
+            collection: Some(collection.id),
+            indexes: collection.indexes.iter().map(|index| index.id).collect(),
+        }
+    }
+
+    /// Dropped indexes.
+    pub fn indexes<'a>(indexes: impl Iterator<Item = &'a Index>) -> Orphan {
+        Orphan { collection: None, indexes: indexes.map(|index| index.id).collect() }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        let id = self.collection.or(self.indexes.first().copied()).unwrap_or(0);
+        [&[ORPHAN][..], &id.to_be_bytes()].concat()
+    }
+
+    fn parse(record: Doc<'_>) -> Orphan {
+        let id = |raw: Raw<'_>| match raw.view() {
+            View::Int64(id) => u32::try_from(id).ok(),
+            _ => None,
+        };
+        Orphan {
+            collection: record.get("c").and_then(id),
+            indexes: record
+                .get("i")
+                .and_then(Raw::as_array)
+                .map(|ids| ids.iter().filter_map(id).collect())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The key prefixes of its bytes.
+    fn prefixes(&self) -> Vec<(Table, u32)> {
+        let documents = self.collection.iter().map(|&id| (tables::DOCUMENTS, id));
+        documents.chain(self.indexes.iter().map(|&id| (tables::INDEX, id))).collect()
+    }
+}
+
+/// Notes an orphan in the operation that makes it one, so that its bytes go even after a crash.
+///
+/// # Errors
+/// Those of the store.
+pub fn note_orphan(op: &mut Operation<'_, '_>, orphan: &Orphan) -> Result<()> {
+    let mut record = DocWriter::new();
+    if let Some(id) = orphan.collection {
+        record.i64("c", i64::from(id));
+    }
+    record.array("i", |ids| {
+        for id in &orphan.indexes {
+            ids.raw(Raw { kind: crate::bson::Type::Int64, data: &i64::from(*id).to_le_bytes() });
+        }
+    });
+    Ok(op.put(tables::CATALOG, &orphan.key(), record.finish().as_doc().as_bytes())?)
+}
+
+/// Orphans that wait until no reader has a catalog that shows them.
+pub type Waiting = Vec<(Weak<Catalog>, Orphan)>;
+
+/// The orphans that an earlier run left.
+///
+/// # Errors
+/// Those of the store.
+pub fn left_orphans(read: &dyn Read) -> Result<Waiting> {
+    let mut waiting = Waiting::new();
+    let (lower, upper) = ([ORPHAN], [ORPHAN + 1]);
+    let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+    let mut cursor = read.range(tables::CATALOG, lower, upper, Direction::Forward)?;
+    while let Some((_, value)) = cursor.next()? {
+        waiting.push((Weak::new(), Orphan::parse(Doc::trusted(value))));
+    }
+    Ok(waiting)
+}
+
+/// Starts the thread. It ends with the engine.
+///
+/// # Errors
+/// The thread cannot be started.
+pub fn start(shared: &Arc<Shared>) -> Result<()> {
+    let weak = Arc::downgrade(shared);
+    let thread = std::thread::Builder::new().name("housekeeping".to_owned());
+    let started = thread.spawn(move || {
+        let mut round = 0;
+        loop {
+            std::thread::sleep(ROUND);
+            let Some(shared) = weak.upgrade() else { return };
+            if shared.is_closing() {
+                return;
+            }
+            round += 1;
+            // A failure here is the store's: every command says so from then on.
+            let _ = purge(&shared);
+            if round % EXPIRE_EVERY == 0 {
+                shared.cursors.expire();
+                let _ = expire_sessions(&shared);
+            }
+        }
+    });
+    match started {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let message = format!("the housekeeping thread cannot be started: {error}");
+            Err(Error::new(Code::INTERNAL_ERROR, message))
+        }
+    }
+}
+
+/// Removes the bytes of orphans that no reader can see any more.
+fn purge(shared: &Shared) -> Result<()> {
+    let ready: Vec<Orphan> = shared.take_orphans(|catalog| catalog.strong_count() == 0);
+    for orphan in ready {
+        for (table, id) in orphan.prefixes() {
+            let mut more = true;
+            while more && !shared.is_closing() {
+                more = purge_some(shared, table, id)?;
+            }
+        }
+        if shared.is_closing() {
+            return Ok(());
+        }
+        let mut guard = shared.write()?;
+        let mut op = guard.begin()?;
+        op.delete(tables::CATALOG, &orphan.key())?;
+        op.commit(clock_floor(), &[])?;
+    }
+    Ok(())
+}
+
+fn purge_some(shared: &Shared, table: Table, id: u32) -> Result<bool> {
+    let mut guard = shared.write()?;
+    let (lower, upper) = (id.to_be_bytes(), (id + 1).to_be_bytes());
+    let mut keys = Vec::new();
+    {
+        let read = guard.read()?;
+        let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+        let mut cursor = read.range(table, lower, upper, Direction::Forward)?;
+        while keys.len() < KEYS_AT_ONCE
+            && let Some((key, _)) = cursor.next()?
+        {
+            keys.push(key.to_vec());
+        }
+    }
+    if keys.is_empty() {
+        return Ok(false);
+    }
+    let mut op = guard.begin()?;
+    for key in &keys {
+        op.delete(table, key)?;
+    }
+    op.commit(clock_floor(), &[])?;
+    Ok(keys.len() == KEYS_AT_ONCE)
+}
+
+fn expire_sessions(shared: &Shared) -> Result<()> {
+    let old = shared.sessions.expire();
+    if old.is_empty() {
+        return Ok(());
+    }
+    shared.cursors.kill_sessions(|id| old.contains(id));
+    for id in old {
+        let mut guard = shared.write()?;
+        let mut keys = Vec::new();
+        {
+            let read = guard.read()?;
+            let (lower, upper) = (retry::key(&id, 0), retry::key(&id, i32::MAX));
+            let (lower, upper) = (Bound::Included(&lower[..]), Bound::Included(&upper[..]));
+            let mut cursor = read.range(tables::SESSIONS, lower, upper, Direction::Forward)?;
+            while let Some((key, _)) = cursor.next()? {
+                keys.push(key.to_vec());
+            }
+        }
+        let mut op = guard.begin()?;
+        for key in &keys {
+            op.delete(tables::SESSIONS, key)?;
+        }
+        op.commit(clock_floor(), &[])?;
+    }
+    Ok(())
+}

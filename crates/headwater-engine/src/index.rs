@@ -1,0 +1,106 @@
+//! Indexes: their specification, their kinds, and what they say of themselves. The keys of a document are made in
+//! [`keys`]; entries are written by `collection.rs` alone.
+
+pub mod keys;
+mod spec;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::bson::key::Direction;
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, View};
+use crate::query::path::{KeyPaths, Path};
+
+pub use spec::parse_spec;
+
+/// What is known of index kinds: the string that a key pattern names, whether this version builds it.
+pub const INDEX_KINDS: &[(&str, bool)] = &[
+    ("2d", false),
+    ("2dsphere", false),
+    ("hashed", false),
+    ("text", false),
+];
+
+/// An index of one collection.
+#[derive(Debug)]
+pub struct Index {
+    /// The number that its entries' keys start with. Never used twice.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// The indexed paths in order.
+    pub paths: KeyPaths,
+    /// Their directions.
+    pub directions: Vec<Direction>,
+    /// Whether two documents may not share a key.
+    pub unique: bool,
+    /// Whether documents without any of the fields are left out.
+    pub sparse: bool,
+    /// Whether the planner must not use it.
+    pub hidden: bool,
+    /// The specification as `listIndexes` shows it.
+    pub spec: DocBuf,
+    /// Whether some document has, or had, more than one key.
+    pub multikey: AtomicBool,
+}
+
+impl Index {
+    /// The `_id` index.
+    pub fn on_id(id: u32) -> Index {
+        let mut spec = DocWriter::new();
+        spec.i32("v", 2);
+        spec.document("key", |key| key.i32("_id", 1));
+        spec.str("name", "_id_");
+        Index {
+            id,
+            name: "_id_".to_owned(),
+            paths: KeyPaths::new(Path::parse("_id").into_iter().collect::<Vec<_>>()),
+            directions: vec![Direction::Ascending],
+            unique: true,
+            sparse: false,
+            hidden: false,
+            spec: spec.finish(),
+            multikey: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether it is the `_id` index.
+    pub fn is_id(&self) -> bool {
+        self.name == "_id_"
+    }
+
+    /// The key pattern.
+    pub fn key_pattern(&self) -> Doc<'_> {
+        self.spec.as_doc().get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY)
+    }
+
+    /// Its row in `listIndexes`.
+    pub fn describe(&self) -> DocBuf {
+        self.spec.clone()
+    }
+
+    /// Whether some document has more than one key.
+    pub fn is_multikey(&self) -> bool {
+        self.multikey.load(Ordering::Acquire)
+    }
+
+    /// Its part of the collection's catalog record.
+    pub fn to_record(&self) -> DocBuf {
+        let mut record = DocWriter::new();
+        record.i64("id", i64::from(self.id));
+        record.bool("multikey", self.is_multikey());
+        record.doc("spec", self.spec.as_doc());
+        record.finish()
+    }
+
+    /// The index that a catalog record describes.
+    pub fn from_record(record: Doc<'_>) -> Option<Index> {
+        let id = match record.get("id")?.view() {
+            View::Int64(id) => u32::try_from(id).ok()?,
+            _ => return None,
+        };
+        let spec = record.get("spec")?.as_doc()?;
+        let mut index = spec::index_of(id, spec)?;
+        index.multikey = AtomicBool::new(record.get("multikey")?.as_bool()?);
+        Some(index)
+    }
+}

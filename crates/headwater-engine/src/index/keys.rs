@@ -1,0 +1,112 @@
+//! The keys of a document in an index, encoded, and the values behind a key.
+
+use super::Index;
+use crate::bson::key::{self, Direction};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
+use crate::error::Result;
+use crate::query::path::Multikey;
+
+/// Longest key that is kept whole, in bytes; of a longer one the head and a hash are kept.
+pub const KEY_BYTES_MAX: usize = 1800;
+
+/// The encoded keys of one document, sorted and without repetition.
+#[derive(Debug, Default)]
+pub struct Keys {
+    /// The keys, without index id and record id.
+    pub keys: Vec<Vec<u8>>,
+    /// Whether the document makes the index multikey.
+    pub multikey: bool,
+}
+
+/// The keys of `doc` in `index`.
+///
+/// # Errors
+/// `CannotIndexParallelArrays` (171).
+pub fn keys(index: &Index, doc: Doc<'_>) -> Result<Keys> {
+    if let [only] = index.paths.paths()
+        && let [part] = only.parts()
+    {
+        return Ok(top_field(index, doc.get_bytes(part.name())));
+    }
+    let mut keys = Vec::new();
+    let mut multikey = Multikey::default();
+    index.paths.each_key(doc, &mut multikey, &mut |values, missing| {
+        if !(index.sparse && missing == values.len()) {
+            keys.push(encode(index, values));
+        }
+        Ok(())
+    })?;
+    let multikey = multikey.any();
+    if multikey {
+        keys.sort_unstable();
+        keys.dedup();
+    }
+    Ok(Keys { keys, multikey })
+}
+
+/// The keys of a field at the top of the document: the common case, without any walk.
+fn top_field(index: &Index, value: Option<Raw<'_>>) -> Keys {
+    let Some(value) = value else {
+        let keys = if index.sparse { vec![] } else { vec![encode(index, &[Raw::NULL])] };
+        return Keys { keys, multikey: false };
+    };
+    let Some(array) = value.as_array() else {
+        return Keys { keys: vec![encode(index, &[value])], multikey: false };
+    };
+    let mut keys: Vec<_> = array.iter().map(|element| encode(index, &[element])).collect();
+    if keys.is_empty() {
+        keys.push(encode(index, &[Raw { kind: Type::Undefined, data: &[] }]));
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    Keys { keys, multikey: true }
+}
+
+/// The values behind an encoded key of `doc`, named as in the key pattern: what a duplicate key error shows.
+pub fn values_of(index: &Index, doc: Doc<'_>, encoded: &[u8]) -> DocBuf {
+    let mut found = None;
+    let walked = index.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
+        if found.is_none() && encode(index, values) == encoded {
+            let mut shown = DocWriter::new();
+            for (value, path) in values.iter().zip(index.paths.paths()) {
+                shown.raw(path.as_str(), *value);
+            }
+            found = Some(shown.finish());
+        }
+        Ok(())
+    });
+    walked.ok().and(found).unwrap_or_default()
+}
+
+fn encode(index: &Index, values: &[Raw<'_>]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(24);
+    for (value, direction) in values.iter().zip(&index.directions) {
+        key::append_with(&mut bytes, *value, *direction, None);
+    }
+    cut(bytes)
+}
+
+/// Shortens a key that the store could not hold: its head and a hash of the whole.
+pub fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() > KEY_BYTES_MAX {
+        let hash = hash128(&bytes);
+        bytes.truncate(KEY_BYTES_MAX - hash.len());
+        bytes.extend_from_slice(&hash);
+    }
+    bytes
+}
+
+/// FNV-1a in 128 bits: stable across builds and machines, which the stored keys need.
+fn hash128(bytes: &[u8]) -> [u8; 16] {
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013B;
+    const OFFSET: u128 = 0x6C62_272E_07BB_0142_62B8_2175_6295_C58D;
+    let step = |hash: u128, &byte: &u8| (hash ^ u128::from(byte)).wrapping_mul(PRIME);
+    bytes.iter().fold(OFFSET, step).to_be_bytes()
+}
+
+/// The encoded key of an `_id`.
+pub fn id_key(id: Raw<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(24);
+    key::append_with(&mut bytes, id, Direction::Ascending, None);
+    cut(bytes)
+}

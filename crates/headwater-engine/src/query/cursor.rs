@@ -1,0 +1,139 @@
+//! What a cursor runs: fills one batch after the other.
+
+use super::exec::Stage;
+use super::run::Run;
+use crate::bson::{ArrayWriter, Doc, DocBuf};
+use crate::error::Result;
+use crate::limits::BATCH_BYTES_MAX;
+
+/// The work behind a cursor.
+pub trait Body: Send {
+    /// Adds documents to the batch until it is full or there are none.
+    ///
+    /// # Errors
+    /// What running can raise; the cursor is then closed.
+    fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill>;
+
+    /// Whether the cursor stays open at its end and waits for more.
+    fn awaits_data(&self) -> bool {
+        false
+    }
+
+    /// Whether filling a batch is short work that never blocks.
+    fn runs_inline(&self) -> bool {
+        false
+    }
+
+    /// Appends what stands beside the batch in the reply, such as `postBatchResumeToken`.
+    fn write_beside(&self, _cursor: &mut crate::bson::DocWriter) {}
+}
+
+/// How filling a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fill {
+    /// There may be more.
+    More,
+    /// There is no more: the cursor is closed.
+    End,
+    /// Nothing for now; look again when the durable sequence number is beyond this one.
+    Await(u64),
+}
+
+/// A batch being filled: counts documents and bytes against its limits.
+pub struct Batch<'w> {
+    writer: &'w mut ArrayWriter,
+    documents_left: usize,
+}
+
+impl<'w> Batch<'w> {
+    /// A batch of at most `documents` documents.
+    pub fn new(writer: &'w mut ArrayWriter, documents: usize) -> Batch<'w> {
+        Batch { writer, documents_left: documents }
+    }
+
+    /// Whether a document of that many bytes still fits. The first one always does.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.documents_left > 0
+            && (self.writer.is_empty() || self.writer.len() + bytes <= BATCH_BYTES_MAX)
+    }
+
+    /// Whether the wanted number of documents is reached.
+    pub fn is_full(&self) -> bool {
+        self.documents_left == 0
+    }
+
+    /// Whether there is no document yet.
+    pub fn is_empty(&self) -> bool {
+        self.writer.is_empty()
+    }
+
+    /// Adds a document.
+    pub fn push(&mut self, doc: Doc<'_>) {
+        self.writer.doc(doc);
+        self.documents_left = self.documents_left.saturating_sub(1);
+    }
+
+    /// Adds a document that `write` builds in place.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn build(&mut self, write: impl FnOnce(&mut crate::bson::DocWriter) -> Result<()>) -> Result<()> {
+        self.writer.document(write)?;
+        self.documents_left = self.documents_left.saturating_sub(1);
+        Ok(())
+    }
+}
+
+/// The documents of a running pipeline.
+pub struct StageBody {
+    stage: Box<dyn Stage>,
+    held: Option<DocBuf>,
+}
+
+impl StageBody {
+    /// The documents that `stage` gives.
+    pub fn new(stage: Box<dyn Stage>) -> StageBody {
+        StageBody { stage, held: None }
+    }
+}
+
+impl Body for StageBody {
+    fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
+        while !batch.is_full() {
+            let next = match self.held.take() {
+                Some(held) => Some(held),
+                None => self.stage.next(run)?,
+            };
+            let Some(doc) = next else { return Ok(Fill::End) };
+            if !batch.has_room(doc.as_doc().as_bytes().len()) {
+                self.held = Some(doc);
+                return Ok(Fill::More);
+            }
+            batch.push(doc.as_doc());
+        }
+        Ok(Fill::More)
+    }
+}
+
+/// Documents that are there already, such as the rows of `listIndexes`.
+pub struct Rows(std::collections::VecDeque<DocBuf>);
+
+impl Rows {
+    /// A cursor over rows.
+    pub fn new(rows: impl IntoIterator<Item = DocBuf>) -> Rows {
+        Rows(rows.into_iter().collect())
+    }
+}
+
+impl Body for Rows {
+    fn fill(&mut self, _run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
+        while let Some(row) = self.0.front() {
+            if !batch.has_room(row.as_doc().as_bytes().len()) {
+                return Ok(Fill::More);
+            }
+            batch.push(row.as_doc());
+            self.0.pop_front();
+        }
+        Ok(Fill::End)
+    }
+}

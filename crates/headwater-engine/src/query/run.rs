@@ -1,0 +1,85 @@
+//! One operation's view of the database: a catalog, a snapshot, a deadline. What running stages ask of the engine.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use headwater_store::{Read, Snapshot};
+
+use super::exec::{Environment, Stage};
+use super::plan;
+use super::scan::{Scan, Visit};
+use crate::bson::Doc;
+use crate::catalog::Catalog;
+use crate::engine::Shared;
+use crate::error::{Code, Error, Result};
+
+/// A view of one moment.
+pub struct Run<'a> {
+    /// The engine.
+    pub shared: &'a Shared,
+    /// What collections there are.
+    pub catalog: Arc<Catalog>,
+    read: View<'a>,
+    deadline: Option<Instant>,
+}
+
+enum View<'a> {
+    Snapshot(Snapshot),
+    Writer(&'a dyn Read),
+}
+
+impl<'a> Run<'a> {
+    /// A view of now.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn now(shared: &'a Shared, deadline: Option<Instant>) -> Result<Run<'a>> {
+        let (catalog, snapshot) = shared.read()?;
+        Ok(Run { shared, catalog, read: View::Snapshot(snapshot), deadline })
+    }
+
+    /// The view of a writer's operation: what it has changed so far included.
+    pub fn writing(
+        shared: &'a Shared,
+        catalog: Arc<Catalog>,
+        read: &'a dyn Read,
+        deadline: Option<Instant>,
+    ) -> Run<'a> {
+        Run { shared, catalog, read: View::Writer(read), deadline }
+    }
+
+    /// The bytes.
+    pub fn store(&self) -> &dyn Read {
+        match &self.read {
+            View::Snapshot(snapshot) => snapshot,
+            View::Writer(read) => *read,
+        }
+    }
+}
+
+impl Environment for Run<'_> {
+    fn check(&self) -> Result<()> {
+        match self.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(time_is_up()),
+            _ => Ok(()),
+        }
+    }
+
+    fn open(&self, db: &str, collection: &str, filter: Doc<'_>) -> Result<Box<dyn Stage>> {
+        let Some(collection) = self.catalog.collection(db, collection) else {
+            return Ok(Box::new(super::exec::Nothing));
+        };
+        let query = plan::Query::of_filter(filter)?;
+        Ok(Box::new(super::scan::ScanStage::new(plan::choose(collection, query)?)))
+    }
+
+    fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {
+        scan.run(self.store(), &|| self.check(), visit)
+    }
+}
+
+/// The error of an operation whose time is up.
+#[cold]
+pub fn time_is_up() -> Error {
+    Error::new(Code::MAX_TIME_MS_EXPIRED, "operation exceeded time limit")
+}

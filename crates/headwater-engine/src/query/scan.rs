@@ -1,0 +1,310 @@
+//! Scans: walks a collection or an index where a plan says, and hands on the documents that match. A scan remembers where
+//! it is by key, so that it can go on later on another snapshot.
+
+use std::collections::HashSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use headwater_store::{Direction, Read};
+
+use super::exec::{Environment, Stage};
+use super::matcher::Matcher;
+use crate::bson::{Doc, DocBuf};
+use crate::catalog::{Collection, tables};
+use crate::collection::{RecordId, document_key, record_of};
+use crate::error::Result;
+use crate::index::Index;
+
+/// Documents between two looks at the clock.
+const CHECK_EVERY: u32 = 64;
+/// Documents that a [`ScanStage`] fetches at first and at most in one go.
+const FETCH: (usize, usize) = (4, 256);
+/// Bytes that a [`ScanStage`] fetches at most in one go.
+const FETCH_BYTES_MAX: usize = 256 * 1024;
+
+/// Takes a document that matched.
+pub type Visit<'f> = dyn FnMut(RecordId, Doc<'_>) -> Result<Next> + 'f;
+
+/// What a visitor wants after a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The next one.
+    Continue,
+    /// No more for now; go on behind this document later.
+    Stop,
+    /// No more for now; give this document again later.
+    StopBefore,
+}
+
+/// Where documents come from and which of them are wanted.
+#[derive(Debug)]
+pub struct Plan {
+    /// The collection.
+    pub collection: Arc<Collection>,
+    /// The way to the documents.
+    pub access: Access,
+    /// The filter, if the way alone does not decide.
+    pub matcher: Option<Arc<Matcher>>,
+}
+
+/// A way to documents.
+#[derive(Debug)]
+pub enum Access {
+    /// In natural order.
+    Collection {
+        /// Or the reverse of it.
+        reverse: bool,
+    },
+    /// By `_id`: the key of one entry of the `_id` index.
+    Id(Vec<u8>),
+    /// Through ranges of an index, in order.
+    Index {
+        /// The index.
+        index: Arc<Index>,
+        /// The ranges: whole keys, lower included, upper excluded; ascending and without overlap.
+        ranges: Vec<(Vec<u8>, Vec<u8>)>,
+        /// Whether to walk from the last to the first.
+        reverse: bool,
+    },
+}
+
+/// A plan and how far it has come.
+#[derive(Debug)]
+pub struct Scan {
+    plan: Plan,
+    range: usize,
+    last: Option<Vec<u8>>,
+    seen: HashSet<RecordId>,
+    done: bool,
+    /// Index entries looked at.
+    pub keys_examined: u64,
+    /// Documents looked at.
+    pub docs_examined: u64,
+}
+
+impl Scan {
+    /// A scan at its start.
+    pub fn new(plan: Plan) -> Scan {
+        Scan {
+            plan,
+            range: 0,
+            last: None,
+            seen: HashSet::new(),
+            done: false,
+            keys_examined: 0,
+            docs_examined: 0,
+        }
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Whether there is nothing more.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Goes on until the visitor stops or there is nothing more.
+    ///
+    /// # Errors
+    /// Those of the store, of evaluating the filter, of `check` and of the visitor.
+    pub fn run(
+        &mut self,
+        read: &dyn Read,
+        check: &dyn Fn() -> Result<()>,
+        visit: &mut Visit<'_>,
+    ) -> Result<()> {
+        if self.done {
+            return Ok(());
+        }
+        let ended = match &self.plan.access {
+            Access::Id(_) => self.run_id(read, visit)?,
+            Access::Collection { .. } => self.run_collection(read, check, visit)?,
+            Access::Index { .. } => self.run_index(read, check, visit)?,
+        };
+        self.done = ended;
+        Ok(())
+    }
+
+    fn run_id(&mut self, read: &dyn Read, visit: &mut Visit<'_>) -> Result<bool> {
+        let Access::Id(key) = &self.plan.access else { return Ok(true) };
+        self.keys_examined += 1;
+        let Some(record) = read.get(tables::INDEX, key)?.and_then(record_of) else {
+            return Ok(true);
+        };
+        let key = document_key(self.plan.collection.id, record);
+        let Some(bytes) = read.get(tables::DOCUMENTS, &key)? else { return Ok(true) };
+        self.docs_examined += 1;
+        let doc = Doc::trusted(bytes);
+        if let Some(matcher) = &self.plan.matcher
+            && !matcher.matches(doc)?
+        {
+            return Ok(true);
+        }
+        Ok(visit(record, doc)? != Next::StopBefore)
+    }
+
+    fn run_collection(
+        &mut self,
+        read: &dyn Read,
+        check: &dyn Fn() -> Result<()>,
+        visit: &mut Visit<'_>,
+    ) -> Result<bool> {
+        let Access::Collection { reverse } = self.plan.access else { return Ok(true) };
+        let (lower, upper) =
+            (document_key(self.plan.collection.id, 0), document_key(self.plan.collection.id + 1, 0));
+        let (mut lower, mut upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+        if let Some(last) = &self.last {
+            if reverse {
+                upper = Bound::Excluded(last);
+            } else {
+                lower = Bound::Excluded(last);
+            }
+        }
+        let mut cursor = read.range(tables::DOCUMENTS, lower, upper, direction(reverse))?;
+        let matcher = self.plan.matcher.as_deref();
+        let mut until_check = 1;
+        let mut at: Option<&[u8]> = None;
+        let mut ended = true;
+        while let Some((key, bytes)) = cursor.next()? {
+            until_check -= 1;
+            if until_check == 0 {
+                check()?;
+                until_check = CHECK_EVERY;
+            }
+            self.docs_examined += 1;
+            let doc = Doc::trusted(bytes);
+            let wanted = match matcher {
+                Some(matcher) => matcher.matches(doc)?,
+                None => true,
+            };
+            if wanted {
+                match visit(record_of(key).unwrap_or(0), doc)? {
+                    Next::Continue => {}
+                    Next::Stop => {
+                        at = Some(key);
+                        ended = false;
+                        break;
+                    }
+                    Next::StopBefore => {
+                        ended = false;
+                        break;
+                    }
+                }
+            }
+            at = Some(key);
+        }
+        if let Some(key) = at {
+            self.last = Some(key.to_vec());
+        }
+        Ok(ended)
+    }
+
+    fn run_index(
+        &mut self,
+        read: &dyn Read,
+        check: &dyn Fn() -> Result<()>,
+        visit: &mut Visit<'_>,
+    ) -> Result<bool> {
+        let Access::Index { index, ranges, reverse } = &self.plan.access else { return Ok(true) };
+        let count = ranges.len();
+        let matcher = self.plan.matcher.as_deref();
+        let dedupe = index.is_multikey();
+        let mut until_check = 1;
+        while self.range < count {
+            let at = if *reverse { count - 1 - self.range } else { self.range };
+            let Some((lower, upper)) = ranges.get(at) else { break };
+            let (mut lower, mut upper) =
+                (Bound::Included(lower.as_slice()), Bound::Excluded(upper.as_slice()));
+            if let Some(last) = &self.last {
+                if *reverse {
+                    upper = Bound::Excluded(last);
+                } else {
+                    lower = Bound::Excluded(last);
+                }
+            }
+            let mut cursor = read.range(tables::INDEX, lower, upper, direction(*reverse))?;
+            let mut position: Option<&[u8]> = None;
+            let mut stopped = false;
+            while let Some((key, value)) = cursor.next()? {
+                until_check -= 1;
+                if until_check == 0 {
+                    check()?;
+                    until_check = CHECK_EVERY;
+                }
+                self.keys_examined += 1;
+                let record = record_of(if index.unique { value } else { key }).unwrap_or(0);
+                if !dedupe || !self.seen.contains(&record) {
+                    let document = document_key(self.plan.collection.id, record);
+                    if let Some(bytes) = read.get(tables::DOCUMENTS, &document)? {
+                        self.docs_examined += 1;
+                        let doc = Doc::trusted(bytes);
+                        let wanted = match matcher {
+                            Some(matcher) => matcher.matches(doc)?,
+                            None => true,
+                        };
+                        if wanted {
+                            let next = visit(record, doc)?;
+                            stopped = next != Next::Continue;
+                            if next == Next::StopBefore {
+                                break;
+                            }
+                            if dedupe {
+                                self.seen.insert(record);
+                            }
+                        }
+                    }
+                }
+                position = Some(key);
+                if stopped {
+                    break;
+                }
+            }
+            if let Some(key) = position {
+                self.last = Some(key.to_vec());
+            }
+            if stopped {
+                return Ok(false);
+            }
+            self.range += 1;
+            self.last = None;
+        }
+        Ok(true)
+    }
+}
+
+fn direction(reverse: bool) -> Direction {
+    if reverse { Direction::Backward } else { Direction::Forward }
+}
+
+/// A scan as the first stage of a pipeline: fetches a few documents at a time.
+pub struct ScanStage {
+    scan: Scan,
+    fetched: std::collections::VecDeque<DocBuf>,
+    fetch: usize,
+}
+
+impl ScanStage {
+    /// The documents of a plan.
+    pub fn new(plan: Plan) -> ScanStage {
+        ScanStage { scan: Scan::new(plan), fetched: Default::default(), fetch: FETCH.0 }
+    }
+}
+
+impl Stage for ScanStage {
+    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        if self.fetched.is_empty() && !self.scan.is_done() {
+            let (fetched, mut left, mut bytes) = (&mut self.fetched, self.fetch, 0);
+            env.scan(&mut self.scan, &mut |_, doc| {
+                fetched.push_back(doc.to_buf());
+                left -= 1;
+                bytes += doc.as_bytes().len();
+                Ok(if left == 0 || bytes > FETCH_BYTES_MAX { Next::Stop } else { Next::Continue })
+            })?;
+            self.fetch = (self.fetch * 4).min(FETCH.1);
+        }
+        Ok(self.fetched.pop_front())
+    }
+}

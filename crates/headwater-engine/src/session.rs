@@ -1,0 +1,6 @@
+//! What outlives a command: cursors, sessions, and what the retryable writes of a session have done.
+
+pub mod cursors;
+pub mod retry;
+
+pub use retry::Sessions;

@@ -1,0 +1,196 @@
+//! Open cursors: kept between `getMore`s, found by id, closed when idle. Knows nothing of what a cursor runs.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::error::{Code, Error, Result};
+use crate::limits::{CURSOR_IDLE_MS_MAX, CURSORS_MAX};
+use crate::query::cursor::Body;
+
+/// An open cursor.
+pub struct Cursor {
+    /// Its id, never 0.
+    pub id: i64,
+    /// The namespace that its replies show and that `getMore` must name.
+    pub namespace: String,
+    /// The session that opened it; only that one may go on.
+    pub session: Option<[u8; 16]>,
+    /// Whether it is never closed for being idle.
+    pub no_timeout: bool,
+    /// What it runs.
+    pub body: Box<dyn Body>,
+}
+
+/// All open cursors.
+#[derive(Default)]
+pub struct Cursors {
+    slots: Mutex<HashMap<i64, Slot>>,
+    next: AtomicU64,
+    hasher: RandomState,
+}
+
+/// A cursor at rest, or the place of one that a `getMore` has taken.
+enum Slot {
+    Idle { cursor: Cursor, since: Instant },
+    Busy { killed: bool },
+}
+
+impl std::fmt::Debug for Cursors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cursors").field("open", &self.slots.lock().len()).finish()
+    }
+}
+
+impl Cursors {
+    /// A new id: random, so that ids of an earlier run are not mistaken for one of this run.
+    pub fn new_id(&self) -> i64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write_u64(self.next.fetch_add(1, Ordering::Relaxed));
+        (hasher.finish() >> 1).max(1) as i64
+    }
+
+    /// Keeps a cursor for the next `getMore`.
+    ///
+    /// # Errors
+    /// Too many open cursors.
+    pub fn insert(&self, cursor: Cursor) -> Result<()> {
+        let mut slots = self.slots.lock();
+        if slots.len() >= CURSORS_MAX {
+            return Err(Error::new(Code::EXCEEDED_MEMORY_LIMIT, "too many open cursors"));
+        }
+        slots.insert(cursor.id, Slot::Idle { cursor, since: Instant::now() });
+        Ok(())
+    }
+
+    /// Takes a cursor out to run it; [`Cursors::put_back`] or [`Cursors::end`] must follow.
+    ///
+    /// # Errors
+    /// `CursorNotFound` (43), `CursorInUse` (12051), `Unauthorized` (13) for a cursor of another namespace or session.
+    pub fn take(&self, id: i64, namespace: &str, session: Option<[u8; 16]>) -> Result<Cursor> {
+        let mut slots = self.slots.lock();
+        match slots.get(&id) {
+            None => Err(not_found(id)),
+            Some(Slot::Busy { .. }) => {
+                Err(Error::new(Code(12051), format!("cursor id {id} is already in use")))
+            }
+            Some(Slot::Idle { cursor, .. }) => {
+                if cursor.namespace != namespace {
+                    return Err(Error::new(
+                        Code::UNAUTHORIZED,
+                        format!(
+                            "Requested getMore on namespace '{namespace}', but cursor belongs to a different namespace {}",
+                            cursor.namespace
+                        ),
+                    ));
+                }
+                check_session(cursor, session)?;
+                match slots.insert(id, Slot::Busy { killed: false }) {
+                    Some(Slot::Idle { cursor, .. }) => Ok(cursor),
+                    _ => Err(not_found(id)),
+                }
+            }
+        }
+    }
+
+    /// Returns a cursor that has more to give. Dropped if it was killed meanwhile.
+    pub fn put_back(&self, cursor: Cursor) {
+        let mut slots = self.slots.lock();
+        let id = cursor.id;
+        if let Some(Slot::Busy { killed: true }) | None = slots.get(&id) {
+            slots.remove(&id);
+            return;
+        }
+        slots.insert(id, Slot::Idle { cursor, since: Instant::now() });
+    }
+
+    /// Forgets a cursor that was taken and has ended.
+    pub fn end(&self, id: i64) {
+        self.slots.lock().remove(&id);
+    }
+
+    /// Closes a cursor. Tells whether it was there.
+    pub fn kill(&self, id: i64) -> bool {
+        let mut slots = self.slots.lock();
+        match slots.get_mut(&id) {
+            Some(Slot::Busy { killed }) => {
+                *killed = true;
+                true
+            }
+            Some(Slot::Idle { .. }) => {
+                slots.remove(&id);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a taken cursor was killed.
+    pub fn was_killed(&self, id: i64) -> bool {
+        matches!(self.slots.lock().get(&id), Some(Slot::Busy { killed: true }))
+    }
+
+    /// Closes the cursors of sessions.
+    pub fn kill_sessions(&self, belongs: impl Fn(&[u8; 16]) -> bool) {
+        self.slots.lock().retain(|_, slot| match slot {
+            Slot::Idle { cursor, .. } => !cursor.session.as_ref().is_some_and(&belongs),
+            Slot::Busy { .. } => true,
+        });
+    }
+
+    /// Closes cursors that were idle for too long.
+    pub fn expire(&self) {
+        let limit = Duration::from_millis(CURSOR_IDLE_MS_MAX);
+        self.slots.lock().retain(|_, slot| match slot {
+            Slot::Idle { cursor, since } => cursor.no_timeout || since.elapsed() < limit,
+            Slot::Busy { .. } => true,
+        });
+    }
+
+    /// Closes all cursors.
+    pub fn clear(&self) {
+        self.slots.lock().clear();
+    }
+
+    /// Open cursors and how many of them are in use.
+    pub fn figures(&self) -> (usize, usize) {
+        let slots = self.slots.lock();
+        let busy = slots.values().filter(|slot| matches!(slot, Slot::Busy { .. })).count();
+        (slots.len(), busy)
+    }
+}
+
+fn not_found(id: i64) -> Error {
+    Error::new(Code::CURSOR_NOT_FOUND, format!("cursor id {id} not found"))
+}
+
+fn check_session(cursor: &Cursor, session: Option<[u8; 16]>) -> Result<()> {
+    if cursor.session == session {
+        return Ok(());
+    }
+    let id = cursor.id;
+    let shown = |session: Option<[u8; 16]>| match session {
+        Some(id) => crate::object_id::uuid_text(&id),
+        None => "none".to_owned(),
+    };
+    let message = match (cursor.session, session) {
+        (Some(own), None) => format!(
+            "Cannot run getMore on cursor {id}, which was created in session {}, without an lsid",
+            shown(Some(own))
+        ),
+        (None, given) => format!(
+            "Cannot run getMore on cursor {id}, which was not created in a session, in session {}",
+            shown(given)
+        ),
+        (own, given) => format!(
+            "Cannot run getMore on cursor {id}, which was created in session {}, in session {}",
+            shown(own),
+            shown(given)
+        ),
+    };
+    Err(Error::location(50738, message))
+}
