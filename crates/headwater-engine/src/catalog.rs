@@ -72,6 +72,11 @@ impl Figures {
         }
     }
 
+    /// Whether documents and bytes are known.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Acquire)
+    }
+
     /// Documents and bytes.
     pub fn get(&self) -> (i64, i64) {
         (self.documents.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))

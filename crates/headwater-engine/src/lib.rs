@@ -5,11 +5,23 @@
 
 pub mod aggregate;
 pub mod bson;
+pub mod catalog;
+pub mod change;
+pub mod collection;
+pub mod commands;
+pub mod engine;
 pub mod error;
+mod housekeeping;
+pub mod index;
 pub mod limits;
+pub mod namespace;
+pub mod object_id;
 pub mod query;
 pub mod request;
+pub mod session;
+pub mod status;
 pub mod update;
 
+pub use engine::{Client, Engine, EngineOptions};
 pub use error::{Error, Result};
 pub use request::{Mode, Request, Sequence, Step};

@@ -9,7 +9,7 @@ use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
 use crate::engine::{Client, Shared, WriteGuard};
 use crate::error::{Code, Error, Result};
 use crate::namespace::{Namespace, check_db};
-use crate::query::run::Run;
+use crate::query::run::{Run, time_is_up};
 use crate::request::{Mode, Request, Step};
 
 /// A command on its way.
@@ -101,23 +101,23 @@ impl<'a> Context<'a> {
         Namespace::of_command(self.db, self.target())
     }
 
-    /// A view of the database for reading, as fresh and as durable as the read concern asks.
+    /// A view of the database for reading, as fresh and as durable as the read concern asks; `None` if this thread may
+    /// not wait for that.
     ///
     /// # Errors
     /// Those of the store; `MaxTimeMSExpired` (50) while waiting.
-    pub fn read(&self) -> Result<Run<'a>> {
-        if self.read_concern.durable {
-            let last = self.shared.store.last();
-            if !self.shared.store.wait_durable(last, self.deadline)? {
-                return Err(crate::query::run::time_is_up());
+    pub fn read(&self) -> Result<Option<Run<'a>>> {
+        let store = &self.shared.store;
+        let last = store.last();
+        if self.read_concern.durable && store.durable() < last {
+            if self.mode == Mode::Inline {
+                return Ok(None);
+            }
+            if !store.wait_durable(last, self.deadline)? {
+                return Err(time_is_up());
             }
         }
-        Run::now(self.shared, self.deadline)
-    }
-
-    /// Whether a read must first wait for durability, which an inline run may not.
-    pub fn read_would_block(&self) -> bool {
-        self.read_concern.durable && self.shared.store.durable() < self.shared.store.last()
+        Run::now(self.shared, self.deadline).map(Some)
     }
 
     /// The right to write; `None` if this thread may not wait for it.

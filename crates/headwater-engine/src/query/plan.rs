@@ -1,4 +1,7 @@
 //! Planning: from a filter, a sort and a hint to the way that the documents are found.
+//!
+//! The choice is by rule: an `_id` that the filter names, then the index with the longest prefix of equalities, then
+//! one with a range, then one that gives the order. Estimates of cost come with a later version.
 
 use std::sync::Arc;
 
@@ -6,10 +9,12 @@ use super::matcher::Matcher;
 use super::scan::{Access, Plan};
 use super::sort::SortPattern;
 use crate::aggregate::expressions::Scope;
-use crate::bson::{Doc, Type};
+use crate::bson::key::Direction;
+use crate::bson::{Doc, DocBuf, Number, Raw, Type};
 use crate::catalog::Collection;
 use crate::collection::entry_key;
 use crate::error::{Code, Error, Result};
+use crate::index::Index;
 use crate::index::keys::id_key;
 
 /// What is asked of a collection.
@@ -23,19 +28,59 @@ pub struct Query {
     pub id_only: bool,
     /// In which order, if it matters.
     pub sort: Option<SortPattern>,
-    /// Whether natural order is asked for, and its direction.
-    pub natural: Option<bool>,
-    /// The index that must be used.
+    /// The order of `$natural`, if that is asked for.
+    pub natural: Option<Direction>,
+    /// What must be used.
     pub hint: Option<Hint>,
 }
 
-/// An index that a client names.
+/// What a client says must be used.
 #[derive(Debug, Clone)]
 pub enum Hint {
-    /// By its name.
+    /// An index by its name.
     Name(String),
-    /// By its key pattern.
-    Pattern(crate::bson::DocBuf),
+    /// An index by its key pattern.
+    Pattern(DocBuf),
+    /// The collection in natural order.
+    Natural(Direction),
+}
+
+/// A plan and what it already does of the query.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The way to the documents.
+    pub plan: Plan,
+    /// Whether they come in the order that is asked for.
+    pub sorted: bool,
+    /// The whole filter, for whoever needs to know how a document matched.
+    pub filter: Option<Arc<Matcher>>,
+}
+
+impl Hint {
+    /// Reads the `hint` argument.
+    ///
+    /// # Errors
+    /// `FailedToParse` (9) for what is neither name nor pattern; `BadValue` (2) for a wrong `$natural`.
+    pub fn parse(raw: Raw<'_>) -> Result<Hint> {
+        if let Some(name) = raw.as_str() {
+            return Ok(Hint::Name(name.to_owned()));
+        }
+        let Some(pattern) = raw.as_doc() else {
+            return Err(Error::new(Code::FAILED_TO_PARSE, "Hint must be a string or an object"));
+        };
+        let Some(natural) = pattern.get("$natural") else {
+            return Ok(Hint::Pattern(pattern.to_buf()));
+        };
+        let alone = pattern.iter().count() == 1;
+        match Number::from_raw(natural).and_then(Number::to_i64_exact) {
+            Some(1) if alone => Ok(Hint::Natural(Direction::Ascending)),
+            Some(-1) if alone => Ok(Hint::Natural(Direction::Descending)),
+            _ => Err(Error::new(
+                Code::BAD_VALUE,
+                "$natural hint cannot be set to a value other than -1 or 1.",
+            )),
+        }
+    }
 }
 
 impl Query {
@@ -57,10 +102,19 @@ impl Query {
             return Ok(query);
         }
         (query.id, query.id_only) = id_equality(filter);
-        if !query.id_only {
-            query.matcher = Some(Arc::new(Matcher::parse(filter, scope)?));
-        }
+        query.matcher = Some(Arc::new(Matcher::parse(filter, scope)?));
         Ok(query)
+    }
+
+    /// As [`Query::parse`] without compiling a filter that names nothing but an `_id`: nobody asks how it matched.
+    ///
+    /// # Errors
+    /// Those of [`Matcher::parse`].
+    pub fn express(filter: Doc<'_>, scope: impl FnOnce() -> Result<Scope>) -> Result<Query> {
+        if let (id @ Some(_), true) = id_equality(filter) {
+            return Ok(Query { id, id_only: true, ..Query::default() });
+        }
+        Query::parse(filter, &mut scope()?)
     }
 }
 
@@ -85,24 +139,56 @@ fn id_equality(filter: Doc<'_>) -> (Option<Vec<u8>>, bool) {
 ///
 /// # Errors
 /// `BadValue` (2) for a hint that names no index.
-pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Plan> {
-    let collection = collection.clone();
+pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
     let matcher = query.matcher;
-    if query.hint.is_none()
-        && query.natural.is_none()
+    let done = |access: Access, sorted: bool, rest: Option<Arc<Matcher>>| Chosen {
+        plan: Plan { collection: collection.clone(), access, matcher: rest },
+        sorted,
+        filter: matcher.clone(),
+    };
+    let natural = match &query.hint {
+        Some(Hint::Natural(direction)) => Some(*direction),
+        _ => query.natural,
+    };
+    if let Some(direction) = natural {
+        let reverse = direction == Direction::Descending;
+        let sorted = query.sort.is_none();
+        return Ok(done(Access::Collection { reverse }, sorted, matcher.clone()));
+    }
+    let hinted = query.hint.as_ref().map(|hint| hinted_index(collection, hint)).transpose()?;
+    if hinted.is_none_or(|index| index.is_id())
         && let (Some(id), Some(index)) = (&query.id, collection.id_index())
     {
-        let access = Access::Id(entry_key(index, id, 0));
-        return Ok(Plan { collection, access, matcher });
+        let rest = if query.id_only { None } else { matcher.clone() };
+        return Ok(done(Access::Id(entry_key(index, id, 0)), true, rest));
     }
-    let access = Access::Collection { reverse: query.natural == Some(true) };
-    Ok(Plan { collection, access, matcher })
+    let _ = hinted;
+    Ok(done(Access::Collection { reverse: false }, query.sort.is_none(), matcher.clone()))
 }
 
-/// The error of a hint that names no index.
-pub fn no_such_hint() -> Error {
-    Error::new(
-        Code::BAD_VALUE,
-        "planner returned error :: caused by :: hint provided does not correspond to an existing index",
-    )
+fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<Index>> {
+    let found = match hint {
+        Hint::Name(name) => collection.index(name),
+        Hint::Pattern(pattern) => {
+            let same = |index: &&Arc<Index>| same_pattern(index.key_pattern(), pattern.as_doc());
+            collection.indexes.iter().find(same)
+        }
+        Hint::Natural(_) => None,
+    };
+    found.ok_or_else(|| {
+        Error::new(
+            Code::BAD_VALUE,
+            "error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index",
+        )
+    })
+}
+
+/// Whether two key patterns name the same fields with equal values.
+pub fn same_pattern(one: Doc<'_>, other: Doc<'_>) -> bool {
+    let mut others = other.iter();
+    one.iter().all(|a| {
+        others.next().is_some_and(|b| {
+            a.name == b.name && crate::bson::compare(a.value, b.value).is_eq()
+        })
+    }) && others.next().is_none()
 }

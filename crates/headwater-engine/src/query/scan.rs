@@ -75,6 +75,7 @@ pub struct Scan {
     range: usize,
     last: Option<Vec<u8>>,
     seen: HashSet<RecordId>,
+    dedupe: bool,
     done: bool,
     /// Index entries looked at.
     pub keys_examined: u64,
@@ -90,10 +91,16 @@ impl Scan {
             range: 0,
             last: None,
             seen: HashSet::new(),
+            dedupe: false,
             done: false,
             keys_examined: 0,
             docs_examined: 0,
         }
+    }
+
+    /// A scan whose documents are changed on the way: one that a change moves ahead in an index is not met again.
+    pub fn for_write(plan: Plan) -> Scan {
+        Scan { dedupe: true, ..Scan::new(plan) }
     }
 
     /// The plan.
@@ -211,7 +218,7 @@ impl Scan {
         let Access::Index { index, ranges, reverse } = &self.plan.access else { return Ok(true) };
         let count = ranges.len();
         let matcher = self.plan.matcher.as_deref();
-        let dedupe = index.is_multikey();
+        let dedupe = self.dedupe || index.is_multikey();
         let mut until_check = 1;
         while self.range < count {
             let at = if *reverse { count - 1 - self.range } else { self.range };

@@ -1,0 +1,77 @@
+//! `distinct`: the different values of a field among the documents that match.
+
+use std::collections::BTreeMap;
+
+use super::context::simple_collation;
+use super::{Command, Context, Flow, Needs};
+use crate::aggregate::expressions::Scope;
+use crate::bson::{Doc, DocWriter, Type, key};
+use crate::engine::now_ms;
+use crate::error::{Code, Error, Result};
+use crate::limits::{BATCH_BYTES_MAX, STAGE_MEMORY_BYTES_MAX};
+use crate::query::exec::Environment;
+use crate::query::path::{Leaf, Path, Root};
+use crate::query::plan::{Hint, Query, choose};
+use crate::query::scan::{Next, Scan};
+use crate::status;
+
+pub(super) const COMMAND: Command = Command {
+    name: "distinct",
+    aliases: &[],
+    help: "Gives the different values of a field",
+    needs: Needs::Read,
+    fields: &["collation", "hint", "key", "query"],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let namespace = context.namespace()?;
+    let path = fields.str("key")?.ok_or_else(|| fields.missing("key"))?;
+    if path.contains('\0') {
+        let message = "Key field cannot contain an embedded null byte";
+        return Err(Error::location(31032, message));
+    }
+    let path = Path::parse(path)?;
+    let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
+    simple_collation(fields)?;
+    if context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
+    let mut query = Query::parse(filter, &mut Scope::new(None, now_ms())?)?;
+    let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
+    query.hint = hint.map(Hint::parse).transpose()?;
+    status::count(&context.shared.status.operations.query, 1);
+    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let mut values: BTreeMap<Vec<u8>, (Type, Vec<u8>)> = BTreeMap::new();
+    let mut bytes = 0;
+    if let Some(collection) = run.catalog.collection(namespace.db(), namespace.collection()) {
+        let mut scan = Scan::new(choose(collection, query)?.plan);
+        run.scan(&mut scan, &mut |_, doc| {
+            path.walk(Root::Doc(doc), Leaf::Elements, &mut |value| {
+                if let Some(value) = value {
+                    let encoded = key::encode(value);
+                    bytes += encoded.len();
+                    values
+                        .entry(encoded)
+                        .or_insert_with(|| (value.kind, value.data.to_vec()));
+                }
+                Ok(false)
+            })?;
+            if bytes > STAGE_MEMORY_BYTES_MAX {
+                return Err(Error::location(17217, "distinct too big, 16mb cap"));
+            }
+            Ok(Next::Continue)
+        })?;
+    }
+    let mut reply = DocWriter::new();
+    reply.array("values", |out| {
+        for (kind, data) in values.values() {
+            out.raw(crate::bson::Raw { kind: *kind, data });
+        }
+    });
+    if reply.len() > BATCH_BYTES_MAX {
+        return Err(Error::location(17217, "distinct too big, 16mb cap"));
+    }
+    Ok(Flow::Reply(reply))
+}

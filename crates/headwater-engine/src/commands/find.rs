@@ -1,0 +1,150 @@
+//! `find`: the documents of a collection that match, in an order, in batches.
+
+use super::context::simple_collation;
+use super::cursors::{First, reply_first};
+use super::{Command, Context, Fields, Flow, Needs};
+use crate::aggregate::expressions::Scope;
+use crate::bson::{ArrayWriter, Doc, Raw};
+use crate::engine::now_ms;
+use crate::error::{Code, Error, Result};
+use crate::query::cursor::Rows;
+use crate::query::find::{Shape, start};
+use crate::query::plan::{Hint, Query, choose};
+use crate::query::projection::Projection;
+use crate::query::run::Run;
+use crate::query::sort::SortPattern;
+use crate::status;
+
+pub(super) const COMMAND: Command = Command {
+    name: "find",
+    aliases: &[],
+    help: "Gives the documents of a collection that match a filter",
+    needs: Needs::Read,
+    fields: &[
+        "allowDiskUse",
+        "allowPartialResults",
+        "awaitData",
+        "batchSize",
+        "collation",
+        "filter",
+        "hint",
+        "let",
+        "limit",
+        "max",
+        "min",
+        "noCursorTimeout",
+        "oplogReplay",
+        "projection",
+        "returnKey",
+        "showRecordId",
+        "singleBatch",
+        "skip",
+        "sort",
+        "tailable",
+    ],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let namespace = context.namespace()?;
+    let filter = fields.strict_document("filter")?.unwrap_or(Doc::EMPTY);
+    let sort = fields.strict_document("sort")?.unwrap_or(Doc::EMPTY);
+    let projection = fields.strict_document("projection")?.unwrap_or(Doc::EMPTY);
+    let mut first = First::of_size(fields.count("batchSize")?);
+    first.single = fields.strict_bool("singleBatch")?;
+    first.no_timeout = fields.strict_bool("noCursorTimeout")?;
+    let mut shape = Shape {
+        skip: fields.count("skip")?.unwrap_or(0).unsigned_abs(),
+        limit: fields.count("limit")?.filter(|&limit| limit > 0).map(i64::unsigned_abs),
+        ..Shape::default()
+    };
+    fields.strict_bool("allowDiskUse")?;
+    fields.strict_bool("allowPartialResults")?;
+    fields.strict_bool("oplogReplay")?;
+    refuse_unsupported(fields)?;
+    simple_collation(fields)?;
+    let variables = fields.document("let")?;
+    let mut query = Query::express(filter, || Scope::new(variables, now_ms()))?;
+    if !query.id_only && context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
+    if !projection.is_empty() {
+        let mut scope = Scope::new(variables, now_ms())?;
+        shape.projection = Some(Projection::parse_find(projection, &mut scope)?);
+    }
+    if shape.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
+        query = Query::parse(filter, &mut Scope::new(variables, now_ms())?)?;
+    }
+    query.hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
+    set_order(&mut query, sort)?;
+    status::count(&context.shared.status.operations.query, 1);
+    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let name = namespace.as_str().to_owned();
+    match run.catalog.collection(namespace.db(), namespace.collection()).cloned() {
+        None => reply_nothing(context, &run, name, first),
+        Some(collection) => {
+            shape.sort = query.sort.clone();
+            let chosen = choose(&collection, query)?;
+            let reply = reply_first(context, &run, name, first, start(chosen, shape));
+            reply.map_err(|error| error.with_prefix("Executor error during find command :: caused by :: "))
+        }
+    }
+}
+
+/// A collection that is not there has no documents; a batch size of 0 makes no cursor for them.
+fn reply_nothing(
+    context: &Context<'_>,
+    run: &Run<'_>,
+    namespace: String,
+    first: First,
+) -> Result<Flow> {
+    let _ = (context, run, first);
+    let body = Rows::new([]);
+    let reply = super::cursors::write_batch("firstBatch", ArrayWriter::new(), 0, &namespace, &body);
+    Ok(Flow::Reply(reply))
+}
+
+fn is_empty(hint: Raw<'_>) -> bool {
+    hint.as_doc().is_some_and(Doc::is_empty)
+}
+
+/// Takes up the order that is asked for.
+///
+/// # Errors
+/// Those of [`SortPattern::parse`]; `BadValue` (2) for `$natural` beside a hint.
+pub(super) fn set_order(query: &mut Query, sort: Doc<'_>) -> Result<()> {
+    if let Some(direction) = SortPattern::natural(sort)? {
+        if matches!(query.hint, Some(Hint::Name(_) | Hint::Pattern(_))) {
+            let message = "index hint not allowed with $natural sort order";
+            return Err(Error::new(Code::BAD_VALUE, message));
+        }
+        query.natural = Some(direction);
+    } else if !sort.is_empty() {
+        query.sort = Some(SortPattern::parse(sort)?);
+    }
+    Ok(())
+}
+
+fn refuse_unsupported(fields: Fields<'_>) -> Result<()> {
+    let (tailable, await_data) = (fields.strict_bool("tailable")?, fields.strict_bool("awaitData")?);
+    if await_data && !tailable {
+        let message = "Cannot set 'awaitData' without also setting 'tailable'";
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    }
+    if tailable {
+        let message = "error processing query: tailable cursor requested on non capped collection";
+        return Err(Error::new(Code::BAD_VALUE, message));
+    }
+    for option in ["returnKey", "showRecordId"] {
+        if fields.strict_bool(option)? {
+            return Err(Error::not_supported(format!("the option '{option}' of find")));
+        }
+    }
+    for option in ["max", "min"] {
+        if fields.strict_document(option)?.is_some_and(|bound| !bound.is_empty()) {
+            return Err(Error::not_supported(format!("the option '{option}' of find")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,249 @@
+//! `findAndModify`: changes or removes one document and gives it back.
+
+use std::sync::Arc;
+
+use super::context::simple_collation;
+use super::delete::{is_by_id, remove_document};
+use super::find::set_order;
+use super::update::{apply, find_first, now, store_change, upsert};
+use super::write::{Statement, open_for_writing};
+use super::{Command, Context, Flow, Needs};
+use crate::aggregate::expressions::Scope;
+use crate::bson::{Doc, DocBuf, DocWriter};
+use crate::catalog::Collection;
+use crate::collection::RecordId;
+use crate::engine::{WriteGuard, now_ms};
+use crate::error::{Code, Error, Result};
+use crate::query::matcher::{MatchDetails, Matcher};
+use crate::query::plan::{Hint, Query};
+use crate::query::projection::Projection;
+use crate::session::retry::Outcome;
+use crate::update::{Update, UpdateOptions};
+
+/// What MongoDB puts before errors of a running findAndModify.
+const PREFIX: &str = "Plan executor error during findAndModify :: caused by :: ";
+
+pub(super) const COMMAND: Command = Command {
+    name: "findAndModify",
+    aliases: &["findandmodify"],
+    help: "Changes or removes one document and gives it back",
+    needs: Needs::Write,
+    fields: &[
+        "arrayFilters",
+        "bypassDocumentValidation",
+        "collation",
+        "fields",
+        "hint",
+        "let",
+        "new",
+        "query",
+        "remove",
+        "sort",
+        "stmtId",
+        "update",
+        "upsert",
+    ],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let task = Task::parse(context)?;
+    let namespace = context.namespace()?;
+    if context.mode == crate::request::Mode::Inline && !is_by_id(task.filter) {
+        return Ok(Flow::Busy);
+    }
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let mut retry = context.retry(&guard)?;
+    let statement = context.statement(0)?;
+    if let Some(reply) = retry.as_ref().and_then(|r| r.done(statement)).and_then(|done| done.reply) {
+        context.wrote(Some(context.shared.store.last()));
+        let mut again = DocWriter::new();
+        again.extend(reply.as_doc());
+        again.i32("retriedStmtId", statement);
+        return Ok(Flow::Written(again));
+    }
+    let catalog = guard.catalog();
+    let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
+    let found = match &collection {
+        Some(collection) => find_first(context, &guard, collection, task.query()?)?,
+        None => None,
+    };
+    let reply = match (found, collection, &task.update) {
+        (Some((record, doc)), Some(collection), _) => {
+            task.change(&mut guard, &collection, record, doc.as_doc(), &mut retry, statement)
+        }
+        (None, _, Some(update)) if task.upsert => {
+            let collection = open_for_writing(context, &mut guard, &namespace)?;
+            task.insert(context, &mut guard, &collection, update, &mut retry, statement)
+        }
+        _ => Ok(task.nothing()),
+    };
+    let reply = reply.map_err(|error| error.with_prefix(PREFIX))?;
+    context.wrote(guard.last());
+    drop(guard);
+    let mut out = DocWriter::new();
+    out.extend(reply.as_doc());
+    Ok(Flow::Written(out))
+}
+
+/// What is asked for.
+struct Task<'a> {
+    filter: Doc<'a>,
+    sort: Doc<'a>,
+    variables: Option<Doc<'a>>,
+    hint: Option<Hint>,
+    matcher: Option<Arc<Matcher>>,
+    /// `None` to remove.
+    update: Option<Update>,
+    upsert: bool,
+    give_new: bool,
+    projection: Option<Projection>,
+}
+
+impl<'a> Task<'a> {
+    fn parse(context: &Context<'a>) -> Result<Task<'a>> {
+        let fields = context.fields();
+        let wrong = |message: &str| Err(Error::new(Code::FAILED_TO_PARSE, message));
+        let remove = fields.loose_bool("remove")?.unwrap_or(false);
+        let give_new = fields.loose_bool("new")?.unwrap_or(false);
+        let upsert = fields.loose_bool("upsert")?.unwrap_or(false);
+        let update = fields.get("update");
+        match (remove, update) {
+            (false, None) => return wrong("Either an update or remove=true must be specified"),
+            (true, Some(_)) => return wrong("Cannot specify both an update and remove=true"),
+            (true, None) if upsert => return wrong("Cannot specify both upsert=true and remove=true"),
+            (true, None) if give_new => {
+                return wrong("Cannot specify both 'new'=true and 'remove'=true; 'remove' always returns the deleted document");
+            }
+            _ => {}
+        }
+        simple_collation(fields)?;
+        fields.loose_bool("bypassDocumentValidation")?;
+        let variables = fields.document("let")?;
+        let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
+        let array_filters = fields.array("arrayFilters")?;
+        let options = UpdateOptions { multi: false, upsert, array_filters, constants: None };
+        let update = update.map(|update| Update::parse(update, &options)).transpose()?;
+        let mut scope = Scope::new(variables, now_ms())?;
+        let projection = fields.document("fields")?.filter(|p| !p.is_empty());
+        let projection = projection.map(|p| Projection::parse_find(p, &mut scope)).transpose()?;
+        if give_new && projection.as_ref().is_some_and(Projection::needs_position) {
+            let message = "cannot use a positional projection and return the new document";
+            return Err(Error::new(Code::BAD_VALUE, message));
+        }
+        let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
+        let hint = hint.map(Hint::parse).transpose()?;
+        let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
+        let matcher = Query::parse(filter, &mut scope)?.matcher;
+        let task = Task {
+            filter,
+            sort,
+            variables,
+            hint,
+            matcher,
+            update,
+            upsert,
+            give_new,
+            projection,
+        };
+        task.query()?;
+        Ok(task)
+    }
+
+    fn query(&self) -> Result<Query> {
+        let mut query = Query::parse(self.filter, &mut Scope::new(self.variables, now_ms())?)?;
+        query.hint = self.hint.clone();
+        set_order(&mut query, self.sort)?;
+        Ok(query)
+    }
+
+    fn change(
+        &self,
+        guard: &mut WriteGuard<'_>,
+        collection: &Collection,
+        record: RecordId,
+        doc: Doc<'_>,
+        retry: &mut Option<Statement>,
+        statement: i32,
+    ) -> Result<DocBuf> {
+        let Some(update) = &self.update else {
+            let mut last_error = DocWriter::new();
+            last_error.i32("n", 1);
+            let reply = self.reply(last_error.finish().as_doc(), Some((doc, doc)))?;
+            let outcome = Outcome { n: 1, reply: Some(reply.clone()), ..Outcome::default() };
+            remove_document(guard, collection, record, doc, retry, statement, outcome)?;
+            return Ok(reply);
+        };
+        let change = apply(update, self.matcher.as_deref(), doc, &now())?;
+        let mut last_error = DocWriter::new();
+        last_error.i32("n", 1);
+        last_error.bool("updatedExisting", true);
+        let new = change.as_ref().map_or(doc, |change| change.document.as_doc());
+        let shown = if self.give_new { new } else { doc };
+        let reply = self.reply(last_error.finish().as_doc(), Some((shown, doc)))?;
+        if let Some(change) = &change {
+            let outcome = Outcome { n: 1, modified: 1, reply: Some(reply.clone()), upserted: None };
+            store_change(guard, collection, record, doc, change, retry, statement, outcome)?;
+        }
+        Ok(reply)
+    }
+
+    fn insert(
+        &self,
+        context: &Context<'_>,
+        guard: &mut WriteGuard<'_>,
+        collection: &Collection,
+        update: &Update,
+        retry: &mut Option<Statement>,
+        statement: i32,
+    ) -> Result<DocBuf> {
+        let mut made = Ok(DocBuf::new());
+        upsert(context, guard, collection, update, self.filter, retry, statement, |id, doc| {
+            let mut last_error = DocWriter::new();
+            last_error.i32("n", 1);
+            last_error.bool("updatedExisting", false);
+            if let Some(id) = id.as_doc().get("_id") {
+                last_error.raw("upserted", id);
+            }
+            let shown = self.give_new.then_some((doc, doc));
+            made = self.reply(last_error.finish().as_doc(), shown);
+            Outcome { n: 1, reply: made.as_ref().ok().cloned(), ..Outcome::default() }
+        })?;
+        made
+    }
+
+    fn nothing(&self) -> DocBuf {
+        let mut last_error = DocWriter::new();
+        last_error.i32("n", 0);
+        if self.update.is_some() {
+            last_error.bool("updatedExisting", false);
+        }
+        let mut reply = DocWriter::new();
+        reply.doc("lastErrorObject", last_error.finish().as_doc());
+        reply.null("value");
+        reply.finish()
+    }
+
+    /// The reply with the document that is shown; `matched` is the one that the filter matched.
+    fn reply(&self, last_error: Doc<'_>, shown: Option<(Doc<'_>, Doc<'_>)>) -> Result<DocBuf> {
+        let mut reply = DocWriter::new();
+        reply.doc("lastErrorObject", last_error);
+        match (shown, &self.projection) {
+            (None, _) => reply.null("value"),
+            (Some((doc, _)), None) => reply.doc("value", doc),
+            (Some((doc, matched)), Some(projection)) => {
+                let details = self.details(projection, matched)?;
+                reply.document("value", |out| projection.apply(doc, details.as_ref(), out))?;
+            }
+        }
+        Ok(reply.finish())
+    }
+
+    fn details(&self, projection: &Projection, matched: Doc<'_>) -> Result<Option<MatchDetails>> {
+        match &self.matcher {
+            Some(matcher) if projection.needs_position() => matcher.matches_with_position(matched),
+            _ => Ok(None),
+        }
+    }
+}
+

@@ -1,0 +1,157 @@
+//! Running a find: a plan's documents, sorted, skipped, limited and projected into a batch. Without a blocking sort the
+//! bytes go from the store's page straight into the reply.
+
+use std::sync::Arc;
+
+use super::cursor::{Batch, Body, Fill};
+use super::exec::{Environment, Stage};
+use super::matcher::Matcher;
+use super::plan::Chosen;
+use super::projection::Projection;
+use super::run::Run;
+use super::scan::{Next, Scan, ScanStage};
+use super::sort::{Sort, SortPattern};
+use crate::bson::{Doc, DocBuf};
+use crate::catalog::Collection;
+use crate::error::{Code, Error, Result};
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
+
+/// What is done with the documents that a plan finds.
+#[derive(Debug, Default)]
+pub struct Shape {
+    /// The order, where the plan does not give it.
+    pub sort: Option<SortPattern>,
+    /// Documents to leave out at the start.
+    pub skip: u64,
+    /// Documents to give at most.
+    pub limit: Option<u64>,
+    /// What is shown of each.
+    pub projection: Option<Projection>,
+}
+
+/// Starts a find over a chosen plan.
+pub fn start(chosen: Chosen, mut shape: Shape) -> Box<dyn Body> {
+    let matcher = chosen.filter.clone();
+    let collection = chosen.plan.collection.clone();
+    let sort = if chosen.sorted { None } else { shape.sort.take() };
+    let (source, left) = match sort {
+        None => (Source::Scan(Scan::new(chosen.plan)), shape.limit),
+        Some(pattern) => {
+            let needed = shape.limit.map(|limit| limit.saturating_add(shape.skip));
+            let needed = needed.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+            let scan = Box::new(ScanStage::new(chosen.plan));
+            let sort = Sort::new(scan, pattern, None, needed, STAGE_MEMORY_BYTES_MAX);
+            (Source::Stage(Box::new(sort)), shape.limit)
+        }
+    };
+    let projection = shape.projection;
+    Box::new(Find { source, held: None, skip: shape.skip, left, projection, matcher, collection })
+}
+
+struct Find {
+    source: Source,
+    /// A document of the sort that did not fit into the last batch.
+    held: Option<DocBuf>,
+    skip: u64,
+    left: Option<u64>,
+    projection: Option<Projection>,
+    /// The filter, for the positional projection.
+    matcher: Option<Arc<Matcher>>,
+    collection: Arc<Collection>,
+}
+
+enum Source {
+    Scan(Scan),
+    Stage(Box<dyn Stage>),
+}
+
+impl Body for Find {
+    fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
+        check_collection(run, &self.collection)?;
+        let mut output = Output {
+            skip: &mut self.skip,
+            left: &mut self.left,
+            projection: self.projection.as_ref(),
+            matcher: self.matcher.as_deref(),
+        };
+        match &mut self.source {
+            Source::Scan(scan) => {
+                run.scan(scan, &mut |_, doc| output.give(doc, batch))?;
+                let done = scan.is_done() || self.left == Some(0);
+                Ok(if done { Fill::End } else { Fill::More })
+            }
+            Source::Stage(stage) => loop {
+                if *output.left == Some(0) {
+                    return Ok(Fill::End);
+                }
+                if batch.is_full() {
+                    return Ok(Fill::More);
+                }
+                let next = match self.held.take() {
+                    Some(held) => Some(held),
+                    None => stage.next(run)?,
+                };
+                let Some(doc) = next else { return Ok(Fill::End) };
+                if output.give(doc.as_doc(), batch)? == Next::StopBefore {
+                    self.held = Some(doc);
+                    return Ok(Fill::More);
+                }
+            },
+        }
+    }
+}
+
+/// The way of a document into the batch.
+struct Output<'o> {
+    skip: &'o mut u64,
+    left: &'o mut Option<u64>,
+    projection: Option<&'o Projection>,
+    matcher: Option<&'o Matcher>,
+}
+
+impl Output<'_> {
+    fn give(&mut self, doc: Doc<'_>, batch: &mut Batch<'_>) -> Result<Next> {
+        if *self.skip > 0 {
+            *self.skip -= 1;
+            return Ok(Next::Continue);
+        }
+        if !batch.has_room(doc.as_bytes().len()) {
+            return Ok(Next::StopBefore);
+        }
+        match self.projection {
+            None => batch.push(doc),
+            Some(projection) => {
+                let details = match self.matcher {
+                    Some(matcher) if projection.needs_position() => {
+                        matcher.matches_with_position(doc)?
+                    }
+                    _ => None,
+                };
+                batch.build(|out| projection.apply(doc, details.as_ref(), out))?;
+            }
+        }
+        if let Some(left) = self.left {
+            *left -= 1;
+            if *left == 0 {
+                return Ok(Next::Stop);
+            }
+        }
+        Ok(if batch.is_full() { Next::Stop } else { Next::Continue })
+    }
+}
+
+/// Fails if the collection of an open cursor is not there any more.
+///
+/// # Errors
+/// `QueryPlanKilled` (175).
+pub fn check_collection(run: &Run<'_>, collection: &Collection) -> Result<()> {
+    let namespace = &collection.namespace;
+    match run.catalog.collection(namespace.db(), namespace.collection()) {
+        Some(now) if now.id == collection.id => Ok(()),
+        _ => {
+            let uuid = crate::object_id::uuid_text(&collection.uuid);
+            let message = format!("collection dropped. UUID {uuid}");
+            Err(Error::new(Code::QUERY_PLAN_KILLED, message))
+        }
+    }
+}
