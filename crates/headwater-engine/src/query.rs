@@ -4,6 +4,7 @@ pub mod bounds;
 pub mod cursor;
 pub mod distinct;
 pub mod exec;
+pub mod find;
 pub mod matcher;
 pub mod path;
 pub mod plan;

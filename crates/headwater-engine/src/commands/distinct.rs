@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::simple_collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
-use crate::bson::{Doc, DocWriter, Type, key};
+use crate::bson::{Doc, DocWriter, Raw, Type, key};
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, STAGE_MEMORY_BYTES_MAX};
@@ -48,13 +48,16 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if let Some(collection) = run.catalog.collection(namespace.db(), namespace.collection()) {
         let mut scan = Scan::new(choose(collection, query)?.plan);
         run.scan(&mut scan, &mut |_, doc| {
-            path.walk(Root::Doc(doc), Leaf::Elements, &mut |value| {
-                if let Some(value) = value {
-                    let encoded = key::encode(value);
-                    bytes += encoded.len();
-                    values
-                        .entry(encoded)
-                        .or_insert_with(|| (value.kind, value.data.to_vec()));
+            let mut add = |value: Raw<'_>| {
+                let encoded = key::encode(value);
+                bytes += encoded.len();
+                values.entry(encoded).or_insert_with(|| (value.kind, value.data.to_vec()));
+            };
+            path.walk(Root::Doc(doc), Leaf::Whole, &mut |value, _| {
+                match value.map(|value| (value, value.as_array())) {
+                    None => {}
+                    Some((value, None)) => add(value),
+                    Some((_, Some(array))) => array.iter().for_each(&mut add),
                 }
                 Ok(false)
             })?;
@@ -67,7 +70,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut reply = DocWriter::new();
     reply.array("values", |out| {
         for (kind, data) in values.values() {
-            out.raw(crate::bson::Raw { kind: *kind, data });
+            out.raw(Raw { kind: *kind, data });
         }
     });
     if reply.len() > BATCH_BYTES_MAX {

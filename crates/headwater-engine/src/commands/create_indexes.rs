@@ -1,0 +1,227 @@
+//! `createIndexes`: makes indexes and fills them from the documents that are there.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::create::create_collection;
+use super::{Command, Context, Flow, Needs};
+use crate::aggregate::expressions::document_text;
+use crate::bson::{Doc, DocBuf, DocWriter, Raw};
+use crate::catalog::{Collection, store_collection};
+use crate::change::event::{EventWriter, Kind};
+use crate::collection::{add_entries, load_next_record};
+use crate::engine::{WriteGuard, now_ms, store_node};
+use crate::error::{Code, Error, Result};
+use crate::housekeeping::Orphan;
+use crate::index::{Index, index_of, parse_spec};
+use crate::limits::INDEXES_MAX;
+use crate::query::plan::same_pattern;
+use crate::query::scan::{Access, Plan, Scan};
+
+/// Documents whose entries one operation adds.
+const CHUNK: usize = 1000;
+
+pub(super) const COMMAND: Command = Command {
+    name: "createIndexes",
+    aliases: &[],
+    help: "Makes indexes on a collection",
+    needs: Needs::Write,
+    fields: &["commitQuorum", "indexes", "v"],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let namespace = context.namespace()?;
+    let wanted = fields.array("indexes")?.ok_or_else(|| fields.missing("indexes"))?;
+    if wanted.is_empty() {
+        return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
+    }
+    let specs: Vec<DocBuf> = wanted
+        .iter()
+        .map(|raw| match raw.as_doc() {
+            Some(spec) => parse_spec(spec),
+            None => Err(fields.wrong_type("indexes", raw.kind, &["object"])),
+        })
+        .collect::<Result<_>>()?;
+    if context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let catalog = guard.catalog();
+    let existing = catalog.collection(namespace.db(), namespace.collection()).cloned();
+    let before = existing.as_ref().map_or(1, |collection| collection.indexes.len());
+    let new = new_specs(existing.as_deref(), &specs, namespace.as_str())?;
+    let created = existing.is_none();
+    let collection = match existing {
+        Some(collection) => collection,
+        None => create_collection(context.shared, &mut guard, &namespace, DocBuf::new())?,
+    };
+    load_next_record(guard.read()?, &collection)?;
+    if !new.is_empty() {
+        build(context, &mut guard, &collection, new.iter().map(|spec| spec.as_doc()))?;
+    }
+    let after = guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
+    let after = after.map_or(before, |collection| collection.indexes.len());
+    context.wrote(guard.last());
+    drop(guard);
+    let mut reply = DocWriter::new();
+    reply.i32("numIndexesBefore", before as i32);
+    reply.i32("numIndexesAfter", after as i32);
+    if new.is_empty() {
+        reply.str("note", "all indexes already exist");
+    } else {
+        reply.bool("createdCollectionAutomatically", created);
+    }
+    Ok(Flow::Written(reply))
+}
+
+/// The specifications that are not there yet.
+///
+/// # Errors
+/// `IndexKeySpecsConflict` (86), `IndexOptionsConflict` (85), `IndexAlreadyExists` (68), `CannotCreateIndex` (67).
+fn new_specs<'s>(
+    existing: Option<&Collection>,
+    specs: &'s [DocBuf],
+    namespace: &str,
+) -> Result<Vec<&'s DocBuf>> {
+    let mut known: Vec<DocBuf> = match existing {
+        Some(collection) => collection.indexes.iter().map(|index| index.spec.clone()).collect(),
+        None => vec![Index::on_id(0).spec],
+    };
+    let already = known.len();
+    let mut new = Vec::new();
+    'specs: for spec in specs {
+        for (at, other) in known.iter().enumerate() {
+            match conflict(spec.as_doc(), other.as_doc())? {
+                Same::No => {}
+                Same::Identical if at < already => continue 'specs,
+                Same::Identical => {
+                    let name = name_of(spec.as_doc());
+                    return Err(Error::new(
+                        Code::INDEX_ALREADY_EXISTS,
+                        format!("Identical index already exists: {name}"),
+                    ));
+                }
+            }
+        }
+        if known.len() >= INDEXES_MAX {
+            let key = document_text(key_of(spec.as_doc()));
+            return Err(Error::new(
+                Code::CANNOT_CREATE_INDEX,
+                format!("add index fails, too many indexes for {namespace} key:{key}"),
+            ));
+        }
+        known.push(spec.clone());
+        new.push(spec);
+    }
+    Ok(new)
+}
+
+enum Same {
+    No,
+    Identical,
+}
+
+fn name_of(spec: Doc<'_>) -> &str {
+    spec.get("name").and_then(Raw::as_str).unwrap_or_default()
+}
+
+fn key_of(spec: Doc<'_>) -> Doc<'_> {
+    spec.get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY)
+}
+
+fn conflict(new: Doc<'_>, old: Doc<'_>) -> Result<Same> {
+    let same_name = name_of(new) == name_of(old);
+    let same_key = same_pattern(key_of(new), key_of(old));
+    let on = |spec: Doc<'_>, option: &str| spec.get(option).and_then(Raw::as_bool).unwrap_or(false);
+    let same_identity = same_key && ["unique", "sparse"].iter().all(|o| on(new, o) == on(old, o));
+    let shown = || {
+        let (new, old) = (document_text(new), document_text(old));
+        format!("Requested index: {new}, existing index: {old}")
+    };
+    match (same_name, same_identity) {
+        (true, true) if on(new, "hidden") == on(old, "hidden") => Ok(Same::Identical),
+        (true, true) => Err(Error::new(
+            Code::INDEX_OPTIONS_CONFLICT,
+            format!("An equivalent index already exists with the same name but different options. {}", shown()),
+        )),
+        (true, false) => Err(Error::new(
+            Code::INDEX_KEY_SPECS_CONFLICT,
+            format!("An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. {}", shown()),
+        )),
+        (false, true) => Err(Error::new(
+            Code::INDEX_OPTIONS_CONFLICT,
+            format!("Index already exists with a different name: {}", name_of(old)),
+        )),
+        (false, false) => Ok(Same::No),
+    }
+}
+
+/// Fills new indexes from the collection's documents, then makes them known. On an error nothing is left of them.
+fn build<'s>(
+    context: &Context<'_>,
+    guard: &mut WriteGuard<'_>,
+    collection: &Arc<Collection>,
+    specs: impl Iterator<Item = Doc<'s>>,
+) -> Result<()> {
+    let new = specs.map(|spec| {
+        let index = index_of(guard.new_id(), spec);
+        index.map(Arc::new).ok_or_else(|| {
+            Error::new(Code::INTERNAL_ERROR, "a checked index specification does not parse")
+        })
+    });
+    let new: Vec<Arc<Index>> = new.collect::<Result<_>>()?;
+    if let Err(error) = fill(context, guard, collection, &new) {
+        let orphan = Orphan::indexes(new.iter().map(|index| &**index));
+        guard.note_and_leave_orphan(orphan)?;
+        let uuid = "00000000-0000-0000-0000-000000000000";
+        return Err(error.with_prefix(format!(
+            "Index build failed: {uuid}: Collection {} ( {} ) :: caused by :: ",
+            collection.namespace,
+            crate::object_id::uuid_text(&collection.uuid)
+        )));
+    }
+    let mut indexes = collection.indexes.clone();
+    indexes.extend(new.iter().cloned());
+    let grown = Collection { indexes, ..Collection::clone(collection) };
+    let namespace = &collection.namespace;
+    let mut event = EventWriter::new(Kind::CreateIndexes, namespace, Some(&collection.uuid), now_ms());
+    let mut detail = DocWriter::new();
+    detail.array("indexes", |rows| new.iter().for_each(|index| rows.doc(index.spec.as_doc())));
+    event.detail(detail.finish().as_doc());
+    let (term, next_id) = (context.shared.node.term, guard.next_id());
+    guard.operation(&mut None, 0, Default::default(), event, |op| {
+        store_node(op, term, next_id)?;
+        store_collection(op, &grown)
+    })?;
+    guard.set_catalog(guard.catalog().with(grown));
+    Ok(())
+}
+
+fn fill(
+    context: &Context<'_>,
+    guard: &mut WriteGuard<'_>,
+    collection: &Arc<Collection>,
+    new: &[Arc<Index>],
+) -> Result<()> {
+    if collection.figures.next_record.load(Ordering::Relaxed) <= 1 {
+        return Ok(());
+    }
+    let access = Access::Collection { reverse: false };
+    let mut scan = Scan::new(Plan { collection: collection.clone(), access, matcher: None });
+    while !scan.is_done() {
+        let found = super::delete::find_for_write(context, guard, &mut scan, CHUNK)?;
+        let namespace = &collection.namespace;
+        let event = EventWriter::new(Kind::Internal, namespace, Some(&collection.uuid), now_ms());
+        guard.operation(&mut None, 0, Default::default(), event, |op| {
+            for (record, doc) in &found {
+                for index in new {
+                    add_entries(op, collection, index, *record, doc.as_doc())?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}

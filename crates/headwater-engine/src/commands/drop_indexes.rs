@@ -1,0 +1,103 @@
+//! `dropIndexes`: removes indexes by name, by key pattern, or all but `_id_`.
+
+use std::sync::Arc;
+
+use super::{Command, Context, Flow, Needs};
+use crate::aggregate::expressions::document_text;
+use crate::bson::{Doc, DocWriter, Raw};
+use crate::catalog::{Collection, store_collection};
+use crate::change::event::{EventWriter, Kind};
+use crate::engine::now_ms;
+use crate::error::{Code, Error, Result};
+use crate::housekeeping::{Orphan, note_orphan};
+use crate::index::Index;
+use crate::query::plan::same_pattern;
+
+pub(super) const COMMAND: Command = Command {
+    name: "dropIndexes",
+    aliases: &["deleteIndexes"],
+    help: "Removes indexes of a collection",
+    needs: Needs::Write,
+    fields: &["index"],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let namespace = context.namespace()?;
+    let wanted = fields.get("index").ok_or_else(|| fields.missing("index"))?;
+    if wanted.as_str().is_none() && wanted.as_doc().is_none() && wanted.as_array().is_none() {
+        return Err(fields.wrong_type("index", wanted.kind, &["string", "object"]));
+    }
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let catalog = guard.catalog();
+    let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
+        let message = format!("ns not found {namespace}");
+        return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
+    };
+    let mut reply = DocWriter::new();
+    reply.i32("nIndexesWas", collection.indexes.len() as i32);
+    let going = chosen(collection, wanted)?;
+    if is_all(wanted) {
+        reply.str("msg", "non-_id indexes dropped for collection");
+    }
+    if !going.is_empty() {
+        let goes = |index: &Arc<Index>| going.iter().any(|other| other.id == index.id);
+        let indexes = collection.indexes.iter().filter(|index| !goes(index)).cloned().collect();
+        let shrunk = Collection { indexes, ..Collection::clone(collection) };
+        let orphan = Orphan::indexes(going.iter().map(|index| &**index));
+        let mut event =
+            EventWriter::new(Kind::DropIndexes, &namespace, Some(&collection.uuid), now_ms());
+        let mut detail = DocWriter::new();
+        detail.array("indexes", |rows| going.iter().for_each(|i| rows.doc(i.spec.as_doc())));
+        event.detail(detail.finish().as_doc());
+        guard.operation(&mut None, 0, Default::default(), event, |op| {
+            note_orphan(op, &orphan)?;
+            store_collection(op, &shrunk)
+        })?;
+        guard.set_catalog(guard.catalog().with(shrunk));
+        guard.leave_orphan(orphan);
+    }
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(reply))
+}
+
+fn is_all(wanted: Raw<'_>) -> bool {
+    let only = wanted.as_array().filter(|names| names.len() == 1).and_then(|names| names.get(0));
+    only.unwrap_or(wanted).as_str() == Some("*")
+}
+
+/// The indexes that are named. A name or pattern that no index has is passed over, as MongoDB 8 does.
+fn chosen(collection: &Collection, wanted: Raw<'_>) -> Result<Vec<Arc<Index>>> {
+    if is_all(wanted) {
+        return Ok(collection.indexes.iter().filter(|index| !index.is_id()).cloned().collect());
+    }
+    let names: Vec<&str> = match wanted.as_array() {
+        Some(names) => names.iter().filter_map(Raw::as_str).collect(),
+        None => wanted.as_str().into_iter().collect(),
+    };
+    let mut found: Vec<Arc<Index>> =
+        names.iter().filter_map(|name| collection.index(name).cloned()).collect();
+    if let Some(pattern) = wanted.as_doc() {
+        let same = |index: &&Arc<Index>| same_pattern(index.key_pattern(), pattern);
+        found.extend(collection.indexes.iter().filter(same).cloned());
+        check_one(&found, pattern)?;
+    }
+    if found.iter().any(|index| index.is_id()) {
+        return Err(Error::new(Code::INVALID_OPTIONS, "cannot drop _id index"));
+    }
+    Ok(found)
+}
+
+fn check_one(found: &[Arc<Index>], pattern: Doc<'_>) -> Result<()> {
+    if found.len() < 2 {
+        return Ok(());
+    }
+    let shown: Vec<_> = found.iter().map(|index| document_text(index.spec.as_doc())).collect();
+    let (count, pattern, shown) = (found.len(), document_text(pattern), shown.join(", "));
+    Err(Error::new(
+        Code::AMBIGUOUS_INDEX_KEY_PATTERN,
+        format!("{count} indexes found for key: {pattern}, identify by name instead. Conflicting indexes: {shown}"),
+    ))
+}
