@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 
 use headwater_store::{Direction, Operation, Read};
 
-use crate::aggregate::expressions::{document_text};
+use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocWriter};
 use crate::catalog::{Collection, store_collection, tables};
 use crate::error::{Code, Error, Result};
-use crate::index::keys::{Keys, keys, values_of};
 use crate::index::Index;
+use crate::index::keys::{Keys, keys, values_of};
 
 /// A document's place in its collection's natural order.
 pub type RecordId = u64;
@@ -40,7 +40,12 @@ pub fn entry_key(index: &Index, encoded: &[u8], record: RecordId) -> Vec<u8> {
     key
 }
 
-fn put_entry(op: &mut Operation<'_, '_>, index: &Index, encoded: &[u8], record: RecordId) -> Result<()> {
+fn put_entry(
+    op: &mut Operation<'_, '_>,
+    index: &Index,
+    encoded: &[u8],
+    record: RecordId,
+) -> Result<()> {
     let key = entry_key(index, encoded, record);
     let value = if index.unique { &record.to_be_bytes()[..] } else { &[] };
     Ok(op.put(tables::INDEX, &key, value)?)
@@ -50,7 +55,11 @@ fn put_entry(op: &mut Operation<'_, '_>, index: &Index, encoded: &[u8], record: 
 ///
 /// # Errors
 /// `DuplicateKey` (11000) with `keyPattern` and `keyValue`; `CannotIndexParallelArrays` (171); those of the store.
-pub fn insert(op: &mut Operation<'_, '_>, collection: &Collection, doc: Doc<'_>) -> Result<RecordId> {
+pub fn insert(
+    op: &mut Operation<'_, '_>,
+    collection: &Collection,
+    doc: Doc<'_>,
+) -> Result<RecordId> {
     let record = collection.figures.next_record.fetch_add(1, Ordering::Relaxed);
     for index in &collection.indexes {
         let keys = keys(index, doc)?;

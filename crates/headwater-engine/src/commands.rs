@@ -10,6 +10,7 @@ mod build_info;
 mod count;
 mod create;
 mod create_indexes;
+mod cursors;
 mod delete;
 mod diagnostics;
 mod distinct;
@@ -29,6 +30,7 @@ mod sessions;
 mod stats;
 mod update;
 mod validate;
+mod write;
 
 use std::time::Instant;
 
@@ -36,7 +38,7 @@ pub use concern::WriteConcern;
 pub use context::Context;
 pub use fields::Fields;
 
-use crate::bson::{DocBuf, DocWriter};
+use crate::bson::DocWriter;
 use crate::engine::{Client, Shared};
 use crate::error::{Code, Error, Result};
 use crate::request::{Mode, Request, Step};
@@ -51,7 +53,7 @@ pub struct Command {
     pub help: &'static str,
     /// What it needs.
     pub needs: Needs,
-    /// The fields it takes beside its name and the generic arguments, sorted.
+    /// The fields it takes beside its name and the generic arguments, sorted; `*` alone stands for any.
     pub fields: &'static [&'static str],
     /// Runs it.
     pub run: fn(&mut Context<'_>) -> Result<Flow>,
@@ -90,11 +92,128 @@ pub enum Flow {
 pub const COMMANDS: &[Command] = &[
     aggregate::COMMAND,
     build_info::COMMAND,
-    sessions::CLEAR_SESSIONS_NOTHING,
+    stats::COLL_STATS,
+    diagnostics::CONNECTION_STATUS,
+    count::COMMAND,
+    create::COMMAND,
+    create_indexes::COMMAND,
+    stats::DB_STATS,
+    delete::COMMAND,
+    distinct::COMMAND,
+    drop::DROP,
+    drop::DROP_DATABASE,
+    drop_indexes::COMMAND,
+    sessions::END,
+    find::COMMAND,
+    find_and_modify::COMMAND,
+    diagnostics::GET_CMD_LINE_OPTS,
+    diagnostics::GET_LOG,
+    get_more::COMMAND,
+    diagnostics::GET_PARAMETER,
+    hello::HELLO,
+    diagnostics::HOST_INFO,
+    insert::COMMAND,
+    hello::IS_MASTER,
+    kill_cursors::COMMAND,
+    list_collections::COMMAND,
+    diagnostics::LIST_COMMANDS,
+    list_databases::COMMAND,
+    list_indexes::COMMAND,
+    ping::COMMAND,
+    sessions::REFRESH,
+    drop::RENAME,
+    diagnostics::REPL_SET_GET_CONFIG,
+    diagnostics::REPL_SET_GET_STATUS,
+    stats::SERVER_STATUS,
+    sessions::START,
+    update::COMMAND,
+    validate::COMMAND,
+    diagnostics::WHATS_MY_URI,
 ];
 
 /// Commands that MongoDB 8.0 has and this version does not, sorted.
-pub const UNSUPPORTED: &[&str] = &[];
+pub const UNSUPPORTED: &[&str] = &[
+    "abortTransaction",
+    "appendOplogNote",
+    "applyOps",
+    "authenticate",
+    "bulkWrite",
+    "checkMetadataConsistency",
+    "cloneCollectionAsCapped",
+    "collMod",
+    "commitTransaction",
+    "compact",
+    "configureFailPoint",
+    "convertToCapped",
+    "createRole",
+    "createSearchIndexes",
+    "createUser",
+    "currentOp",
+    "dataSize",
+    "dbHash",
+    "dropAllRolesFromDatabase",
+    "dropAllUsersFromDatabase",
+    "dropConnections",
+    "dropRole",
+    "dropSearchIndex",
+    "dropUser",
+    "explain",
+    "features",
+    "filemd5",
+    "flushRouterConfig",
+    "fsync",
+    "fsyncUnlock",
+    "getClusterParameter",
+    "getDefaultRWConcern",
+    "getShardMap",
+    "grantPrivilegesToRole",
+    "grantRolesToRole",
+    "grantRolesToUser",
+    "invalidateUserCache",
+    "killAllSessions",
+    "killAllSessionsByPattern",
+    "killOp",
+    "killSessions",
+    "listSearchIndexes",
+    "listShards",
+    "lockInfo",
+    "logRotate",
+    "logout",
+    "mapReduce",
+    "planCacheClear",
+    "planCacheClearFilters",
+    "planCacheListFilters",
+    "planCacheSetFilter",
+    "profile",
+    "reIndex",
+    "replSetFreeze",
+    "replSetInitiate",
+    "replSetReconfig",
+    "replSetStepDown",
+    "replSetSyncFrom",
+    "revokePrivilegesFromRole",
+    "revokeRolesFromRole",
+    "revokeRolesFromUser",
+    "rolesInfo",
+    "rotateCertificates",
+    "saslContinue",
+    "saslStart",
+    "setAuditConfig",
+    "setClusterParameter",
+    "setDefaultRWConcern",
+    "setFeatureCompatibilityVersion",
+    "setParameter",
+    "setQuerySettings",
+    "shardCollection",
+    "shutdown",
+    "split",
+    "top",
+    "updateRole",
+    "updateSearchIndex",
+    "updateUser",
+    "usersInfo",
+    "validateDBMetadata",
+];
 
 /// The row of a command by its name or alias.
 pub fn find_command(name: &str) -> Option<&'static Command> {
@@ -113,12 +232,13 @@ pub fn run(
     waiting_since: Option<Instant>,
 ) -> Step {
     let mut ran = None;
-    let flow = Context::new(shared, client, request, mode, waiting_since).and_then(|mut context| {
-        let flow = (context.command.run)(&mut context);
-        let flow = flow.map_err(|error| context.label(error));
-        ran = Some(context);
-        flow
-    });
+    let flow =
+        Context::new(shared, client, request, mode, waiting_since).and_then(|mut context| {
+            let flow = (context.command.run)(&mut context);
+            let flow = flow.map_err(|error| context.label(error));
+            ran = Some(context);
+            flow
+        });
     match (flow, ran) {
         (Ok(Flow::Reply(reply)), Some(context)) => Step::Done(context.finish(reply)),
         (Ok(Flow::Written(reply)), Some(context)) => context.finish_write(reply),

@@ -25,7 +25,7 @@ use crate::session::cursors::Cursors;
 use crate::status::Status;
 
 /// How the engine presents itself and keeps its data.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EngineOptions {
     /// The replica set's name that `hello` says. Default `rs0`.
     pub replica_set: String,
@@ -45,6 +45,16 @@ impl Default for EngineOptions {
             test_commands: false,
             store: headwater_store::Options::default(),
         }
+    }
+}
+
+impl std::fmt::Debug for EngineOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineOptions")
+            .field("replica_set", &self.replica_set)
+            .field("as_mongos", &self.as_mongos)
+            .field("test_commands", &self.test_commands)
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,11 +87,10 @@ pub struct Client {
 /// assert!(reply.as_doc().get("ok").is_some());
 /// # Ok::<(), headwater_engine::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Engine(Arc<Shared>);
 
 /// Everything that commands share.
-#[derive(Debug)]
 pub struct Shared {
     /// The bytes.
     pub store: Store,
@@ -101,6 +110,12 @@ pub struct Shared {
     writing: Mutex<writing::State>,
     connections: AtomicI64,
     closing: AtomicBool,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("options", &self.0.options).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
@@ -229,7 +244,7 @@ impl Engine {
     pub fn close(&self) -> Result<()> {
         self.0.closing.store(true, Ordering::Release);
         self.0.cursors.clear();
-        Ok(self.0.store.close()?)
+        Ok(self.0.store.clone().close()?)
     }
 }
 

@@ -129,3 +129,18 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<headwater_store::Error> for Error {
+    #[cold]
+    fn from(error: headwater_store::Error) -> Error {
+        use headwater_store::ErrorKind;
+        let code = match error.kind() {
+            ErrorKind::HistoryLost => Code::CHANGE_STREAM_HISTORY_LOST,
+            ErrorKind::Closed => Code::SHUTDOWN_IN_PROGRESS,
+            ErrorKind::TooLarge => Code::BSON_OBJECT_TOO_LARGE,
+            ErrorKind::TooManySnapshots => Code::EXCEEDED_MEMORY_LIMIT,
+            _ => Code::INTERNAL_ERROR,
+        };
+        Error::new(code, error.to_string())
+    }
+}

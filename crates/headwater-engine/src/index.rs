@@ -10,15 +10,11 @@ use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, View};
 use crate::query::path::{KeyPaths, Path};
 
-pub use spec::parse_spec;
+pub use spec::{index_of, parse_spec};
 
 /// What is known of index kinds: the string that a key pattern names, whether this version builds it.
-pub const INDEX_KINDS: &[(&str, bool)] = &[
-    ("2d", false),
-    ("2dsphere", false),
-    ("hashed", false),
-    ("text", false),
-];
+pub const INDEX_KINDS: &[(&str, bool)] =
+    &[("2d", false), ("2dsphere", false), ("hashed", false), ("text", false)];
 
 /// An index of one collection.
 #[derive(Debug)]
@@ -99,7 +95,7 @@ impl Index {
             _ => return None,
         };
         let spec = record.get("spec")?.as_doc()?;
-        let mut index = spec::index_of(id, spec)?;
+        let mut index = index_of(id, spec)?;
         index.multikey = AtomicBool::new(record.get("multikey")?.as_bool()?);
         Some(index)
     }

@@ -60,9 +60,6 @@ impl Status {
 
     /// Connections now and ever.
     pub fn connections(&self) -> (i64, i64) {
-        (
-            self.connections.load(Ordering::Relaxed),
-            self.connections_total.load(Ordering::Relaxed),
-        )
+        (self.connections.load(Ordering::Relaxed), self.connections_total.load(Ordering::Relaxed))
     }
 }

@@ -4,7 +4,7 @@
 //! More members than one cannot answer: the write is done and the reply says so.
 
 use super::Fields;
-use crate::aggregate::expressions::{bson_text};
+use crate::aggregate::expressions::bson_text;
 use crate::bson::{Doc, DocWriter, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
 
@@ -99,7 +99,10 @@ impl WriteConcern {
                         concern.bool("j", journal);
                     }
                     concern.i32("wtimeout", i32::try_from(self.timeout_ms).unwrap_or(i32::MAX));
-                    concern.str("provenance", if self.given { "clientSupplied" } else { "implicitDefault" });
+                    concern.str(
+                        "provenance",
+                        if self.given { "clientSupplied" } else { "implicitDefault" },
+                    );
                 });
             });
         });
@@ -159,7 +162,9 @@ impl ReadConcern {
             Some(level) => {
                 return Err(Error::new(
                     Code::BAD_VALUE,
-                    format!("Enumeration value '{level}' for field 'readConcern.level' is not a valid value."),
+                    format!(
+                        "Enumeration value '{level}' for field 'readConcern.level' is not a valid value."
+                    ),
                 ));
             }
         }

@@ -212,7 +212,10 @@ impl<'a> Context<'a> {
             if limit_ms > i64::from(i32::MAX) {
                 return Err(Error::new(
                     Code::BAD_VALUE,
-                    format!("BSON field 'maxTimeMS' value must be <= {}, actual value '{limit_ms}'", i32::MAX),
+                    format!(
+                        "BSON field 'maxTimeMS' value must be <= {}, actual value '{limit_ms}'",
+                        i32::MAX
+                    ),
                 ));
             }
             self.deadline = Some(Instant::now() + Duration::from_millis(limit_ms.unsigned_abs()));
@@ -231,10 +234,8 @@ impl<'a> Context<'a> {
         }
         self.read_session(fields)?;
         check_api(fields)?;
-        if let Some(View::Timestamp(time)) = fields
-            .document("$clusterTime")?
-            .and_then(|t| t.get("clusterTime"))
-            .map(Raw::view)
+        if let Some(View::Timestamp(time)) =
+            fields.document("$clusterTime")?.and_then(|t| t.get("clusterTime")).map(Raw::view)
         {
             // One node's time is the only time there is; a later one that a client gossips changes nothing.
             let _ = time;
@@ -272,7 +273,9 @@ impl<'a> Context<'a> {
             let name = self.command.name;
             return Err(Error::location(
                 50768,
-                format!("txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and {name} is not a retryable write command."),
+                format!(
+                    "txnNumber may only be provided for multi-document transactions and retryable write commands. autocommit:false was not provided, and {name} is not a retryable write command."
+                ),
             ));
         }
         Ok(())
@@ -288,11 +291,16 @@ pub fn uuid(fields: Fields<'_>, name: &str) -> Result<[u8; 16]> {
     match raw.view() {
         View::Binary { subtype: 4, bytes } => match bytes.try_into() {
             Ok(uuid) => Ok(uuid),
-            Err(_) => Err(Error::new(Code(207), "uuid must be a 16-byte binary field with UUID (4) subtype")),
+            Err(_) => Err(Error::new(
+                Code(207),
+                "uuid must be a 16-byte binary field with UUID (4) subtype",
+            )),
         },
         View::Binary { subtype, .. } => Err(Error::new(
             Code::TYPE_MISMATCH,
-            format!("BSON field 'OperationSessionInfo.lsid.{name}' is the wrong binData type '{subtype}', expected type 'UUID'"),
+            format!(
+                "BSON field 'OperationSessionInfo.lsid.{name}' is the wrong binData type '{subtype}', expected type 'UUID'"
+            ),
         )),
         _ => Err(fields.wrong_type(name, raw.kind, &["binData"])),
     }

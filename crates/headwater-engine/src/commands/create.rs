@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::context::simple_collation;
 use super::{Command, Context, Flow, Needs};
-use crate::aggregate::expressions::{document_text};
+use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
 use crate::catalog::{Collection, Figures, store_collection};
 use crate::change::event::{EventWriter, Kind};
@@ -111,7 +111,10 @@ fn check_id_index(index: Doc<'_>) -> Result<()> {
     if !plain {
         return Err(Error::new(
             Code::BAD_VALUE,
-            format!("The field 'key' for an _id index must be {{_id: 1}}, but got {}", document_text(key)),
+            format!(
+                "The field 'key' for an _id index must be {{_id: 1}}, but got {}",
+                document_text(key)
+            ),
         ));
     }
     match index.get("name").map(|name| name.kind) {
@@ -153,8 +156,7 @@ pub(super) fn create_collection(
         indexes: vec![Arc::new(Index::on_id(index_id))],
         figures: Arc::new(Figures::empty()),
     };
-    let mut event =
-        EventWriter::new(Kind::Create, namespace, Some(&collection.uuid), now_ms());
+    let mut event = EventWriter::new(Kind::Create, namespace, Some(&collection.uuid), now_ms());
     event.detail(collection.options.as_doc());
     let term = shared.node.term;
     guard.operation(&mut None, 0, Default::default(), event, |op| {

@@ -144,11 +144,17 @@ fn conflict(new: Doc<'_>, old: Doc<'_>) -> Result<Same> {
         (true, true) if on(new, "hidden") == on(old, "hidden") => Ok(Same::Identical),
         (true, true) => Err(Error::new(
             Code::INDEX_OPTIONS_CONFLICT,
-            format!("An equivalent index already exists with the same name but different options. {}", shown()),
+            format!(
+                "An equivalent index already exists with the same name but different options. {}",
+                shown()
+            ),
         )),
         (true, false) => Err(Error::new(
             Code::INDEX_KEY_SPECS_CONFLICT,
-            format!("An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. {}", shown()),
+            format!(
+                "An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. {}",
+                shown()
+            ),
         )),
         (false, true) => Err(Error::new(
             Code::INDEX_OPTIONS_CONFLICT,
@@ -186,7 +192,8 @@ fn build<'s>(
     indexes.extend(new.iter().cloned());
     let grown = Collection { indexes, ..Collection::clone(collection) };
     let namespace = &collection.namespace;
-    let mut event = EventWriter::new(Kind::CreateIndexes, namespace, Some(&collection.uuid), now_ms());
+    let mut event =
+        EventWriter::new(Kind::CreateIndexes, namespace, Some(&collection.uuid), now_ms());
     let mut detail = DocWriter::new();
     detail.array("indexes", |rows| new.iter().for_each(|index| rows.doc(index.spec.as_doc())));
     event.detail(detail.finish().as_doc());

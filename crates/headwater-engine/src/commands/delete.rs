@@ -126,7 +126,9 @@ impl<'a> Delete<'a> {
 
 /// Whether a filter names a plain `_id`, so that its statement is short work.
 pub(super) fn is_by_id(filter: Doc<'_>) -> bool {
-    filter.get("_id").is_some_and(|id| !matches!(id.kind, Type::Document | Type::Array | Type::Regex))
+    filter
+        .get("_id")
+        .is_some_and(|id| !matches!(id.kind, Type::Document | Type::Array | Type::Regex))
 }
 
 /// Finds up to `most` documents for a write, as the writer sees them.

@@ -15,14 +15,9 @@ const fn asks(
     Command { name, aliases: &[], help, needs: Needs::Nothing, fields, run }
 }
 
-pub(super) const HOST_INFO: Command =
-    asks("hostInfo", "Describes the machine", &[], host_info);
-pub(super) const GET_PARAMETER: Command = asks(
-    "getParameter",
-    "Gives parameters of the node",
-    &PARAMETER_FIELDS,
-    get_parameter,
-);
+pub(super) const HOST_INFO: Command = asks("hostInfo", "Describes the machine", &[], host_info);
+pub(super) const GET_PARAMETER: Command =
+    asks("getParameter", "Gives parameters of the node", &["*"], get_parameter);
 pub(super) const GET_CMD_LINE_OPTS: Command =
     asks("getCmdLineOpts", "Gives the options that the node was started with", &[], cmd_line);
 pub(super) const CONNECTION_STATUS: Command = asks(
@@ -80,15 +75,6 @@ fn host_info(_context: &mut Context<'_>) -> Result<Flow> {
 /// The parameters that a client may ask for, sorted.
 const PARAMETERS: [&str; 4] =
     ["authenticationMechanisms", "enableTestCommands", "featureCompatibilityVersion", "quiet"];
-const PARAMETER_FIELDS: [&str; 6] = [
-    "allParameters",
-    "authenticationMechanisms",
-    "enableTestCommands",
-    "featureCompatibilityVersion",
-    "quiet",
-    "showDetails",
-];
-
 fn get_parameter(context: &mut Context<'_>) -> Result<Flow> {
     if context.db != "admin" {
         let message = "getParameter may only be run against the admin database.";
@@ -122,7 +108,8 @@ fn cmd_line(context: &mut Context<'_>) -> Result<Flow> {
     let mut reply = DocWriter::new();
     reply.array("argv", |argv| argv.str("headwater"));
     reply.document("parsed", |parsed| {
-        parsed.document("replication", |set| set.str("replSet", &context.shared.options.replica_set));
+        parsed
+            .document("replication", |set| set.str("replSet", &context.shared.options.replica_set));
     });
     Ok(Flow::Reply(reply))
 }

@@ -7,7 +7,7 @@ use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, DocWriter, Raw, Type, key};
 use crate::engine::now_ms;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::limits::{BATCH_BYTES_MAX, STAGE_MEMORY_BYTES_MAX};
 use crate::query::exec::Environment;
 use crate::query::path::{Leaf, Path, Root};

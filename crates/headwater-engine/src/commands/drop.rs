@@ -143,7 +143,10 @@ fn full_namespace(raw: Raw<'_>, field: &str) -> Result<Namespace> {
     let Some(text) = raw.as_str() else {
         return Err(Error::new(
             Code::TYPE_MISMATCH,
-            format!("BSON field 'renameCollection.{field}' is the wrong type '{}', expected type 'string'", raw.kind.alias()),
+            format!(
+                "BSON field 'renameCollection.{field}' is the wrong type '{}', expected type 'string'",
+                raw.kind.alias()
+            ),
         ));
     };
     match text.split_once('.') {

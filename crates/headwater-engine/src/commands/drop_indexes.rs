@@ -98,6 +98,8 @@ fn check_one(found: &[Arc<Index>], pattern: Doc<'_>) -> Result<()> {
     let (count, pattern, shown) = (found.len(), document_text(pattern), shown.join(", "));
     Err(Error::new(
         Code::AMBIGUOUS_INDEX_KEY_PATTERN,
-        format!("{count} indexes found for key: {pattern}, identify by name instead. Conflicting indexes: {shown}"),
+        format!(
+            "{count} indexes found for key: {pattern}, identify by name instead. Conflicting indexes: {shown}"
+        ),
     ))
 }

@@ -1,7 +1,7 @@
 //! Reading a command's arguments strictly, with MongoDB's errors for what is unknown, missing, repeated or of the wrong
 //! type. Source: the server's IDL rules; recorded replies.
 
-use crate::aggregate::expressions::{bson_text};
+use crate::aggregate::expressions::bson_text;
 use crate::bson::{Array, Doc, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
 
@@ -70,9 +70,15 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// As [`Fields::only`].
     pub fn only_command(self, known: &[&str]) -> Result<()> {
+        if known == ["*"] {
+            return Ok(());
+        }
         for (at, element) in self.doc.iter().enumerate() {
             let name = element.name_str();
-            if at > 0 && known.binary_search(&name).is_err() && GENERIC.binary_search(&name).is_err() {
+            if at > 0
+                && known.binary_search(&name).is_err()
+                && GENERIC.binary_search(&name).is_err()
+            {
                 return Err(self.unknown(name));
             }
             self.check_repeated(at, element.name)?;

@@ -87,7 +87,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             shape.sort = query.sort.clone();
             let chosen = choose(&collection, query)?;
             let reply = reply_first(context, &run, name, first, start(chosen, shape));
-            reply.map_err(|error| error.with_prefix("Executor error during find command :: caused by :: "))
+            reply.map_err(|error| {
+                error.with_prefix("Executor error during find command :: caused by :: ")
+            })
         }
     }
 }
@@ -127,7 +129,8 @@ pub(super) fn set_order(query: &mut Query, sort: Doc<'_>) -> Result<()> {
 }
 
 fn refuse_unsupported(fields: Fields<'_>) -> Result<()> {
-    let (tailable, await_data) = (fields.strict_bool("tailable")?, fields.strict_bool("awaitData")?);
+    let (tailable, await_data) =
+        (fields.strict_bool("tailable")?, fields.strict_bool("awaitData")?);
     if await_data && !tailable {
         let message = "Cannot set 'awaitData' without also setting 'tailable'";
         return Err(Error::new(Code::FAILED_TO_PARSE, message));

@@ -55,7 +55,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let mut retry = context.retry(&guard)?;
     let statement = context.statement(0)?;
-    if let Some(reply) = retry.as_ref().and_then(|r| r.done(statement)).and_then(|done| done.reply) {
+    if let Some(reply) = retry.as_ref().and_then(|r| r.done(statement)).and_then(|done| done.reply)
+    {
         context.wrote(Some(context.shared.store.last()));
         let mut again = DocWriter::new();
         again.extend(reply.as_doc());
@@ -111,9 +112,13 @@ impl<'a> Task<'a> {
         match (remove, update) {
             (false, None) => return wrong("Either an update or remove=true must be specified"),
             (true, Some(_)) => return wrong("Cannot specify both an update and remove=true"),
-            (true, None) if upsert => return wrong("Cannot specify both upsert=true and remove=true"),
+            (true, None) if upsert => {
+                return wrong("Cannot specify both upsert=true and remove=true");
+            }
             (true, None) if give_new => {
-                return wrong("Cannot specify both 'new'=true and 'remove'=true; 'remove' always returns the deleted document");
+                return wrong(
+                    "Cannot specify both 'new'=true and 'remove'=true; 'remove' always returns the deleted document",
+                );
             }
             _ => {}
         }
@@ -122,7 +127,14 @@ impl<'a> Task<'a> {
         let variables = fields.document("let")?;
         let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
         let array_filters = fields.array("arrayFilters")?;
-        let options = UpdateOptions { multi: false, upsert, array_filters, constants: None };
+        let update_scope = Scope::new(variables, now_ms())?;
+        let options = UpdateOptions {
+            multi: false,
+            upsert,
+            array_filters,
+            scope: Some(&update_scope),
+            constants: None,
+        };
         let update = update.map(|update| Update::parse(update, &options)).transpose()?;
         let mut scope = Scope::new(variables, now_ms())?;
         let projection = fields.document("fields")?.filter(|p| !p.is_empty());
@@ -135,17 +147,8 @@ impl<'a> Task<'a> {
         let hint = hint.map(Hint::parse).transpose()?;
         let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
         let matcher = Query::parse(filter, &mut scope)?.matcher;
-        let task = Task {
-            filter,
-            sort,
-            variables,
-            hint,
-            matcher,
-            update,
-            upsert,
-            give_new,
-            projection,
-        };
+        let task =
+            Task { filter, sort, variables, hint, matcher, update, upsert, give_new, projection };
         task.query()?;
         Ok(task)
     }
@@ -246,4 +249,3 @@ impl<'a> Task<'a> {
         }
     }
 }
-

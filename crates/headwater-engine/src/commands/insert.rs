@@ -31,7 +31,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let ordered = fields.bool("ordered")?.unwrap_or(true);
     fields.loose_bool("bypassDocumentValidation")?;
     let documents = context.batch("documents")?;
-    let inline = documents.iter().map(|doc| doc.as_bytes().len()).sum::<usize>() <= INLINE_BYTES_MAX;
+    let inline =
+        documents.iter().map(|doc| doc.as_bytes().len()).sum::<usize>() <= INLINE_BYTES_MAX;
     if context.mode == crate::request::Mode::Inline && !inline {
         return Ok(Flow::Busy);
     }
@@ -108,7 +109,9 @@ pub(super) fn prepare(doc: Doc<'_>, ids: &ObjectIds) -> Result<Option<DocBuf>> {
     if len > DOCUMENT_BYTES_MAX {
         return Err(Error::new(
             Code::BSON_OBJECT_TOO_LARGE,
-            format!("object to insert too large. size in bytes: {len}, max size: {DOCUMENT_BYTES_MAX}"),
+            format!(
+                "object to insert too large. size in bytes: {len}, max size: {DOCUMENT_BYTES_MAX}"
+            ),
         ));
     }
     if is_deeper(doc, DEPTH_MAX) {
@@ -164,7 +167,9 @@ fn check_id_names(doc: Doc<'_>) -> Result<()> {
         if name.starts_with('$') {
             return Err(Error::new(
                 Code::DOLLAR_PREFIXED_FIELD_NAME,
-                format!("_id fields may not contain '$'-prefixed fields: {name} is not valid for storage."),
+                format!(
+                    "_id fields may not contain '$'-prefixed fields: {name} is not valid for storage."
+                ),
             ));
         }
         if let Some(inner) = element.value.as_doc() {

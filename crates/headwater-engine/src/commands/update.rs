@@ -154,7 +154,9 @@ fn run_entry(
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<Outcome> {
+    let scope = Scope::new(variables, now_ms())?;
     let options = UpdateOptions {
+        scope: Some(&scope),
         multi: entry.multi,
         upsert: entry.upsert,
         array_filters: entry.array_filters,
@@ -181,10 +183,11 @@ fn run_entry(
         return Ok(Outcome::default());
     }
     let collection = open_for_writing(context, guard, namespace)?;
-    let (id, _) = upsert(context, guard, &collection, &update, entry.filter, retry, statement, |id, _| {
-        Outcome { n: 1, upserted: Some(id.clone()), ..Outcome::default() }
-    })
-    .map_err(|error| error.with_prefix(PREFIX))?;
+    let (id, _) =
+        upsert(context, guard, &collection, &update, entry.filter, retry, statement, |id, _| {
+            Outcome { n: 1, upserted: Some(id.clone()), ..Outcome::default() }
+        })
+        .map_err(|error| error.with_prefix(PREFIX))?;
     Ok(Outcome { n: 1, upserted: Some(id), ..Outcome::default() })
 }
 

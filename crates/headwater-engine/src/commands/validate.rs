@@ -45,9 +45,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     for index in &collection.indexes {
         check_index(&run, collection, index, &mut found)?;
     }
-    let report = context.shared.store.verify()?;
-    for fault in report.faults() {
-        found.fault(fault);
+    if let Err(error) = context.shared.store.verify() {
+        found.fault(error.to_string());
     }
     Ok(Flow::Reply(found.reply(collection)))
 }

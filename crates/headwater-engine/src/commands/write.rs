@@ -5,8 +5,8 @@ use std::sync::Arc;
 use headwater_store::Operation;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::create::create_collection;
 use super::Context;
+use super::create::create_collection;
 use crate::bson::{DocBuf, DocWriter, Number};
 use crate::catalog::{Collection, Figures};
 use crate::change::event::EventWriter;
@@ -39,7 +39,9 @@ impl Context<'_> {
     /// # Errors
     /// `TransactionTooOld` (225); those of the store.
     pub fn retry(&self, guard: &WriteGuard<'_>) -> Result<Option<Statement>> {
-        let (Some(id), Some(transaction)) = (self.session, self.transaction) else { return Ok(None) };
+        let (Some(id), Some(transaction)) = (self.session, self.transaction) else {
+            return Ok(None);
+        };
         let session = self.shared.sessions.get(id)?;
         session.lock().begin(guard.read()?, &id, transaction)?;
         Ok(Some(Statement { session, id }))

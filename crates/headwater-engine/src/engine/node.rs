@@ -61,7 +61,11 @@ pub(super) fn start(store: &Store) -> Result<(Node, State)> {
 ///
 /// # Errors
 /// Those of the store.
-pub fn store_node(op: &mut headwater_store::Operation<'_, '_>, term: i64, next_id: u32) -> Result<()> {
+pub fn store_node(
+    op: &mut headwater_store::Operation<'_, '_>,
+    term: i64,
+    next_id: u32,
+) -> Result<()> {
     let mut record = DocWriter::new();
     record.i64("term", term);
     record.i64("nextId", i64::from(next_id));

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use headwater_store::{Operation, Read, Writer};
 use parking_lot::MutexGuard;
 
-use super::Shared;
+use super::{Shared, clock_floor};
 use crate::catalog::Catalog;
-use crate::housekeeping::{Orphan, Waiting};
 use crate::error::{Code, Error, Result};
+use crate::housekeeping::{Orphan, Waiting, note_orphan};
 
 /// What only the writer touches.
 #[derive(Debug)]
@@ -48,7 +48,13 @@ impl Shared {
         self.check_open()?;
         let Some(state) = self.writing.try_lock() else { return Ok(None) };
         let Some(writer) = self.store.try_writer()? else { return Ok(None) };
-        Ok(Some(WriteGuard { shared: self, writer: Some(writer), changed: None, state, last: None }))
+        Ok(Some(WriteGuard {
+            shared: self,
+            writer: Some(writer),
+            changed: None,
+            state,
+            last: None,
+        }))
     }
 }
 
@@ -56,14 +62,15 @@ impl Shared {
     /// Takes the orphans whose last catalog fits.
     pub fn take_orphans(&self, fits: impl Fn(&std::sync::Weak<Catalog>) -> bool) -> Vec<Orphan> {
         let mut state = self.writing.lock();
-        let (ready, waiting) = std::mem::take(&mut state.orphans).into_iter().partition(|(c, _)| fits(c));
+        let (ready, waiting) =
+            std::mem::take(&mut state.orphans).into_iter().partition(|(c, _)| fits(c));
         state.orphans = waiting;
         let ready: Waiting = ready;
         ready.into_iter().map(|(_, orphan)| orphan).collect()
     }
 }
 
-impl WriteGuard<'_> {
+impl<'a> WriteGuard<'a> {
     /// The catalog as this writer sees it.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.changed.clone().unwrap_or_else(|| self.shared.catalog())
@@ -73,7 +80,7 @@ impl WriteGuard<'_> {
     ///
     /// # Errors
     /// `InternalError` if the guard has ended.
-    pub fn begin(&mut self) -> Result<Operation<'_, '_>> {
+    pub fn begin(&mut self) -> Result<Operation<'_, 'a>> {
         match &mut self.writer {
             Some(writer) => Ok(writer.begin()),
             None => Err(Error::new(Code::INTERNAL_ERROR, "the writer has ended")),
@@ -95,6 +102,18 @@ impl WriteGuard<'_> {
     pub fn leave_orphan(&mut self, orphan: Orphan) {
         let seen_by = Arc::downgrade(&self.shared.catalog());
         self.state.orphans.push((seen_by, orphan));
+    }
+
+    /// Notes an orphan in an operation of its own and leaves it.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn note_and_leave_orphan(&mut self, orphan: Orphan) -> Result<()> {
+        let mut op = self.begin()?;
+        note_orphan(&mut op, &orphan)?;
+        op.commit(clock_floor(), &[])?;
+        self.leave_orphan(orphan);
+        Ok(())
     }
 
     /// A number for a collection or index that was never used before; kept with the operation that uses it.
@@ -134,4 +153,3 @@ impl Drop for WriteGuard<'_> {
         }
     }
 }
-

@@ -94,7 +94,10 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<DocBuf> {
     if key.first().is_some_and(|e| e.name == b"_id") && key.iter().count() == 1 {
         return Err(Error::new(
             Code::BAD_VALUE,
-            format!("The field 'key' for an _id index must be {{_id: 1}}, but got {}", document_text(key)),
+            format!(
+                "The field 'key' for an _id index must be {{_id: 1}}, but got {}",
+                document_text(key)
+            ),
         ));
     }
     let mut out = DocWriter::new();
@@ -110,7 +113,7 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<DocBuf> {
 }
 
 /// The index of a normalised specification.
-pub(super) fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
+pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
     let key = spec.get("key")?.as_doc()?;
     let paths: Option<Vec<_>> = key.iter().map(|e| Path::parse(e.name_str()).ok()).collect();
     let directions = key.iter().map(|e| direction(e.value)).collect();
@@ -159,7 +162,8 @@ fn flag(spec: Doc<'_>, option: &str) -> Result<bool> {
         Some(number) => Ok(number.to_f64() != 0.0),
         None => {
             let kind = value.kind.alias();
-            let why = format!("The field '{option}' has value {kind}, which is not convertible to bool");
+            let why =
+                format!("The field '{option}' has value {kind}, which is not convertible to bool");
             Err(Error::new(Code::TYPE_MISMATCH, why))
         }
     }

@@ -77,7 +77,10 @@ impl<'w> Batch<'w> {
     ///
     /// # Errors
     /// Those of `write`.
-    pub fn build(&mut self, write: impl FnOnce(&mut crate::bson::DocWriter) -> Result<()>) -> Result<()> {
+    pub fn build(
+        &mut self,
+        write: impl FnOnce(&mut crate::bson::DocWriter) -> Result<()>,
+    ) -> Result<()> {
         self.writer.document(write)?;
         self.documents_left = self.documents_left.saturating_sub(1);
         Ok(())

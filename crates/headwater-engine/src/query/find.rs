@@ -155,3 +155,33 @@ pub fn check_collection(run: &Run<'_>, collection: &Collection) -> Result<()> {
         }
     }
 }
+
+/// Leaves out the first documents and ends after a number of them.
+pub fn skip_and_limit(source: Box<dyn Stage>, skip: u64, limit: Option<u64>) -> Box<dyn Stage> {
+    if skip == 0 && limit.is_none() {
+        return source;
+    }
+    Box::new(Window { source, skip, left: limit })
+}
+
+struct Window {
+    source: Box<dyn Stage>,
+    skip: u64,
+    left: Option<u64>,
+}
+
+impl Stage for Window {
+    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        while self.skip > 0 {
+            self.skip -= 1;
+            if self.source.next(env)?.is_none() {
+                return Ok(None);
+            }
+        }
+        self.left = self.left.map(|left| left - 1);
+        self.source.next(env)
+    }
+}

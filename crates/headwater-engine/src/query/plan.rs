@@ -187,8 +187,8 @@ fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<I
 pub fn same_pattern(one: Doc<'_>, other: Doc<'_>) -> bool {
     let mut others = other.iter();
     one.iter().all(|a| {
-        others.next().is_some_and(|b| {
-            a.name == b.name && crate::bson::compare(a.value, b.value).is_eq()
-        })
+        others
+            .next()
+            .is_some_and(|b| a.name == b.name && crate::bson::compare(a.value, b.value).is_eq())
     }) && others.next().is_none()
 }

@@ -70,7 +70,7 @@ impl Environment for Run<'_> {
             return Ok(Box::new(super::exec::Nothing));
         };
         let query = plan::Query::of_filter(filter)?;
-        Ok(Box::new(super::scan::ScanStage::new(plan::choose(collection, query)?)))
+        Ok(Box::new(super::scan::ScanStage::new(plan::choose(collection, query)?.plan)))
     }
 
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {

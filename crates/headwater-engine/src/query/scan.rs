@@ -160,8 +160,10 @@ impl Scan {
         visit: &mut Visit<'_>,
     ) -> Result<bool> {
         let Access::Collection { reverse } = self.plan.access else { return Ok(true) };
-        let (lower, upper) =
-            (document_key(self.plan.collection.id, 0), document_key(self.plan.collection.id + 1, 0));
+        let (lower, upper) = (
+            document_key(self.plan.collection.id, 0),
+            document_key(self.plan.collection.id + 1, 0),
+        );
         let (mut lower, mut upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
         if let Some(last) = &self.last {
             if reverse {

@@ -58,7 +58,10 @@ impl Sessions {
     pub fn get(&self, id: [u8; 16]) -> Result<Arc<Mutex<Session>>> {
         let mut slots = self.0.lock();
         if slots.len() >= SESSIONS_MAX && !slots.contains_key(&id) {
-            return Err(Error::new(Code(261), "Unable to add session into the cache because the number of active sessions is too high"));
+            return Err(Error::new(
+                Code(261),
+                "Unable to add session into the cache because the number of active sessions is too high",
+            ));
         }
         let slot = slots
             .entry(id)
@@ -200,12 +203,8 @@ impl Session {
                 _ => 0,
             };
             let doc = |name: &str| row.get(name).and_then(Raw::as_doc).map(Doc::to_buf);
-            let outcome = Outcome {
-                n: int("n"),
-                modified: int("m"),
-                upserted: doc("u"),
-                reply: doc("r"),
-            };
+            let outcome =
+                Outcome { n: int("n"), modified: int("m"), upserted: doc("u"), reply: doc("r") };
             self.statements.insert(int("s"), outcome);
         }
     }

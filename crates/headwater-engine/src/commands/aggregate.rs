@@ -1,0 +1,128 @@
+//! `aggregate`: runs a pipeline over a collection. The head of the pipeline that a find plan can answer is planned as one.
+
+use super::context::simple_collation;
+use super::cursors::{cursor_argument, reply_first};
+use super::{Command, Context, Fields, Flow, Needs};
+use crate::aggregate::expressions::Scope;
+use crate::aggregate::pipeline::{self, Pipeline};
+use crate::bson::{Array, Doc, Raw};
+use crate::engine::now_ms;
+use crate::error::{Code, Error, Result};
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
+use crate::namespace::Namespace;
+use crate::query::cursor::StageBody;
+use crate::query::exec::{Nothing, Stage};
+use crate::query::plan::{Hint, Query, choose};
+use crate::query::run::Run;
+use crate::query::scan::ScanStage;
+use crate::query::sort::{Sort, SortPattern};
+use crate::status;
+
+/// What 8.0 puts before errors of a running pipeline.
+const PREFIX: &str = "PlanExecutor error during aggregation :: caused by :: ";
+
+pub(super) const COMMAND: Command = Command {
+    name: "aggregate",
+    aliases: &[],
+    help: "Runs a pipeline of stages over a collection",
+    needs: Needs::Read,
+    fields: &[
+        "allowDiskUse",
+        "bypassDocumentValidation",
+        "collation",
+        "cursor",
+        "explain",
+        "hint",
+        "let",
+        "pipeline",
+    ],
+    run,
+};
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let stages = fields.get("pipeline").ok_or_else(|| fields.missing("pipeline"))?;
+    let Some(stages) = stages.as_array() else {
+        let message = "'pipeline' option must be specified as an array";
+        return Err(Error::new(Code::TYPE_MISMATCH, message));
+    };
+    let namespace = target(context)?;
+    fields.strict_bool("allowDiskUse")?;
+    fields.loose_bool("bypassDocumentValidation")?;
+    if fields.loose_bool("explain")?.unwrap_or(false) {
+        return Err(Error::not_supported("the option 'explain' of aggregate"));
+    }
+    let Some(first) = cursor_argument(fields)? else {
+        return Err(Error::new(
+            Code::FAILED_TO_PARSE,
+            "The 'cursor' option is required, except for aggregate with the explain argument",
+        ));
+    };
+    simple_collation(fields)?;
+    if context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
+    status::count(&context.shared.status.operations.query, 1);
+    let pipeline = parse(context, stages, namespace.as_ref())?;
+    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let source = source(context, &run, &pipeline, namespace.as_ref(), fields)?;
+    let name = match &namespace {
+        Some(namespace) => namespace.as_str().to_owned(),
+        None => format!("{}.$cmd.aggregate", context.db),
+    };
+    let body = Box::new(StageBody::new(source));
+    reply_first(context, &run, name, first, body).map_err(|error| error.with_prefix(PREFIX))
+}
+
+/// The collection, or `None` for an aggregation on the database.
+fn target(context: &Context<'_>) -> Result<Option<Namespace>> {
+    match context.target().kind.is_number() {
+        true => Ok(None),
+        false => context.namespace().map(Some),
+    }
+}
+
+fn parse(
+    context: &Context<'_>,
+    stages: Array<'_>,
+    namespace: Option<&Namespace>,
+) -> Result<Pipeline> {
+    let variables = context.fields().document("let")?;
+    let mut scope = Scope::new(variables, now_ms())?.with_cluster_time(context.shared.store.last());
+    let collection = namespace.map(Namespace::collection);
+    let mut around = pipeline::Context::new(&mut scope, context.db, collection);
+    Pipeline::parse(stages, &mut around)
+}
+
+/// The running pipeline, its head planned as a find.
+fn source(
+    context: &Context<'_>,
+    run: &Run<'_>,
+    pipeline: &Pipeline,
+    namespace: Option<&Namespace>,
+    fields: Fields<'_>,
+) -> Result<Box<dyn Stage>> {
+    let hint = fields.get("hint").filter(|h: &Raw<'_>| !h.as_doc().is_some_and(Doc::is_empty));
+    let hint = hint.map(Hint::parse).transpose()?;
+    let collection = namespace.and_then(|n| run.catalog.collection(n.db(), n.collection()));
+    let Some(collection) = collection.filter(|_| !pipeline.has_source()) else {
+        return Ok(pipeline.build(Box::new(Nothing)));
+    };
+    let (head, rest) = pipeline.split_head();
+    let variables = context.fields().document("let")?;
+    let scope = Scope::new(variables, now_ms())?.with_cluster_time(context.shared.store.last());
+    let mut query = Query::parse(head.filter.as_doc(), &mut { scope })?;
+    query.hint = hint;
+    query.sort = head.sort.as_ref().map(|sort| SortPattern::parse(sort.as_doc())).transpose()?;
+    let sort = query.sort.clone();
+    let chosen = choose(collection, query)?;
+    let sorted = chosen.sorted;
+    let mut stage: Box<dyn Stage> = Box::new(ScanStage::new(chosen.plan));
+    if let Some(pattern) = sort.filter(|_| !sorted) {
+        let needed = head.limit.map(|limit| limit.saturating_add(head.skip));
+        let needed = needed.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        stage = Box::new(Sort::new(stage, pattern, None, needed, STAGE_MEMORY_BYTES_MAX));
+    }
+    stage = crate::query::find::skip_and_limit(stage, head.skip, head.limit);
+    Ok(rest.build(stage))
+}
