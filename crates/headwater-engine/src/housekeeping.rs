@@ -74,7 +74,7 @@ impl Orphan {
 ///
 /// # Errors
 /// Those of the store.
-pub fn note_orphan(op: &mut Operation<'_, '_>, orphan: &Orphan) -> Result<()> {
+pub(crate) fn note_orphan(op: &mut Operation<'_, '_>, orphan: &Orphan) -> Result<()> {
     let mut record = DocWriter::new();
     if let Some(id) = orphan.collection {
         record.i64("c", i64::from(id));
@@ -88,13 +88,13 @@ pub fn note_orphan(op: &mut Operation<'_, '_>, orphan: &Orphan) -> Result<()> {
 }
 
 /// Orphans that wait until no reader has a catalog that shows them.
-pub type Waiting = Vec<(Weak<Catalog>, Orphan)>;
+pub(crate) type Waiting = Vec<(Weak<Catalog>, Orphan)>;
 
 /// The orphans that an earlier run left.
 ///
 /// # Errors
 /// Those of the store.
-pub fn left_orphans(read: &dyn Read) -> Result<Waiting> {
+pub(crate) fn left_orphans(read: &dyn Read) -> Result<Waiting> {
     let mut waiting = Waiting::new();
     let (lower, upper) = ([ORPHAN], [ORPHAN + 1]);
     let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
@@ -109,7 +109,7 @@ pub fn left_orphans(read: &dyn Read) -> Result<Waiting> {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub fn start(shared: &Arc<Shared>) -> Result<()> {
+pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
     let weak = Arc::downgrade(shared);
     let thread = std::thread::Builder::new().name("housekeeping".to_owned());
     let started = thread.spawn(move || {

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::limits::DOCUMENT_BYTES_MAX;
 
 /// The MongoDB version whose behaviour this node follows.
-pub const VERSION: &str = "8.0.0";
+pub(super) const VERSION: &str = "8.0.0";
 
 pub(super) const COMMAND: Command = Command {
     name: "buildInfo",

@@ -139,7 +139,7 @@ const READ_FIELDS: &[&str] =
 
 /// What a read concern asks for beside the level, which on one node differ in durability only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ReadConcern {
+pub(super) struct ReadConcern {
     /// Whether what is read must be durable first.
     pub durable: bool,
     /// Whether the level is `snapshot`.
@@ -151,7 +151,7 @@ impl ReadConcern {
     ///
     /// # Errors
     /// `BadValue` (2) for an unknown level, `InvalidOptions` (72) for what does not go together.
-    pub fn parse(doc: Doc<'_>) -> Result<ReadConcern> {
+    pub(super) fn parse(doc: Doc<'_>) -> Result<ReadConcern> {
         let fields = Fields::new(doc, "readConcern");
         fields.only(READ_FIELDS)?;
         let mut concern = ReadConcern::default();

@@ -286,7 +286,7 @@ impl<'a> Context<'a> {
 ///
 /// # Errors
 /// A missing field, `TypeMismatch` (14), `InvalidUUID` (207).
-pub fn uuid(fields: Fields<'_>, name: &str) -> Result<[u8; 16]> {
+pub(super) fn uuid(fields: Fields<'_>, name: &str) -> Result<[u8; 16]> {
     let raw = fields.get(name).ok_or_else(|| fields.missing(name))?;
     match raw.view() {
         View::Binary { subtype: 4, bytes } => match bytes.try_into() {
@@ -357,7 +357,7 @@ fn check_api(fields: Fields<'_>) -> Result<()> {
 ///
 /// # Errors
 /// 'Not supported'; `BadValue` (2) and `IDLFailedToParse` (40414) for what is no collation.
-pub fn simple_collation(fields: Fields<'_>) -> Result<()> {
+pub(super) fn simple_collation(fields: Fields<'_>) -> Result<()> {
     let Some(collation) = fields.document("collation")? else { return Ok(()) };
     if collation.is_empty() {
         return Ok(());

@@ -10,7 +10,7 @@ use crate::session::cursors::Cursor;
 
 /// How a client wants its first batch.
 #[derive(Debug, Clone, Copy)]
-pub struct First {
+pub(super) struct First {
     /// Documents in the batch.
     pub documents: usize,
     /// Whether there is no second batch, whatever is left.
@@ -21,7 +21,7 @@ pub struct First {
 
 impl First {
     /// A batch of the size that the client named, or the usual one.
-    pub fn of_size(batch_size: Option<i64>) -> First {
+    pub(super) fn of_size(batch_size: Option<i64>) -> First {
         let documents = batch_size
             .map_or(FIRST_BATCH_DOCUMENTS, |size| usize::try_from(size).unwrap_or(usize::MAX));
         First { documents, single: false, no_timeout: false }
@@ -32,7 +32,7 @@ impl First {
 ///
 /// # Errors
 /// `TypeMismatch` (14), `IDLUnknownField` (40415), `BadValue` (2).
-pub fn cursor_argument(fields: Fields<'_>) -> Result<Option<First>> {
+pub(super) fn cursor_argument(fields: Fields<'_>) -> Result<Option<First>> {
     let Some(cursor) = fields.raw("cursor") else { return Ok(None) };
     let Some(cursor) = cursor.as_doc() else {
         let message = "cursor field must be missing or an object";
@@ -47,7 +47,11 @@ pub fn cursor_argument(fields: Fields<'_>) -> Result<Option<First>> {
 ///
 /// # Errors
 /// Those of the `cursor` argument.
-pub fn reply_rows(context: &mut Context<'_>, namespace: String, rows: Vec<DocBuf>) -> Result<Flow> {
+pub(super) fn reply_rows(
+    context: &mut Context<'_>,
+    namespace: String,
+    rows: Vec<DocBuf>,
+) -> Result<Flow> {
     let mut first = cursor_argument(context.fields())?.unwrap_or(First::of_size(None));
     if context.fields().raw("cursor").is_none() {
         first.documents = usize::MAX;
@@ -60,7 +64,7 @@ pub fn reply_rows(context: &mut Context<'_>, namespace: String, rows: Vec<DocBuf
 ///
 /// # Errors
 /// Those of filling.
-pub fn reply_first(
+pub(super) fn reply_first(
     context: &Context<'_>,
     run: &Run<'_>,
     namespace: String,
@@ -88,7 +92,7 @@ pub fn reply_first(
 }
 
 /// The `cursor` document of a reply.
-pub fn write_batch(
+pub(super) fn write_batch(
     name: &str,
     documents: ArrayWriter,
     id: i64,

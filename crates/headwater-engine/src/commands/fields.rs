@@ -6,7 +6,7 @@ use crate::bson::{Array, Doc, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
 
 /// Arguments that every command takes.
-pub const GENERIC: &[&str] = &[
+pub(super) const GENERIC: &[&str] = &[
     "$audit",
     "$client",
     "$clusterTime",

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::limits::{DOCUMENT_BYTES_MAX, MESSAGE_BYTES_MAX, SESSION_MINUTES, WRITE_BATCH_MAX};
 
 /// The wire version of MongoDB 8.0.
-pub const WIRE_VERSION: i32 = 25;
+pub(super) const WIRE_VERSION: i32 = 25;
 
 const FIELDS: &[&str] = &[
     "backpressure",

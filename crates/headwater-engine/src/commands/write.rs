@@ -117,7 +117,7 @@ impl Figures {
 ///
 /// # Errors
 /// `InvalidNamespace` (73) and those of creating.
-pub fn open_for_writing(
+pub(super) fn open_for_writing(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
     namespace: &Namespace,
@@ -138,7 +138,7 @@ pub fn open_for_writing(
 
 /// The reply to a batch of write statements.
 #[derive(Debug, Default)]
-pub struct WriteReply {
+pub(super) struct WriteReply {
     /// Documents inserted, matched or deleted.
     pub n: i32,
     /// Documents changed.
@@ -151,7 +151,7 @@ pub struct WriteReply {
 
 impl WriteReply {
     /// Adds a write error.
-    pub fn fail(&mut self, at: usize, error: &Error) {
+    pub(super) fn fail(&mut self, at: usize, error: &Error) {
         let mut row = DocWriter::new();
         row.i32("index", i32::try_from(at).unwrap_or(i32::MAX));
         row.i32("code", error.code().0);
@@ -161,19 +161,19 @@ impl WriteReply {
     }
 
     /// Says that a statement had been done before.
-    pub fn retried(&mut self, statement: i32) {
+    pub(super) fn retried(&mut self, statement: i32) {
         self.retried.push(statement);
     }
 
     /// The reply to an `insert` or a `delete`.
-    pub fn finish_insert(self) -> DocWriter {
+    pub(super) fn finish_insert(self) -> DocWriter {
         let mut reply = DocWriter::new();
         reply.i32("n", self.n);
         self.finish(reply)
     }
 
     /// The reply to an `update`.
-    pub fn finish_update(self) -> DocWriter {
+    pub(super) fn finish_update(self) -> DocWriter {
         let mut reply = DocWriter::new();
         reply.i32("n", self.n);
         if !self.upserted.is_empty() {

@@ -12,7 +12,7 @@ use crate::housekeeping::{Orphan, Waiting, note_orphan};
 
 /// What only the writer touches.
 #[derive(Debug)]
-pub struct State {
+pub(super) struct State {
     /// The next number for a collection or an index.
     pub next_id: u32,
     /// What was dropped and still has bytes.
