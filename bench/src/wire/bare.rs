@@ -1,7 +1,7 @@
 //! The server in front of nothing: every command is answered `{ok: 1.0}` at once. What the wire alone costs.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use headwater_engine::bson::DocWriter;
@@ -24,6 +24,8 @@ impl Service for Nothing {
     fn poll_durable(&self, _: u64, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
+
+    fn forget_durable(&self, _: u64, _: &Waker) {}
 
     fn disconnect(&self, (): &()) {}
 }

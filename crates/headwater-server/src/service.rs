@@ -1,7 +1,7 @@
 //! What the server needs of whoever answers commands. The engine is one; tests bring their own.
 
 use std::future::poll_fn;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use headwater_engine::{Error, Mode, Request, Step};
@@ -40,11 +40,35 @@ pub trait Service: Send + Sync + 'static {
     /// Ready once everything up to `seq` is durable; wakes the context's waker when that may have changed.
     fn poll_durable(&self, seq: u64, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
 
+    /// Takes back the registration that [`Service::poll_durable`] made: nobody waits for `seq` with this waker any more.
+    fn forget_durable(&self, seq: u64, waker: &Waker);
+
     /// Ends a connection: its client has gone.
     fn disconnect(&self, client: &Self::Client);
 }
 
-/// Waits until everything up to `seq` is durable.
+/// Waits until everything up to `seq` is durable. Giving up leaves nothing behind.
 pub(crate) async fn durable<S: Service>(service: &S, seq: u64) -> Result<(), Error> {
-    poll_fn(|cx| service.poll_durable(seq, cx)).await
+    let mut registered = Registered { service, seq, waker: None };
+    poll_fn(|cx| {
+        let polled = service.poll_durable(seq, cx);
+        registered.waker = polled.is_pending().then(|| cx.waker().clone());
+        polled
+    })
+    .await
+}
+
+/// A waker that the service holds.
+struct Registered<'a, S: Service> {
+    service: &'a S,
+    seq: u64,
+    waker: Option<Waker>,
+}
+
+impl<S: Service> Drop for Registered<'_, S> {
+    fn drop(&mut self) {
+        if let Some(waker) = &self.waker {
+            self.service.forget_durable(self.seq, waker);
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::raw::Raw;
 pub(crate) struct Fake {
     pub(crate) durable: AtomicU64,
     pub(crate) poisoned: std::sync::atomic::AtomicBool,
-    wakers: Mutex<Vec<Waker>>,
+    wakers: Mutex<Vec<(u64, Waker)>>,
     pub(crate) started: AtomicUsize,
     pub(crate) finished: AtomicUsize,
     pub(crate) disconnected: AtomicUsize,
@@ -31,12 +31,16 @@ pub(crate) struct Fake {
 impl Fake {
     pub(crate) fn advance(&self, seq: u64) {
         self.durable.store(seq, Ordering::SeqCst);
-        self.wakers.lock().unwrap().drain(..).for_each(Waker::wake);
+        self.wakers.lock().unwrap().drain(..).for_each(|(_, waker)| waker.wake());
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.wakers.lock().unwrap().len()
     }
 
     pub(crate) fn poison(&self) {
         self.poisoned.store(true, Ordering::SeqCst);
-        self.wakers.lock().unwrap().drain(..).for_each(Waker::wake);
+        self.wakers.lock().unwrap().drain(..).for_each(|(_, waker)| waker.wake());
     }
 }
 
@@ -140,8 +144,12 @@ impl Service for Fake {
         if self.durable.load(Ordering::SeqCst) >= seq {
             return Poll::Ready(Ok(()));
         }
-        wakers.push(cx.waker().clone());
+        wakers.push((seq, cx.waker().clone()));
         Poll::Pending
+    }
+
+    fn forget_durable(&self, seq: u64, waker: &Waker) {
+        self.wakers.lock().unwrap().retain(|(s, w)| *s != seq || !w.will_wake(waker));
     }
 
     fn disconnect(&self, _: &ClientInfo) {

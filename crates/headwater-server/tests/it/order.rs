@@ -79,6 +79,7 @@ fn a_waiting_command_wakes_on_what_is_durable_or_at_its_deadline() {
     let begin = Instant::now();
     raw.ask(&msg(1, 0, &wait(100, 80)));
     assert!(begin.elapsed() >= Duration::from_millis(80));
+    assert_eq!(fixture.fake.waiting(), 0, "nobody is to be woken any more");
     fixture.fake.poison();
     assert_eq!(int(raw.ask(&msg(1, 0, &wait(100, 60_000))).as_doc(), "ok"), 0);
 }
@@ -103,6 +104,7 @@ fn a_client_that_goes_while_it_waits_is_noticed() {
     eventually("both are gone", || fixture.fake.disconnected.load(Ordering::SeqCst) == 2);
     assert!(begin.elapsed() < Duration::from_millis(1_500));
     eventually("no connection is left", || fixture.server().connections() == 0);
+    assert_eq!(fixture.fake.waiting(), 0, "nobody is to be woken any more");
 }
 
 #[test]
