@@ -229,6 +229,11 @@ impl Engine {
         }
     }
 
+    /// Takes back the registration of [`Engine::poll_durable`]: nobody waits for `seq` with this waker any more.
+    pub fn forget_durable(&self, seq: u64, waker: &Waker) {
+        self.0.store.forget_durable(seq, waker);
+    }
+
     /// The reply that tells of an error.
     pub fn error_reply(&self, error: &Error) -> DocBuf {
         let mut reply = DocWriter::new();

@@ -7,6 +7,7 @@
 pub mod codec;
 mod connection;
 mod dispatch;
+mod engine;
 mod exhaust;
 mod inbox;
 mod listener;

@@ -1,0 +1,4 @@
+//! The binary as a shell sees it: options, log, signals, exit codes.
+
+mod process;
+mod serve;
