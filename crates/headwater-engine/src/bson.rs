@@ -12,6 +12,7 @@ pub mod key;
 mod number;
 pub mod print;
 mod raw;
+mod scan;
 mod sum;
 mod validate;
 mod value;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::raw::{Raw, Type, value_len};
+use super::raw::{Raw, Type};
+use super::scan;
 
 /// A BSON document, borrowed.
 ///
@@ -31,7 +32,9 @@ pub struct Element<'a> {
 /// The walk over a document's elements.
 #[derive(Debug, Clone)]
 pub struct Iter<'a> {
-    rest: &'a [u8],
+    bytes: &'a [u8],
+    /// Where the next element starts.
+    at: usize,
 }
 
 const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
@@ -61,7 +64,7 @@ impl<'a> Doc<'a> {
     /// Walks the elements in order.
     #[inline]
     pub fn iter(self) -> Iter<'a> {
-        Iter { rest: self.0.get(4..).unwrap_or_default() }
+        Iter { bytes: self.0, at: 4 }
     }
 
     /// The value of the first element of that name.
@@ -73,7 +76,18 @@ impl<'a> Doc<'a> {
     /// As [`Doc::get`], by the bytes of the name.
     #[inline]
     pub fn get_bytes(self, name: &[u8]) -> Option<Raw<'a>> {
-        self.iter().find(|e| e.name == name).map(|e| e.value)
+        let bytes = self.0;
+        let mut at = 4;
+        loop {
+            let span = scan::element(bytes, at)?;
+            if span.value - 1 - span.name == name.len()
+                && bytes.get(span.name..span.value - 1) == Some(name)
+            {
+                let kind = Type::from_byte(*bytes.get(at)?)?;
+                return Some(Raw { kind, data: bytes.get(span.value..span.end)? });
+            }
+            at = span.end;
+        }
     }
 
     /// The first element.
@@ -157,13 +171,11 @@ impl<'a> Iterator for Iter<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        let (&kind, rest) = self.rest.split_first()?;
-        let kind = Type::from_byte(kind)?;
-        let end = rest.iter().position(|&b| b == 0)?;
-        let (name, value) = (rest.get(..end)?, rest.get(end + 1..)?);
-        let len = value_len(kind, value)?;
-        let (data, rest) = value.split_at_checked(len)?;
-        self.rest = rest;
+        let span = scan::element(self.bytes, self.at)?;
+        let kind = Type::from_byte(*self.bytes.get(self.at)?)?;
+        let name = self.bytes.get(span.name..span.value - 1)?;
+        let data = self.bytes.get(span.value..span.end)?;
+        self.at = span.end;
         Some(Element { name, value: Raw { kind, data } })
     }
 }

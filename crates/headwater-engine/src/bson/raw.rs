@@ -157,29 +157,6 @@ pub enum View<'a> {
     MaxKey,
 }
 
-/// The length of the value that starts at the head of `bytes`, `None` if it is cut short or its length lies.
-#[inline]
-pub(super) fn value_len(kind: Type, bytes: &[u8]) -> Option<usize> {
-    let len = match kind {
-        Type::Int32 => 4,
-        Type::Double | Type::Date | Type::Timestamp | Type::Int64 => 8,
-        Type::String | Type::Code | Type::Symbol => prefix(bytes)?.checked_add(4)?,
-        Type::Document | Type::Array | Type::CodeWithScope => prefix(bytes)?,
-        Type::Binary => prefix(bytes)?.checked_add(5)?,
-        Type::ObjectId => 12,
-        Type::Bool => 1,
-        Type::Undefined | Type::Null | Type::MinKey | Type::MaxKey => 0,
-        Type::Regex => {
-            let pattern = bytes.iter().position(|&b| b == 0)?;
-            let options = bytes.get(pattern + 1..)?.iter().position(|&b| b == 0)?;
-            pattern + options + 2
-        }
-        Type::DbPointer => prefix(bytes)?.checked_add(16)?,
-        Type::Decimal => 16,
-    };
-    (len <= bytes.len()).then_some(len)
-}
-
 #[inline]
 fn prefix(bytes: &[u8]) -> Option<usize> {
     let (head, _) = bytes.split_first_chunk::<4>()?;

@@ -1,6 +1,6 @@
 //! Validates bytes from outside, once, so that everything behind may trust them.
 
-use super::raw::value_len;
+use super::scan::{self, value_len};
 use super::{Doc, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::{COMMAND_DEPTH_MAX, DEPTH_MAX};
@@ -33,33 +33,30 @@ fn document(bytes: &[u8], depth_left: usize) -> Result<()> {
     if depth_left == 0 {
         return Err(Error::new(Code::OVERFLOW, "BSON nesting is deeper than the limit"));
     }
-    let Some((head, mut rest)) = bytes.split_first_chunk::<4>() else {
+    let Some((head, _)) = bytes.split_first_chunk::<4>() else {
         return Err(invalid("a document is cut short"));
     };
     if usize::try_from(i32::from_le_bytes(*head)) != Ok(bytes.len()) {
         return Err(invalid("a document's length is not that of its bytes"));
     }
-    loop {
-        let Some((&kind, after)) = rest.split_first() else {
-            return Err(invalid("a document has no terminator"));
+    let mut at = 4;
+    while let Some(span) = scan::element(bytes, at) {
+        let kind = bytes.get(at).and_then(|&kind| Type::from_byte(kind));
+        let name = bytes.get(span.name..span.value - 1);
+        let data = bytes.get(span.value..span.end);
+        let (Some(kind), Some(name), Some(data)) = (kind, name, data) else {
+            return Err(invalid("an element is cut short"));
         };
-        if kind == 0 {
-            return if after.is_empty() {
-                Ok(())
-            } else {
-                Err(invalid("bytes after the terminator"))
-            };
-        }
-        let kind = Type::from_byte(kind).ok_or_else(|| invalid("unknown type"))?;
-        let end = after.iter().position(|&b| b == 0);
-        let end = end.ok_or_else(|| invalid("a field name has no end"))?;
-        let (name, value) = after.split_at(end);
         utf8(name)?;
-        let value = value.get(1..).unwrap_or_default();
-        let len = value_len(kind, value).ok_or_else(|| invalid("a value is cut short"))?;
-        let (data, after) = value.split_at(len);
         content(kind, data, depth_left)?;
-        rest = after;
+        at = span.end;
+    }
+    match bytes.get(at..) {
+        Some([0]) => Ok(()),
+        Some([0, ..]) => Err(invalid("bytes after the terminator")),
+        None | Some([]) => Err(invalid("a document has no terminator")),
+        Some([kind, ..]) if Type::from_byte(*kind).is_none() => Err(invalid("unknown type")),
+        Some(_) => Err(invalid("an element is cut short")),
     }
 }
 
@@ -101,7 +98,11 @@ fn string(data: &[u8]) -> Result<()> {
     }
 }
 
+#[inline]
 fn utf8(text: &[u8]) -> Result<()> {
+    if scan::is_ascii(text) {
+        return Ok(());
+    }
     match std::str::from_utf8(text) {
         Ok(_) => Ok(()),
         Err(_) => Err(invalid("a string is not UTF-8")),
