@@ -1,3 +1,7 @@
 //! Changes: what the log says of each write beside its puts and deletes, and the streams that tell of it.
 
+mod document;
 pub mod event;
+mod options;
+pub mod stream;
+pub mod token;

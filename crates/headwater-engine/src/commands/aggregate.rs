@@ -1,11 +1,12 @@
 //! `aggregate`: runs a pipeline over a collection. The head of the pipeline that a find plan can answer is planned as one.
 
 use super::context::simple_collation;
-use super::cursors::{cursor_argument, reply_first};
+use super::cursors::{First, cursor_argument, reply_first};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
-use crate::bson::{Array, Doc, Raw};
+use crate::bson::{Array, ArrayWriter, Doc, Raw};
+use crate::change::stream::ChangeStream;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
@@ -63,6 +64,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Busy);
     }
     status::count(&context.shared.status.operations.query, 1);
+    if let Some(argument) = change_stream(stages) {
+        return watch(context, stages, argument, namespace.as_ref(), first);
+    }
     let pipeline = parse(context, stages, namespace.as_ref())?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let source = source(context, &run, &pipeline, namespace.as_ref(), fields)?;
@@ -72,6 +76,31 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     };
     let body = Box::new(StageBody::new(source));
     reply_first(context, &run, name, first, body).map_err(|error| error.with_prefix(PREFIX))
+}
+
+/// The argument of a leading `$changeStream`.
+fn change_stream<'a>(stages: Array<'a>) -> Option<Raw<'a>> {
+    let first = stages.get(0)?.as_doc()?.first()?;
+    (first.name == b"$changeStream").then_some(first.value)
+}
+
+/// Opens a change stream. It begins at what is durable, so the reply waits for nothing.
+fn watch(
+    context: &mut Context<'_>,
+    stages: Array<'_>,
+    argument: Raw<'_>,
+    namespace: Option<&Namespace>,
+    first: First,
+) -> Result<Flow> {
+    let mut rest = ArrayWriter::new();
+    stages.iter().skip(1).for_each(|stage| rest.raw(stage));
+    let rest = rest.into_bytes();
+    let anything = Namespace::new(context.db, "$cmd.aggregate");
+    let pipeline = parse(context, Array::trusted(&rest), namespace.or(Some(&anything)))?;
+    let stream = ChangeStream::open(context.shared, context.db, namespace, argument, &pipeline)?;
+    let name = namespace.unwrap_or(&anything).as_str().to_owned();
+    let run = Run::now(context.shared, context.deadline)?;
+    reply_first(context, &run, name, first, Box::new(stream))
 }
 
 /// The collection, or `None` for an aggregation on the database.

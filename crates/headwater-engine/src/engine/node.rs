@@ -48,7 +48,8 @@ pub(super) fn start(store: &Store) -> Result<(Node, State)> {
     let mut writer = store.writer()?;
     let mut op = writer.begin();
     store_node(&mut op, term, next_id)?;
-    op.commit(clock_floor(), &[])?;
+    // A second ahead: above every time that an earlier run, crashed or not, may have told a client of.
+    op.commit(clock_floor() + (1 << 32), &[])?;
     drop(writer);
     let mut election_id = [0; 12];
     election_id[..4].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff]);

@@ -2,5 +2,6 @@
 
 mod aggregate;
 mod bson;
+mod commands;
 mod query;
 mod update;

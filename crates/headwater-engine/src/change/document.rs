@@ -1,0 +1,184 @@
+//! Change events as clients see them, made from log records.
+
+use headwater_store::Record;
+
+use super::event::{Event, Kind};
+use super::options::{Before, FullDocument, Options};
+use super::token::Token;
+use crate::bson::{Doc, DocBuf, DocWriter, Raw};
+use crate::catalog::{Collection, tables};
+use crate::collection::{document_key, record_of};
+use crate::error::{Code, Error, Result};
+use crate::index::keys::id_key;
+use crate::query::run::Run;
+
+/// Writes the head of an event: token, type and times.
+pub(super) fn head(operation: &str, token: Token, event: &Event<'_>) -> DocWriter {
+    let mut doc = DocWriter::new();
+    token.write(&mut doc, "_id");
+    doc.str("operationType", operation);
+    doc.timestamp("clusterTime", token.seq);
+    doc.date("wallTime", event.wall_ms);
+    doc
+}
+
+/// The event's document; `None` for a kind that the stream does not show.
+///
+/// # Errors
+/// `NoMatchingDocument` (47) where an image is required that was not kept.
+pub(super) fn write(
+    run: &Run<'_>,
+    options: &Options,
+    token: Token,
+    record: &Record<'_>,
+    event: &Event<'_>,
+) -> Result<Option<DocBuf>> {
+    let Some(operation) = operation(event.kind, options.expanded) else { return Ok(None) };
+    let mut doc = head(operation, token, event);
+    if let (true, Some(uuid)) = (options.expanded, &event.uuid) {
+        doc.binary("collectionUUID", 4, uuid);
+    }
+    let stored = stored_document(record);
+    if let (Kind::Insert | Kind::Replace, Some(stored)) = (event.kind, stored) {
+        doc.doc("fullDocument", stored);
+    }
+    doc.document("ns", |ns| {
+        ns.str("db", event.namespace.db());
+        if event.kind != Kind::DropDatabase {
+            ns.str("coll", event.namespace.collection());
+        }
+    });
+    let id = event.document_key.or_else(|| stored.and_then(|stored| stored.get("_id")));
+    if is_document(event.kind)
+        && let Some(id) = id
+    {
+        doc.document("documentKey", |key| key.raw("_id", id));
+    }
+    match (event.kind, event.detail) {
+        (Kind::Update, Some(detail)) => write_description(&mut doc, detail, options.expanded),
+        (Kind::Rename, Some(detail)) => {
+            if let Some(to) = detail.get("to") {
+                doc.raw("to", to);
+            }
+            if options.expanded {
+                doc.doc("operationDescription", detail);
+            }
+        }
+        (Kind::Create, detail) => {
+            doc.document("operationDescription", |out| {
+                let id_index = crate::index::Index::on_id(0);
+                out.doc("idIndex", id_index.describe().as_doc());
+                detail.into_iter().for_each(|options| out.extend(options));
+            });
+        }
+        (Kind::CreateIndexes | Kind::DropIndexes, Some(detail)) => {
+            doc.doc("operationDescription", detail);
+        }
+        _ => {}
+    }
+    if event.kind == Kind::Update {
+        write_full_document(run, options.full_document, event, id, &mut doc)?;
+    }
+    if matches!(event.kind, Kind::Update | Kind::Replace | Kind::Delete) {
+        write_before(options.before, &mut doc)?;
+    }
+    Ok(Some(doc.finish()))
+}
+
+fn operation(kind: Kind, expanded: bool) -> Option<&'static str> {
+    Some(match kind {
+        Kind::Insert => "insert",
+        Kind::Update => "update",
+        Kind::Replace => "replace",
+        Kind::Delete => "delete",
+        Kind::Drop => "drop",
+        Kind::Rename => "rename",
+        Kind::DropDatabase => "dropDatabase",
+        Kind::Create if expanded => "create",
+        Kind::CreateIndexes if expanded => "createIndexes",
+        Kind::DropIndexes if expanded => "dropIndexes",
+        Kind::Create | Kind::CreateIndexes | Kind::DropIndexes | Kind::Internal => return None,
+    })
+}
+
+fn is_document(kind: Kind) -> bool {
+    matches!(kind, Kind::Insert | Kind::Update | Kind::Replace | Kind::Delete)
+}
+
+/// The document that the record stored.
+pub(super) fn stored_document<'r>(record: &Record<'r>) -> Option<Doc<'r>> {
+    let stored = |change: headwater_store::Change<'r>| match change.table {
+        tables::DOCUMENTS => change.value.map(Doc::trusted),
+        _ => None,
+    };
+    record.changes().find_map(stored)
+}
+
+/// `updateDescription`; the paths that need explaining are shown with the expanded events only.
+fn write_description(out: &mut DocWriter, detail: Doc<'_>, expanded: bool) {
+    out.document("updateDescription", |description| {
+        for element in detail.iter().filter(|e| expanded || e.name != b"disambiguatedPaths") {
+            description.raw_bytes(element.name, element.value);
+        }
+    });
+}
+
+fn write_full_document(
+    run: &Run<'_>,
+    mode: FullDocument,
+    event: &Event<'_>,
+    id: Option<Raw<'_>>,
+    out: &mut DocWriter,
+) -> Result<()> {
+    match mode {
+        FullDocument::Default => {}
+        FullDocument::WhenAvailable => out.null("fullDocument"),
+        FullDocument::Required => return Err(no_image("post-image")),
+        FullDocument::UpdateLookup => match lookup(run, event, id)? {
+            Some(document) => out.doc("fullDocument", document.as_doc()),
+            None => out.null("fullDocument"),
+        },
+    }
+    Ok(())
+}
+
+/// The document as it is now, if its collection is still the one that the event tells of.
+fn lookup(run: &Run<'_>, event: &Event<'_>, id: Option<Raw<'_>>) -> Result<Option<DocBuf>> {
+    let namespace = &event.namespace;
+    let collection: Option<&std::sync::Arc<Collection>> =
+        run.catalog.collection(namespace.db(), namespace.collection());
+    let collection = collection.filter(|collection| Some(collection.uuid) == event.uuid);
+    let (Some(collection), Some(id)) = (collection, id) else { return Ok(None) };
+    let Some(index) = collection.id_index() else { return Ok(None) };
+    let entry = crate::collection::entry_key(index, &id_key(id), 0);
+    let Some(record) = run.store().get(tables::INDEX, &entry)?.and_then(record_of) else {
+        return Ok(None);
+    };
+    let key = document_key(collection.id, record);
+    Ok(run.store().get(tables::DOCUMENTS, &key)?.map(|bytes| Doc::trusted(bytes).to_buf()))
+}
+
+fn write_before(mode: Before, out: &mut DocWriter) -> Result<()> {
+    match mode {
+        Before::Off => Ok(()),
+        Before::WhenAvailable => {
+            out.null("fullDocumentBeforeChange");
+            Ok(())
+        }
+        Before::Required => Err(no_image("pre-image")),
+    }
+}
+
+fn no_image(which: &str) -> Error {
+    Error::new(
+        Code::NO_MATCHING_DOCUMENT,
+        format!(
+            "Change stream was configured to require a {which} for all update events, but the {which} was not found: images are kept only by collections that enable changeStreamPreAndPostImages"
+        ),
+    )
+}
+
+/// Whether the databases and collections of a name are the node's own, which streams do not show.
+pub(super) fn is_internal(db: &str, collection: &str) -> bool {
+    matches!(db, "admin" | "config" | "local") || collection.starts_with("system.")
+}

@@ -1,0 +1,123 @@
+//! Resume tokens: places in the log, as hexadecimal text whose order is the order of events.
+//!
+//! Layout: version (1 byte), sequence number (8 bytes, big endian), number of the event within its log record from 1 (4
+//! bytes, big endian), kind (1 byte). A high-water mark stands behind all events of its sequence number.
+
+use crate::bson::{Doc, DocWriter, Raw, View};
+use crate::error::{Code, Error, Result};
+
+const VERSION: u8 = 0x82;
+const LEN: usize = 14;
+/// The event number of a high-water mark.
+const ALL: u32 = u32::MAX;
+
+/// A place in the log: what stands up to here has been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token {
+    /// The sequence number of the log record.
+    pub seq: u64,
+    /// The events of that record that were seen.
+    pub event: u32,
+    /// Whether it is the token of an `invalidate` event.
+    pub invalidate: bool,
+}
+
+impl Token {
+    /// The token that everything up to `seq` was seen.
+    pub fn high_water_mark(seq: u64) -> Token {
+        Token { seq, event: ALL, invalidate: false }
+    }
+
+    /// The token as `{_data: "…"}`.
+    pub fn write(self, out: &mut DocWriter, name: &str) {
+        out.document(name, |token| token.str("_data", &self.to_text()));
+    }
+
+    fn to_text(self) -> String {
+        let mut bytes = [0; LEN];
+        bytes[0] = VERSION;
+        bytes[1..9].copy_from_slice(&self.seq.to_be_bytes());
+        bytes[9..13].copy_from_slice(&self.event.to_be_bytes());
+        bytes[13] = u8::from(self.invalidate);
+        bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+    }
+
+    /// Reads a token document.
+    ///
+    /// # Errors
+    /// 40647 if `_data` is no string, `FailedToParse` (9) if it is no hexadecimal text, `InvalidResumeToken` (260) if it
+    /// is not a token of this node's kind.
+    pub fn parse(token: Doc<'_>) -> Result<Token> {
+        let Some(View::String(text)) = token.get("_data").map(Raw::view) else {
+            return Err(Error::location(
+                40647,
+                "Bad resume token: _data of missing or of wrong type",
+            ));
+        };
+        let digits: Option<Vec<u8>> =
+            text.chars().map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+        let digits = digits.filter(|digits| digits.len().is_multiple_of(2)).ok_or_else(|| {
+            Error::new(Code::FAILED_TO_PARSE, "resume token string was not a valid hex string")
+        })?;
+        let bytes: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        Token::from_bytes(&bytes).ok_or_else(|| {
+            Error::new(Code::INVALID_RESUME_TOKEN, "the resume token is not one of this deployment")
+        })
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Token> {
+        let (&[VERSION], rest) = bytes.split_first_chunk::<1>()? else { return None };
+        let (seq, rest) = rest.split_first_chunk::<8>()?;
+        let (event, rest) = rest.split_first_chunk::<4>()?;
+        let &[kind @ (0 | 1)] = rest else { return None };
+        Some(Token {
+            seq: u64::from_be_bytes(*seq),
+            event: u32::from_be_bytes(*event),
+            invalidate: kind == 1,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(token: Token) -> Token {
+        let mut doc = DocWriter::new();
+        token.write(&mut doc, "t");
+        let doc = doc.finish();
+        Token::parse(doc.as_doc().get("t").and_then(Raw::as_doc).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn tokens_read_back() {
+        for token in [
+            Token { seq: 7, event: 1, invalidate: false },
+            Token { seq: u64::MAX, event: 2, invalidate: true },
+            Token::high_water_mark(0),
+        ] {
+            assert_eq!(round_trip(token), token);
+        }
+    }
+
+    #[test]
+    fn text_order_is_event_order() {
+        let event = Token { seq: 5, event: 1, invalidate: false };
+        let mark = Token::high_water_mark(5);
+        let next = Token { seq: 6, event: 1, invalidate: false };
+        assert!(event.to_text() < mark.to_text() && mark.to_text() < next.to_text());
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused() {
+        let parse = |text: &str| {
+            let mut doc = DocWriter::new();
+            doc.str("_data", text);
+            Token::parse(doc.finish().as_doc()).map_err(|error| error.code().0)
+        };
+        assert_eq!(parse("xyz"), Err(9));
+        assert_eq!(parse("8"), Err(9));
+        assert_eq!(parse("00"), Err(260));
+        assert_eq!(Token::parse(Doc::EMPTY).map_err(|e| e.code().0), Err(40647));
+    }
+}
