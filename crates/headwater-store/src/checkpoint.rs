@@ -139,12 +139,12 @@ pub(crate) fn run(shared: &Shared) {
 
 fn checkpoint(shared: &Shared) -> Result<Seq> {
     let mut applied = shared.checkpointer.applied();
-    if let Some(frozen) = shared.freeze(applied) {
+    if let Some((frozen, upto)) = shared.freeze(applied) {
         if !shared.options.controls.tree_does_not_wait {
-            shared.log.wait_durable(frozen.last(), None)?;
+            shared.log.wait_durable(upto.seq, None)?;
         }
-        shared.tree.apply(&frozen, frozen.last())?;
-        applied = frozen.last();
+        shared.tree.apply(&frozen, upto)?;
+        applied = upto.seq;
         shared.unfreeze();
     }
     shared.log.retire(applied)?;

@@ -32,6 +32,11 @@ impl Poison {
         }
     }
 
+    /// As [`check`](Poison::check), but a closed store may still finish its writes.
+    pub(crate) fn check_writes(&self) -> Result<()> {
+        if self.is_poisoned() { self.check() } else { Ok(()) }
+    }
+
     pub(crate) fn is_poisoned(&self) -> bool {
         matches!(self.cause.get(), Some((ErrorKind::Poisoned, _)))
     }

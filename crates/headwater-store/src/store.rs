@@ -14,7 +14,7 @@ use crate::io::memory::Memory;
 use crate::log::appender::Appender;
 use crate::log::disk::{Log, Retention};
 use crate::log::history::History;
-use crate::log::recovery::{self, Recovered};
+use crate::log::recovery::{self, Applied, Recovered};
 use crate::options::{Options, TABLES};
 use crate::overlay::{Draft, Overlay};
 use crate::stats::{Report, Stats};
@@ -95,7 +95,7 @@ impl Store {
         let retention = Retention { bytes: retention_bytes, age: options.retention_age };
         let segment_bytes = options.segment_bytes;
         let log = |start| Log::new(io, log_folder, segment_bytes, retention, true, start);
-        Store::start(options, Tree::Lmdb(tree), recovered, applied, segment_bytes, log)
+        Store::start(options, Tree::Lmdb(tree), recovered, applied.seq, segment_bytes, log)
     }
 
     /// A store that lives in memory alone, with the same interface: everything is durable at once
@@ -119,7 +119,7 @@ impl Store {
         segment_bytes: u64,
         log: impl FnOnce(recovery::Start) -> Log,
     ) -> Result<Store> {
-        let Recovered { start, overlay, next_segment, replayed } = recovered;
+        let Recovered { start, overlay, next_segment, place, replayed } = recovered;
         let last = start.last;
         let log = Arc::new(log(start));
         let view = View { active: overlay.clone(), frozen: None, epoch: 0, last };
@@ -127,7 +127,7 @@ impl Store {
             active: overlay,
             frozen: None,
             last,
-            appender: Appender::new(next_segment, last, segment_bytes),
+            appender: Appender::new(next_segment, last, place, segment_bytes),
             draft: Draft::new(),
             committing: false,
         };
@@ -366,7 +366,7 @@ impl Shared {
     }
 
     /// Sets the active overlay aside for a checkpoint; `None` when it has nothing new.
-    pub(crate) fn freeze(&self, applied: Seq) -> Option<Overlay> {
+    pub(crate) fn freeze(&self, applied: Seq) -> Option<(Overlay, Applied)> {
         let mut state = lock(&self.writer);
         if state.active.last() <= applied {
             return None;
@@ -374,7 +374,8 @@ impl Shared {
         let frozen = std::mem::replace(&mut state.active, Overlay::new());
         state.frozen = Some(frozen.clone());
         self.publish_next_epoch(&state);
-        Some(frozen)
+        let applied = Applied { seq: frozen.last(), place: state.appender.place() };
+        Some((frozen, applied))
     }
 
     /// Drops the frozen overlay: the tree has it all.

@@ -7,8 +7,9 @@ pub(crate) mod map;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::log::recovery::Applied;
 use crate::overlay::Overlay;
-use crate::{Direction, Result, Seq, Table};
+use crate::{Direction, Result, Table};
 use lmdb::{Lmdb, LmdbReader, LmdbWalk};
 use map::{Map, MapReader, MapWalk};
 
@@ -42,9 +43,9 @@ impl Tree {
         }
     }
 
-    /// Makes every change of `overlay` part of the tree and records its sequence number, both
+    /// Makes every change of `overlay` part of the tree and records how far the log is applied, both
     /// durable when this returns.
-    pub(crate) fn apply(&self, overlay: &Overlay, applied: Seq) -> Result<()> {
+    pub(crate) fn apply(&self, overlay: &Overlay, applied: Applied) -> Result<()> {
         match self {
             Tree::Lmdb(tree) => tree.apply(overlay, applied),
             Tree::Map(tree) => {

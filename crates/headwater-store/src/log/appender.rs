@@ -3,6 +3,7 @@
 
 use super::disk::Log;
 use super::record;
+use super::recovery::Place;
 use super::segment::{HEADER, MARK_EVERY, Mark};
 use crate::Seq;
 
@@ -23,19 +24,22 @@ pub(crate) struct Appender {
     /// Chunks for segments that are full.
     full: Vec<Chunk>,
     segment_bytes: u64,
+    /// Where the last record starts.
+    place: Place,
     /// Offset of the newest entry of the segment's sparse index.
     marked: Option<u64>,
 }
 
 impl Appender {
-    /// Appends from the beginning of segment `segment` on; `previous` is the last record before.
-    pub(crate) fn new(segment: u64, previous: Seq, segment_bytes: u64) -> Appender {
+    /// Appends from the beginning of segment `segment` on; `previous` is the last record before,
+    /// `place` where it is.
+    pub(crate) fn new(segment: u64, previous: Seq, place: Place, segment_bytes: u64) -> Appender {
         let chunk = Chunk { segment, offset: HEADER as u64, previous, ..Chunk::default() };
-        Appender { chunk, full: Vec::new(), segment_bytes, marked: None }
+        Appender { chunk, full: Vec::new(), segment_bytes, place, marked: None }
     }
 
-    /// Encodes one operation; says how many bytes of log it takes.
-    pub(crate) fn append(&mut self, log: &Log, seq: Seq, changes: &[u8], event: &[u8]) -> usize {
+    /// Encodes one operation.
+    pub(crate) fn append(&mut self, log: &Log, seq: Seq, changes: &[u8], event: &[u8]) {
         let length = record::length(changes.len(), event.len());
         let end = self.end();
         if end + length as u64 > self.segment_bytes && end > HEADER as u64 {
@@ -54,10 +58,10 @@ impl Appender {
             self.marked = Some(offset);
             self.chunk.marks.push(Mark { seq, offset });
         }
+        self.place = Place { segment: self.chunk.segment, offset };
         let bytes = &mut self.chunk.bytes;
         record::encode(bytes, self.chunk.segment, seq, log.durable(), changes, event);
         self.chunk.last = seq;
-        length
     }
 
     /// Hands everything encoded so far to the log.
@@ -69,6 +73,11 @@ impl Appender {
         let rest = Chunk { segment, offset: self.end(), previous: last, ..Chunk::default() };
         self.full.push(std::mem::replace(&mut self.chunk, rest));
         self.chunk.bytes = log.submit(self.full.drain(..));
+    }
+
+    /// Where the last record starts.
+    pub(crate) fn place(&self) -> Place {
+        self.place
     }
 
     fn end(&self) -> u64 {

@@ -115,7 +115,7 @@ impl Log {
     /// Blocks until `seq` is written, writing it on this thread when nobody else has yet.
     pub(crate) fn wait_written(&self, seq: Seq) -> Result<()> {
         while self.written.mark() < seq {
-            self.poison.check()?;
+            self.poison.check_writes()?;
             let mut writing = lock(&self.writing);
             if self.written.mark() >= seq {
                 break;
@@ -180,7 +180,7 @@ impl Log {
     }
 
     fn write_and_sync(&self) -> Result<()> {
-        self.poison.check()?;
+        self.poison.check_writes()?;
         let (segment, written) = {
             let mut writing = lock(&self.writing);
             self.write_pending(&mut writing)?;
@@ -215,7 +215,7 @@ impl Log {
     }
 
     fn write_chunk(&self, writing: &mut Option<Arc<Segment>>, chunk: Chunk) -> Result<()> {
-        self.poison.check()?;
+        self.poison.check_writes()?;
         let segment = match writing {
             Some(segment) if segment.number() == chunk.segment => Arc::clone(segment),
             _ => self.begin_segment(writing, &chunk)?,
@@ -254,11 +254,13 @@ impl Log {
         }
         let file = self.io.open(&path, true).map_err(failed)?;
         file.allocate(size).map_err(failed)?;
+        // The name is durable before the content changes: else a power cut could bring a recycled
+        // file back under its old name with the new content.
+        self.io.sync_folder(&self.folder).map_err(failed)?;
         let base = if chunk.previous == 0 { 0 } else { chunk.previous + 1 };
         let (number, previous) = (chunk.segment, chunk.previous);
         let header = Header { segment: number, base, previous, created_ms: now_ms() };
         write_full(&*file, &header.encode(), 0).map_err(failed)?;
-        self.io.sync_folder(&self.folder).map_err(failed)?;
         let segment = Arc::new(Segment::begun(header, path.clone(), file, size));
         lock(&self.segments).push_back(Arc::clone(&segment));
         *writing = Some(Arc::clone(&segment));

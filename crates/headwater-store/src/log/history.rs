@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use super::disk::Log;
-use super::segment::{RecordReader, Segment};
+use super::record::RawRecord;
+use super::segment::{HEADER, Located, RecordReader, Segment};
 use crate::change::Changes;
 use crate::{Error, ErrorKind, Result, Seq};
 
@@ -52,35 +53,29 @@ impl History {
     /// the log was damaged, [`ErrorKind::Io`] when it can't be read.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Record<'_>>> {
-        if !self.advance()? {
-            return Ok(None);
-        }
-        let Some((segment, reader)) = &mut self.place else { return Ok(None) };
-        let Some(record) = reader.next(segment, segment.end())? else { return Ok(None) };
-        self.from = record.seq + 1;
-        Ok(Some(Record { seq: record.seq, event: record.event, changes: record.changes }))
+        let Some(located) = self.advance()? else { return Ok(None) };
+        let Some((_, reader)) = &mut self.place else { return Ok(None) };
+        self.from = located.seq + 1;
+        reader.pass(&located);
+        let RawRecord { seq, changes, event, .. } = reader.record(&located);
+        Ok(Some(Record { seq, event, changes }))
     }
 
-    /// Moves to the next record to return; false when there is none yet.
-    fn advance(&mut self) -> Result<bool> {
+    /// Finds the next record to return; `None` when there is none yet.
+    fn advance(&mut self) -> Result<Option<Located>> {
         if self.place.is_none() && !self.find_place()? {
-            return Ok(false);
+            return Ok(None);
         }
         let durable = self.log.durable();
         while let Some((segment, reader)) = &mut self.place {
+            // Looked up before the end is read: once there is a next segment the end is final.
             let next = self.log.segment_after(segment.number())?;
             let (offset, end) = (reader.offset(), segment.end());
             if offset < end {
-                match reader.next(segment, end)? {
-                    Some(record) if record.seq > durable => {
-                        reader.rewind(offset);
-                        return Ok(false);
-                    }
-                    Some(record) if record.seq >= self.from => {
-                        reader.rewind(offset);
-                        return Ok(true);
-                    }
-                    Some(_) => {}
+                match reader.locate(segment, end)? {
+                    Some(located) if located.seq > durable => return Ok(None),
+                    Some(located) if located.seq >= self.from => return Ok(Some(located)),
+                    Some(located) => reader.pass(&located),
                     None => {
                         let path = segment.path.display();
                         return Err(Error::corrupt(format!("{path}: damaged at {offset}")));
@@ -88,13 +83,13 @@ impl History {
                 }
             } else if let Some(next) = next {
                 next.ensure_scanned()?;
-                let reader = RecordReader::new(super::segment::HEADER as u64);
+                let reader = RecordReader::new(HEADER as u64);
                 self.place = Some((next, reader));
             } else {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     fn find_place(&mut self) -> Result<bool> {

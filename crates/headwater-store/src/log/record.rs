@@ -34,6 +34,24 @@ pub(crate) fn length(changes: usize, event: usize) -> usize {
     (RECORD_HEADER + CHANGES_LENGTH + changes + event).next_multiple_of(ALIGNMENT)
 }
 
+/// Where the changes start in a record.
+pub(crate) const CHANGES_AT: usize = RECORD_HEADER + CHANGES_LENGTH;
+
+/// Bytes a record with a payload of this length takes in the log.
+pub(crate) fn framed(payload: usize) -> usize {
+    (RECORD_HEADER + payload).next_multiple_of(ALIGNMENT)
+}
+
+/// A quick look at whether `bytes` may start a record that follows `last`: says how many bytes its
+/// checksum covers.
+pub(crate) fn plausible(bytes: &[u8], last: Seq) -> Option<usize> {
+    let header = bytes.first_chunk::<RECORD_HEADER>()?;
+    let length = u32::from_le_bytes(*header.first_chunk()?) as usize;
+    let (seq, durable) = (little(header.get(8..16)?), little(header.get(16..24)?));
+    let fits = length >= CHANGES_LENGTH && framed(length) <= bytes.len();
+    (fits && durable > last && seq > durable).then_some(length)
+}
+
 /// Appends a record to `bytes`.
 pub(crate) fn encode(
     bytes: &mut Vec<u8>,
@@ -73,9 +91,10 @@ pub(crate) fn decode(bytes: &[u8], segment: u64) -> Result<RawRecord<'_>, Unread
         return Err(Unreadable::Invalid);
     }
     let total = (RECORD_HEADER + payload).next_multiple_of(ALIGNMENT);
-    let payload = rest.get(..payload).ok_or(Unreadable::Needs(total))?;
-    if bytes.len() < total {
-        return Err(Unreadable::Needs(total));
+    let framed = rest.get(..total - RECORD_HEADER).ok_or(Unreadable::Needs(total))?;
+    let (payload, padding) = framed.split_at_checked(payload).ok_or(Unreadable::Invalid)?;
+    if padding.iter().any(|byte| *byte != 0) {
+        return Err(Unreadable::Invalid);
     }
     let head = head_checksum(segment, length, seq, durable);
     if crc32c::crc32c_append(head, payload) != sum {

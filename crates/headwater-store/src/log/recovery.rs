@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::segment::{self, Segment};
+use super::segment::{self, HEADER, Segment};
 use crate::io::Io;
 use crate::overlay::Overlay;
 use crate::{Error, Result, Seq};
@@ -22,6 +22,8 @@ pub(crate) struct Recovered {
     pub(crate) overlay: Overlay,
     /// Number of the segment to begin with the next write.
     pub(crate) next_segment: u64,
+    /// Where the last record starts.
+    pub(crate) place: Place,
     pub(crate) replayed: u64,
 }
 
@@ -29,20 +31,43 @@ impl Recovered {
     /// A log that begins now.
     pub(crate) fn nothing() -> Recovered {
         let start = Start { segments: VecDeque::new(), last: 0 };
-        Recovered { start, overlay: Overlay::new(), next_segment: 1, replayed: 0 }
+        Recovered {
+            start,
+            overlay: Overlay::new(),
+            next_segment: 1,
+            place: Place::default(),
+            replayed: 0,
+        }
     }
 }
 
-/// Reads the log in `folder`; `applied` is what the tree has already.
-pub(crate) fn recover(io: &dyn Io, folder: &Path, applied: Seq) -> Result<Recovered> {
-    let (segments, next_segment) = find_segments(io, folder)?;
+/// Where the record starts up to which the tree has everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Place {
+    pub(crate) segment: u64,
+    pub(crate) offset: u64,
+}
+
+/// How far the tree is: everything up to `seq`, whose record is at `place`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Applied {
+    pub(crate) seq: Seq,
+    pub(crate) place: Place,
+}
+
+/// Reads the log in `folder` from what the tree has already.
+pub(crate) fn recover(io: &dyn Io, folder: &Path, applied: Applied) -> Result<Recovered> {
+    let Found { segments, unbegun, next_segment } = find_segments(io, folder)?;
     let mut overlay = Overlay::new();
     let mut replayed = 0;
-    let mut last = segments.back().map_or(0, |segment| segment.header.previous);
-    let first = first_needed(&segments, applied)?;
-    for (at, segment) in segments.iter().enumerate().skip(first) {
-        let found = segment.scan(|record| {
-            if record.seq > applied {
+    let (mut last, mut place) = (0, applied.place);
+    for (at, segment) in segments.iter().enumerate().skip(first_needed(&segments, applied)?) {
+        let (from, before) = match segment.number() == applied.place.segment {
+            true => (applied.place.offset, applied.seq.saturating_sub(1)),
+            false => (HEADER as u64, segment.header.previous),
+        };
+        let found = segment.read_from(from, before, |_, record| {
+            if record.seq > applied.seq {
                 overlay.append(record.seq, record.changes, record.event.len());
                 replayed += 1;
             }
@@ -57,67 +82,81 @@ pub(crate) fn recover(io: &dyn Io, folder: &Path, applied: Seq) -> Result<Recove
                 next.header.previous
             )));
         }
+        if segment.proves_loss(found.end, found.last)? {
+            return Err(Error::corrupt(format!(
+                "{}: damaged at {}, in front of acknowledged records",
+                segment.path.display(),
+                found.end
+            )));
+        }
         last = found.last;
-        refuse_lost_records(segment, found.end, found.last)?;
+        if let Some(offset) = found.last_at {
+            place = Place { segment: segment.number(), offset };
+        }
         segment.file.sync().map_err(|error| Error::io("syncing", &segment.path, error))?;
     }
-    if last < applied {
+    if last < applied.seq {
         return Err(Error::corrupt(format!(
-            "the log in {} ends at {last} but the tree is at {applied}: log files are missing",
-            folder.display()
+            "the log in {} ends at {last} but the tree is at {}: log files are missing or damaged",
+            folder.display(),
+            applied.seq
         )));
     }
+    if let Some(unbegun) = unbegun
+        && unbegun.proves_loss(HEADER as u64, last)?
+    {
+        return Err(damaged_header(&unbegun.path));
+    }
     let start = Start { segments, last };
-    Ok(Recovered { start, overlay, next_segment, replayed })
+    Ok(Recovered { start, overlay, next_segment, place, replayed })
 }
 
-/// The segments in order, without a last one that was never begun.
-fn find_segments(io: &dyn Io, folder: &Path) -> Result<(VecDeque<Arc<Segment>>, u64)> {
+struct Found {
+    /// The segments in order.
+    segments: VecDeque<Arc<Segment>>,
+    /// A last file without a valid header: a crash came before anything in it was acknowledged.
+    unbegun: Option<Segment>,
+    next_segment: u64,
+}
+
+fn find_segments(io: &dyn Io, folder: &Path) -> Result<Found> {
     let paths = io.list(folder).map_err(|error| Error::io("listing", folder, error))?;
-    let mut found: Vec<_> =
+    let mut numbered: Vec<_> =
         paths.iter().filter_map(|path| Some((segment::number(path)?, path))).collect();
-    found.sort_unstable();
+    numbered.sort_unstable();
     let mut segments: VecDeque<Arc<Segment>> = VecDeque::new();
-    let count = found.len();
-    for (at, (number, path)) in found.into_iter().enumerate() {
+    let mut unbegun: Option<Segment> = None;
+    for (number, path) in numbered {
+        if let Some(before) = unbegun {
+            return Err(damaged_header(&before.path));
+        }
         let file = io.open(path, false).map_err(|error| Error::io("opening", path, error))?;
-        match Segment::found(path, number, file)? {
-            Some(segment) => {
-                if segments.back().is_some_and(|before| before.number() + 1 != number) {
-                    return Err(Error::corrupt(format!(
-                        "{}: the segment before it is missing",
-                        path.display()
-                    )));
-                }
-                segments.push_back(Arc::new(segment));
-            }
-            None if at + 1 == count => {}
-            None => {
-                let path = path.display();
-                return Err(Error::corrupt(format!("{path}: the segment's header is damaged")));
-            }
+        let (segment, begun) = Segment::found(path, number, file)?;
+        if segments.back().is_some_and(|before| before.number() + 1 != number) {
+            let path = path.display();
+            return Err(Error::corrupt(format!("{path}: the segment before it is missing")));
+        }
+        match begun {
+            true => segments.push_back(Arc::new(segment)),
+            false => unbegun = Some(segment),
         }
     }
-    let next = segments.back().map_or(1, |segment| segment.number() + 1);
-    Ok((segments, next))
+    let next_segment = segments.back().map_or(1, |segment| segment.number() + 1);
+    Ok(Found { segments, unbegun, next_segment })
 }
 
-/// The first segment with records after `applied`.
-fn first_needed(segments: &VecDeque<Arc<Segment>>, applied: Seq) -> Result<usize> {
+#[cold]
+fn damaged_header(path: &Path) -> Error {
+    Error::corrupt(format!("{}: the segment's header is damaged", path.display()))
+}
+
+/// The segment that holds the record of `applied`, or the first after it.
+fn first_needed(segments: &VecDeque<Arc<Segment>>, applied: Applied) -> Result<usize> {
     match segments.front() {
-        Some(first) if first.header.previous > applied => Err(Error::corrupt(format!(
-            "the log begins after {} but the tree is at {applied}: log files are missing",
-            first.header.previous
+        Some(first) if first.header.previous > applied.seq => Err(Error::corrupt(format!(
+            "the log begins after {} but the tree is at {}: log files are missing",
+            first.header.previous, applied.seq
         ))),
-        _ => {
-            let after = segments.partition_point(|segment| segment.header.previous <= applied);
-            Ok(after.saturating_sub(1))
-        }
+        _ => Ok(segments.partition_point(|segment| segment.number() < applied.place.segment)),
     }
-}
-
-/// Damage at `end` is a torn tail unless a later record proves that what is missing was durable.
-fn refuse_lost_records(segment: &Segment, end: u64, last: Seq) -> Result<()> {
-    let _ = (segment, end, last);
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! One segment file of the log: its header, how far it is filled, and a sparse index from sequence
 //! numbers to offsets. Layout in docs/format.md.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +16,8 @@ const VERSION: u32 = 1;
 /// Bytes between two entries of the sparse index.
 pub(crate) const MARK_EVERY: u64 = 64 << 10;
 const WINDOW: usize = 256 << 10;
+/// How far behind an unreadable record later ones are looked for.
+const SEARCH: usize = 256 << 10;
 
 /// What a segment's header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,9 +87,10 @@ pub(crate) struct Segment {
 /// The end of a scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scanned {
-    pub(crate) records: u64,
-    /// Sequence number of the last record, or the header's `previous` when there is none.
+    /// Sequence number of the last record, or what it was before when there is none.
     pub(crate) last: Seq,
+    /// Where the last record starts.
+    pub(crate) last_at: Option<u64>,
     pub(crate) end: u64,
 }
 
@@ -107,18 +111,18 @@ impl Segment {
         Segment { header, path, file, size, end, marks, scanned }
     }
 
-    /// A segment of an earlier run; `None` when it has no valid header.
-    pub(crate) fn found(path: &Path, number: u64, file: Box<dyn File>) -> Result<Option<Segment>> {
+    /// A segment of an earlier run, and whether its header is valid.
+    pub(crate) fn found(path: &Path, number: u64, file: Box<dyn File>) -> Result<(Segment, bool)> {
         let failed = |error| Error::io("reading", path, error);
         let mut bytes = [0; HEADER];
-        if read_full(&*file, &mut bytes, 0).map_err(failed)? < HEADER {
-            return Ok(None);
-        }
-        let Some(header) = Header::decode(&bytes, number) else { return Ok(None) };
+        read_full(&*file, &mut bytes, 0).map_err(failed)?;
         let size = file.length().map_err(failed)?;
-        let segment = Segment::begun(header, path.to_path_buf(), file, size);
+        let header = Header::decode(&bytes, number);
+        let nothing = Header { segment: number, base: 0, previous: 0, created_ms: 0 };
+        let path = path.to_path_buf();
+        let segment = Segment::begun(header.unwrap_or(nothing), path, file, size);
         segment.scanned.store(false, Ordering::Relaxed);
-        Ok(Some(segment))
+        Ok((segment, header.is_some()))
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -148,37 +152,94 @@ impl Segment {
     /// Finds the records of a segment of an earlier run, once.
     pub(crate) fn ensure_scanned(&self) -> Result<()> {
         if !self.scanned.load(Ordering::Acquire) {
-            self.scan(|_| {})?;
+            self.scan()?;
         }
         Ok(())
     }
 
     /// Reads every record up to the first that isn't one, and remembers where they are.
-    pub(crate) fn scan(&self, mut each: impl FnMut(&RawRecord<'_>)) -> Result<Scanned> {
-        let mut reader = RecordReader::new(HEADER as u64);
-        let mut found = Scanned { records: 0, last: self.header.previous, end: HEADER as u64 };
+    fn scan(&self) -> Result<()> {
         let mut marks: Vec<Mark> = Vec::new();
-        let size = self.file.length().map_err(|error| Error::io("reading", &self.path, error))?;
-        while let Some(record) = reader.next(self, size)? {
-            if record.seq <= found.last && (found.records > 0 || found.last > 0) {
-                break;
+        let found = self.read_from(HEADER as u64, self.header.previous, |at, record| {
+            if marks.last().is_none_or(|mark| at - mark.offset >= MARK_EVERY) {
+                marks.push(Mark { seq: record.seq, offset: at });
             }
-            if marks.last().is_none_or(|mark| found.end - mark.offset >= MARK_EVERY) {
-                marks.push(Mark { seq: record.seq, offset: found.end });
-            }
-            found.records += 1;
-            found.last = record.seq;
-            found.end += record.length as u64;
-            each(&record);
-        }
+        })?;
         let mut known = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.scanned.load(Ordering::Relaxed) {
             *known = marks;
             self.end.store(found.end, Ordering::Release);
             self.scanned.store(true, Ordering::Release);
         }
+        Ok(())
+    }
+
+    /// Reads the records from `offset` on, which follow `last`, up to the first that isn't one.
+    pub(crate) fn read_from(
+        &self,
+        offset: u64,
+        last: Seq,
+        mut each: impl FnMut(u64, &RawRecord<'_>),
+    ) -> Result<Scanned> {
+        let mut reader = RecordReader::new(offset);
+        let mut found = Scanned { last, last_at: None, end: offset };
+        let limit = self.file.length().map_err(|error| Error::io("reading", &self.path, error))?;
+        while let Some(located) = reader.locate(self, limit)? {
+            let record = reader.record(&located);
+            if record.seq <= found.last {
+                break;
+            }
+            each(located.offset, &record);
+            found.last = record.seq;
+            found.last_at = Some(located.offset);
+            found.end = located.offset + located.length as u64;
+            reader.pass(&located);
+        }
         Ok(found)
     }
+
+    /// Whether a record behind `end` proves that something after `last` was durable, so that what
+    /// is unreadable at `end` is damage and not the torn end of what was never acknowledged.
+    pub(crate) fn proves_loss(&self, end: u64, last: Seq) -> Result<bool> {
+        let mut window = vec![0; SEARCH];
+        let read = read_full(&*self.file, &mut window, end);
+        let read = read.map_err(|error| Error::io("reading", &self.path, error))?;
+        window.truncate(read);
+        let length = window.first_chunk::<4>().map_or(0, |length| u32::from_le_bytes(*length));
+        let declared = end + record::framed(length as usize) as u64;
+        let mut reader = RecordReader::new(declared);
+        if let Some(located) = reader.locate(self, self.size)? {
+            let record = reader.record(&located);
+            if record.seq > last && record.durable > last {
+                return Ok(true);
+            }
+        }
+        let mut budget = SEARCH * 16;
+        for at in (0..window.len()).step_by(record::ALIGNMENT) {
+            let bytes = window.get(at..).unwrap_or_default();
+            let Some(spent) = record::plausible(bytes, last) else { continue };
+            budget = budget.saturating_sub(spent);
+            if budget == 0 {
+                break;
+            }
+            let found = record::decode(bytes, self.number());
+            if found.is_ok_and(|record| record.seq > last && record.durable > last) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A record found in a reader's window.
+#[derive(Debug, Clone)]
+pub(crate) struct Located {
+    pub(crate) offset: u64,
+    pub(crate) seq: Seq,
+    pub(crate) durable: Seq,
+    pub(crate) length: usize,
+    changes: Range<usize>,
+    event: Range<usize>,
 }
 
 /// Reads records one after the other through a window.
@@ -197,40 +258,56 @@ impl RecordReader {
         self.offset
     }
 
-    /// Goes back to a record that was read before.
-    pub(crate) fn rewind(&mut self, offset: u64) {
-        self.offset = offset;
-    }
-
-    /// The next record that ends at or before `limit`, or `None` when there is none.
-    pub(crate) fn next(&mut self, segment: &Segment, limit: u64) -> Result<Option<RawRecord<'_>>> {
+    /// The record at the offset when it ends at or before `limit`; `None` when there is none.
+    pub(crate) fn locate(&mut self, segment: &Segment, limit: u64) -> Result<Option<Located>> {
         let mut wanted = record::RECORD_HEADER;
         loop {
-            if self.offset + wanted as u64 > limit {
+            if self.offset.saturating_add(wanted as u64) > limit {
                 return Ok(None);
             }
-            match self.peek(segment.number()) {
-                Ok(_) => break,
+            let at = (self.offset - self.start) as usize;
+            let known = limit.saturating_sub(self.start).min(self.window.len() as u64) as usize;
+            let bytes = self.window.get(at..known).unwrap_or_default();
+            match record::decode(bytes, segment.number()) {
+                Ok(record) => {
+                    let changes = at + record::CHANGES_AT;
+                    let event = changes + record.changes.len();
+                    return Ok(Some(Located {
+                        offset: self.offset,
+                        seq: record.seq,
+                        durable: record.durable,
+                        length: record.length,
+                        changes: changes..event,
+                        event: event..event + record.event.len(),
+                    }));
+                }
                 Err(Unreadable::Invalid) => return Ok(None),
                 Err(Unreadable::Needs(bytes)) => {
                     wanted = wanted.max(bytes);
-                    if self.offset + wanted as u64 > limit || !self.fill(segment, limit, wanted)? {
+                    if self.offset.saturating_add(wanted as u64) > limit
+                        || !self.fill(segment, limit, wanted)?
+                    {
                         return Ok(None);
                     }
                 }
             }
         }
-        let at = (self.offset - self.start) as usize;
-        let bytes = self.window.get(at..).unwrap_or_default();
-        let found = record::decode(bytes, segment.number()).ok();
-        self.offset += found.map_or(0, |record| record.length as u64);
-        Ok(found)
     }
 
-    fn peek(&self, segment: u64) -> Result<usize, Unreadable> {
-        let at = self.offset.checked_sub(self.start).map(|at| at as usize);
-        let bytes = at.and_then(|at| self.window.get(at..)).unwrap_or_default();
-        record::decode(bytes, segment).map(|record| record.length)
+    /// The record that was just located.
+    pub(crate) fn record(&self, located: &Located) -> RawRecord<'_> {
+        RawRecord {
+            seq: located.seq,
+            durable: located.durable,
+            changes: self.window.get(located.changes.clone()).unwrap_or_default(),
+            event: self.window.get(located.event.clone()).unwrap_or_default(),
+            length: located.length,
+        }
+    }
+
+    /// Moves behind a located record.
+    pub(crate) fn pass(&mut self, located: &Located) {
+        self.offset = located.offset + located.length as u64;
     }
 
     /// Reads a window of at least `wanted` bytes from the offset; false when the file is shorter.

@@ -17,9 +17,10 @@ use heed::{
 
 use super::{Bounds, Pair};
 use crate::folder::Folder;
+use crate::log::recovery::{Applied, Place};
 use crate::options::{Options, TABLES};
 use crate::overlay::Overlay;
-use crate::{Direction, Error, Result, Seq, Table};
+use crate::{Direction, Error, Result, Table};
 
 type Rows = Database<'static, Bytes, Bytes>;
 
@@ -56,7 +57,11 @@ struct Readers {
 impl Lmdb {
     /// Opens or creates the tree in `path`; also says up to which sequence number the log has
     /// been applied to it.
-    pub(crate) fn open(owner: Folder, path: &Path, options: &Options) -> Result<(Arc<Lmdb>, Seq)> {
+    pub(crate) fn open(
+        owner: Folder,
+        path: &Path,
+        options: &Options,
+    ) -> Result<(Arc<Lmdb>, Applied)> {
         fs::create_dir_all(path).map_err(|error| Error::io("creating", path, error))?;
         let (env, map_bytes) = open_env(path, options)?;
         let failed = |error| Error::tree("opening its tables", error);
@@ -76,10 +81,9 @@ impl Lmdb {
         let applied = {
             let read = env.read_txn().map_err(failed)?;
             match meta.get(&read, APPLIED).map_err(failed)? {
-                None => 0,
-                Some(bytes) => Seq::from_le_bytes(
-                    bytes.try_into().map_err(|_| Error::corrupt("tree: bad applied number"))?,
-                ),
+                None => Applied::default(),
+                Some(bytes) => decode_applied(bytes)
+                    .ok_or_else(|| Error::corrupt("tree: bad position in the log"))?,
             }
         };
         let readers = Readers { idle: Vec::new(), live: 0, commits: 0, growing: false };
@@ -121,7 +125,7 @@ impl Lmdb {
 
     /// Applies in key order, in transactions of about `transaction_bytes`; the last one records
     /// `applied`, so that a crash in between replays the log over what was applied.
-    pub(crate) fn apply(&self, overlay: &Overlay, applied: Seq) -> Result<()> {
+    pub(crate) fn apply(&self, overlay: &Overlay, applied: Applied) -> Result<()> {
         let mut from = Some((0, Vec::new()));
         while let Some((table, key)) = from.take() {
             from = loop {
@@ -142,7 +146,7 @@ impl Lmdb {
     fn apply_some(
         &self,
         overlay: &Overlay,
-        applied: Seq,
+        applied: Applied,
         (first, from): (u8, &[u8]),
     ) -> heed::Result<Option<(u8, Vec<u8>)>> {
         let mut write = self.env.write_txn()?;
@@ -175,7 +179,7 @@ impl Lmdb {
                 walk.next();
             }
         }
-        self.meta.put(&mut write, APPLIED, &applied.to_le_bytes())?;
+        self.meta.put(&mut write, APPLIED, &encode_applied(applied))?;
         write.commit()?;
         Ok(None)
     }
@@ -246,6 +250,21 @@ fn open_env(folder: &Path, options: &Options) -> Result<(Env<WithoutTls>, u64)> 
 
 fn is_past_end(rows: &Rows, write: &RwTxn<'_>, key: &[u8]) -> heed::Result<bool> {
     Ok(rows.last(write)?.is_none_or(|(last, _)| last < key))
+}
+
+/// Sequence number, segment and offset, then a checksum over them.
+fn encode_applied(Applied { seq, place }: Applied) -> Vec<u8> {
+    let mut bytes = [seq, place.segment, place.offset].map(u64::to_le_bytes).concat();
+    bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());
+    bytes
+}
+
+fn decode_applied(bytes: &[u8]) -> Option<Applied> {
+    let (body, sum) = bytes.split_last_chunk::<4>()?;
+    let word = |at: usize| Some(u64::from_le_bytes(*body.get(at..)?.first_chunk()?));
+    let (seq, segment, offset) = (word(0)?, word(8)?, word(16)?);
+    let whole = crc32c::crc32c(body) == u32::from_le_bytes(*sum);
+    whole.then_some(Applied { seq, place: Place { segment, offset } })
 }
 
 fn is_empty_key(bound: Bound<&[u8]>) -> bool {

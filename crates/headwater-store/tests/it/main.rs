@@ -1,9 +1,16 @@
 //! The store's integration tests, one binary. Long campaigns run with `HEADWATER_LONG=1`.
 
+mod capacity;
 mod conformance;
+mod damage;
+mod faults;
+mod kill;
 mod model;
+mod power_cut;
 mod random;
+mod simulated;
 mod variant;
+mod workload;
 
 /// Whether the long campaigns are wanted.
 fn long() -> bool {
