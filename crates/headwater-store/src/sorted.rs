@@ -14,6 +14,8 @@ pub(crate) struct Sorted<E> {
     length: usize,
 }
 
+type Children<E> = [(E, Arc<Node<E>>)];
+
 enum Node<E> {
     Leaf(Vec<E>),
     /// Each child with its lowest entry at the time it was split off; the first one's is unused.
@@ -84,7 +86,7 @@ impl<E: Clone> Sorted<E> {
     }
 }
 
-fn child_of<E>(children: &[(E, Arc<Node<E>>)], order: impl Fn(&E) -> Ordering) -> usize {
+fn child_of<E>(children: &Children<E>, order: impl Fn(&E) -> Ordering) -> usize {
     let later = children.get(1..).unwrap_or_default();
     later.partition_point(|(first, _)| order(first) != Ordering::Greater)
 }
@@ -174,7 +176,7 @@ impl<E: Clone> Clone for Node<E> {
 /// A place in a [`Sorted`]: on an entry, or on none after running off an end.
 pub(crate) struct SortedCursor<'s, E> {
     root: &'s Node<E>,
-    path: Vec<(&'s [(E, Arc<Node<E>>)], usize)>,
+    path: Vec<(&'s Children<E>, usize)>,
     leaf: &'s [E],
     at: usize,
 }

@@ -43,11 +43,12 @@ fn an_operation_sees_itself_and_the_ones_before_it() {
         assert_eq!(first.get(T, b"a").unwrap(), Some(&b"2"[..]));
         first.commit(0, b"").unwrap();
         assert_eq!(writer.get(T, b"a").unwrap(), Some(&b"2"[..]));
-        let mut second = writer.begin();
-        second.delete(T, b"a").unwrap();
-        assert_eq!(second.get(T, b"a").unwrap(), None);
-        assert_eq!(all(&second, T, Direction::Forward), []);
-        drop(second);
+        {
+            let mut discarded = writer.begin();
+            discarded.delete(T, b"a").unwrap();
+            assert_eq!(discarded.get(T, b"a").unwrap(), None);
+            assert_eq!(all(&discarded, T, Direction::Forward), []);
+        }
         assert_eq!(writer.begin().get(T, b"a").unwrap(), Some(&b"2"[..]), "dropped: discarded");
         assert_eq!(opened.store.snapshot().unwrap().get(T, b"a").unwrap(), None, "unpublished");
         drop(writer);
