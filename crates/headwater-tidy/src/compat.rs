@@ -1,8 +1,9 @@
 //! The compatibility page, `docs/compat.md`, generated from the engine's tables.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::tables::{NAMES, read};
+use crate::tables::{NAMES, belongs, read};
 
 /// The page as it should be.
 pub fn page() -> String {
@@ -17,17 +18,15 @@ pub fn page() -> String {
             continue;
         }
         let of = |supported: bool| {
-            let mut keys = tables
-                .iter()
-                .filter(|table| {
-                    table.name.split('_').any(|word| word == name) || table.name == name
-                })
-                .filter(|table| (table.name == name) == supported)
-                .flat_map(|table| table.keys.iter().map(String::as_str))
-                .collect::<Vec<_>>();
-            keys.sort_unstable();
-            keys.dedup();
-            keys
+            let tables = tables.iter().filter(|table| belongs(&table.name, name));
+            let rows = tables.flat_map(|table| {
+                let own = table.name == name;
+                table
+                    .keys
+                    .iter()
+                    .filter(move |key| (own && !table.unsupported.contains(key)) == supported)
+            });
+            rows.map(String::as_str).collect::<BTreeSet<_>>()
         };
         let (supported, unsupported) = (of(true), of(false));
         if supported.is_empty() && unsupported.is_empty() {
@@ -49,7 +48,7 @@ pub fn page() -> String {
     page
 }
 
-fn code(keys: &[&str]) -> String {
+fn code(keys: &BTreeSet<&str>) -> String {
     let quoted = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>();
     quoted.join(", ")
 }
