@@ -9,10 +9,12 @@ mod bits;
 mod comparison;
 mod element;
 mod equalities;
+mod failure;
 mod logical;
 mod operand;
 mod parse;
 mod regex;
+mod schema;
 mod table;
 mod test;
 
@@ -54,6 +56,7 @@ pub(crate) enum Node {
     Always(bool),
     Sample(f64),
     Expr(Box<Expression>),
+    Schema(Box<schema::Schema>),
 }
 
 /// What a run of the matcher carries along.
@@ -183,6 +186,10 @@ impl Node {
             Node::Not(node) => node.matches(root, &mut Run { details: None }).map(|found| !found),
             Node::Always(yes) => Ok(*yes),
             Node::Sample(rate) => Ok(sample(*rate)),
+            Node::Schema(schema) => match root {
+                Root::Doc(doc) => schema.admits(doc.as_raw()),
+                Root::Field(..) => Ok(false),
+            },
             Node::Expr(expression) => match root {
                 Root::Doc(doc) => Ok(is_true(&expression.evaluate(doc)?)),
                 Root::Field(..) => Ok(false),
@@ -206,7 +213,9 @@ impl Node {
                 node.matches_alone(value, &mut Run { details: None }).map(|found| !found)
             }
             Node::Always(yes) => Ok(*yes),
-            Node::Or(_) | Node::Nor(_) | Node::Sample(_) | Node::Expr(_) => Ok(false),
+            Node::Or(_) | Node::Nor(_) | Node::Sample(_) | Node::Expr(_) | Node::Schema(_) => {
+                Ok(false)
+            }
         }
     }
 }

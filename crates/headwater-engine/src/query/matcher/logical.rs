@@ -160,6 +160,9 @@ pub(super) fn is_value_condition(value: Raw<'_>) -> bool {
     let first = value.as_doc().and_then(Doc::first);
     is_operators(value, true)
         && first.is_some_and(|first| {
-            !matches!(first.name, b"$and" | b"$or" | b"$nor" | b"$where" | b"$expr")
+            !matches!(
+                first.name,
+                b"$and" | b"$or" | b"$nor" | b"$where" | b"$expr" | b"$jsonSchema"
+            )
         })
 }

@@ -1,7 +1,7 @@
 //! The query operators: name and constructor, sorted; and the names that are known but not supported.
 
 use super::parse::{Field, Parser, Top};
-use super::{Node, arithmetic, array, bits, comparison, element, logical, regex};
+use super::{Node, arithmetic, array, bits, comparison, element, logical, regex, schema};
 use crate::error::Result;
 
 /// An operator.
@@ -50,6 +50,7 @@ pub const MATCHERS: &[Row] = &[
     field("$gt", comparison::gt),
     field("$gte", comparison::gte),
     field("$in", comparison::is_in),
+    top("$jsonSchema", schema::json_schema),
     field("$lt", comparison::lt),
     field("$lte", comparison::lte),
     field("$mod", arithmetic::modulo),
@@ -68,7 +69,7 @@ pub const MATCHERS: &[Row] = &[
 
 /// Query operators of MongoDB that are known but not supported, sorted.
 pub const UNSUPPORTED: &[&str] =
-    &["$geoIntersects", "$geoWithin", "$jsonSchema", "$near", "$nearSphere", "$text", "$within"];
+    &["$geoIntersects", "$geoWithin", "$near", "$nearSphere", "$text", "$within"];
 
 #[cfg(test)]
 mod tests {
