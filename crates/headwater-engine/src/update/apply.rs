@@ -107,6 +107,13 @@ impl<'a> Run<'a> {
         result
     }
 
+    /// The index of the array element that the filter matched.
+    fn matched_index(&self) -> Result<usize> {
+        self.position.ok_or_else(|| {
+            bad("The positional operator did not find the match needed from the query.")
+        })
+    }
+
     /// The children of nodes that meet at one place, in order.
     fn targets(&self, nodes: &[&'a ObjectNode]) -> Result<Vec<Target<'a>>> {
         let children = |node: &'a ObjectNode| {
@@ -119,9 +126,7 @@ impl<'a> Run<'a> {
         for node in nodes {
             all.extend(children(node));
             if let Some(matched) = &node.matched {
-                let index = self.position.ok_or_else(|| {
-                    bad("The positional operator did not find the match needed from the query.")
-                })?;
+                let index = self.matched_index()?;
                 all.push((Cow::Owned(index.to_string()), Nodes::One(matched)));
             }
         }
@@ -193,7 +198,14 @@ impl<'a> Run<'a> {
         for ((child, nodes), span) in targets.iter().zip(found) {
             let nodes = nodes.as_slice();
             let Some(index) = path::index(child.as_bytes()) else {
-                self.unreachable(nodes, child, (name, array.as_raw()))?;
+                if self.unreachable(nodes, child, (name, array.as_raw())).is_err() {
+                    // The message shows the array with what was done to its elements so far.
+                    let doc = Doc::trusted(array.as_bytes());
+                    let bytes = splice.finish(doc).unwrap_or_else(|| doc.as_bytes().to_vec());
+                    let shown = Raw { kind: Type::Array, data: &bytes };
+                    self.unreachable(nodes, child, (name, shown))?;
+                    return Ok(None);
+                }
                 continue;
             };
             if let Some(span) = span {
@@ -408,7 +420,7 @@ impl<'a> Run<'a> {
         &mut self,
         nodes: &[&'a Node],
         part: &str,
-        element: (&str, Raw<'a>),
+        element: (&str, Raw<'_>),
     ) -> Result<()> {
         let path =
             if self.path.is_empty() { part.to_owned() } else { format!("{}.{part}", self.path) };
@@ -420,12 +432,13 @@ impl<'a> Run<'a> {
         node: &'a Node,
         part: &str,
         path: &str,
-        (name, value): (&str, Raw<'a>),
+        (name, value): (&str, Raw<'_>),
     ) -> Result<()> {
         match node {
             Node::Array(_) => Err(no_array(path)),
             Node::Object(object) => {
                 if let Some(node) = &object.matched {
+                    self.matched_index()?;
                     self.refuse(node, part, &format!("{path}.$"), (name, value))?;
                 }
                 for (child, node) in &object.children {

@@ -91,6 +91,7 @@ pub(super) fn leaf<M: Modifier + 'static>(
     parse: impl FnOnce(&Operand<'_>) -> Result<M>,
 ) -> Result<()> {
     let path = path(field.name_str())?;
+    parser.tree.check_path(&path)?;
     let operand = Operand { path: &path, value: field.value, scope: parser.scope };
     let modifier = parse(&operand)?;
     parser.tree.insert(&path, Box::new(modifier))

@@ -216,7 +216,7 @@ impl Modifier for Push {
         let Some(old) = value.as_array() else {
             return Err(bad(format!(
                 "The field '{}' must be an array but is of type {} in document {{{}}}",
-                place.name,
+                place.path,
                 value.kind.alias(),
                 place.id()
             )));

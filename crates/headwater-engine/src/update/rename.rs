@@ -26,6 +26,9 @@ fn bad(what: impl Into<String>) -> Error {
 
 /// Makes one field of `$rename`'s operand two leaves.
 pub(super) fn parse(field: Element<'_>, parser: &mut Parser<'_>) -> Result<()> {
+    let from = parse::path(field.name_str())?;
+    parser.tree.check_path(&from)?;
+    parser.tree.insert(&from, Box::new(Source))?;
     let shown = || text::element(field.name_str(), field.value);
     let Some(to) = field.value.as_str() else {
         return Err(bad(format!("The 'to' field for $rename must be a string: {}", shown())));
@@ -37,16 +40,10 @@ pub(super) fn parse(field: Element<'_>, parser: &mut Parser<'_>) -> Result<()> {
         )));
     }
     let to = parse::path(to)?;
-    let from = parse::path(field.name_str())?;
-    if to.text == from.text {
+    parser.tree.check_path(&to)?;
+    if let Some(what) = objection(&from, &to) {
         return Err(bad(format!(
-            "The source and target field for $rename must differ: {}",
-            shown()
-        )));
-    }
-    if to.is_under(&from) || from.is_under(&to) {
-        return Err(bad(format!(
-            "The source and target field for $rename must not be on the same path: {}",
+            "The source and target field for $rename must {what}: {}",
             shown()
         )));
     }
@@ -58,8 +55,18 @@ pub(super) fn parse(field: Element<'_>, parser: &mut Parser<'_>) -> Result<()> {
             )));
         }
     }
-    parser.tree.insert(&to, Box::new(Target { from: from.clone(), to: to.clone() }))?;
-    parser.tree.insert(&from, Box::new(Source))
+    parser.tree.insert(&to, Box::new(Target { from, to: to.clone() }))
+}
+
+/// Why one path cannot be renamed to the other.
+fn objection(from: &Path, to: &Path) -> Option<&'static str> {
+    if to.text == from.text {
+        Some("differ")
+    } else if to.is_under(from) || from.is_under(to) {
+        Some("not be on the same path")
+    } else {
+        None
+    }
 }
 
 impl Target {

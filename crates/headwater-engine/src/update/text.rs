@@ -1,6 +1,6 @@
 //! Documents as the messages of updates name them.
 
-use crate::bson::{Doc, print};
+use crate::bson::Doc;
 
 pub(super) use crate::bson::print::{document, element};
 

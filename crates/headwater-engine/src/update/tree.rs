@@ -48,7 +48,7 @@ impl Operators {
 
     /// Puts an operator at the end of a path.
     pub(super) fn insert(&mut self, path: &Path, modifier: Box<dyn Modifier>) -> Result<()> {
-        self.check_path(path)?;
+        self.check_identifiers(path)?;
         let mut at = 0;
         let mut leaf = Some(Node::Leaf(modifier));
         let mut node = self.root.child(path, 0, &mut leaf)?;
@@ -63,8 +63,8 @@ impl Operators {
         Ok(())
     }
 
-    fn check_path(&mut self, path: &Path) -> Result<()> {
-        let bad = |what: String| Err(Error::new(Code::BAD_VALUE, what));
+    /// Checks where a path has its `$` and `$[]`.
+    pub(super) fn check_path(&mut self, path: &Path) -> Result<()> {
         let text = &path.text;
         match path.parts.first() {
             Some(Part::Matched) => {
@@ -84,6 +84,11 @@ impl Operators {
             return bad(format!("Too many positional (i.e. '$') elements found in path '{text}'"));
         }
         self.positional |= positions == 1;
+        Ok(())
+    }
+
+    fn check_identifiers(&mut self, path: &Path) -> Result<()> {
+        let text = &path.text;
         for part in &path.parts {
             if let Part::Filtered(identifier) = part
                 && !self.filters.use_identifier(identifier)
@@ -95,6 +100,11 @@ impl Operators {
         }
         Ok(())
     }
+}
+
+#[cold]
+fn bad(what: String) -> Result<()> {
+    Err(Error::new(Code::BAD_VALUE, what))
 }
 
 #[cold]

@@ -2,7 +2,7 @@
 
 use super::array_filters::refuse_expr;
 use super::replace::dollar_name;
-use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, equal};
 use crate::error::{Code, Error, Result};
 
 /// Which of the filter's equalities count.
@@ -87,15 +87,27 @@ fn collect<'a>(filter: Doc<'a>, out: &mut Vec<(&'a str, Raw<'a>)>) {
         let name = element.name_str();
         match name {
             "$and" => branches(element.value).for_each(|branch| collect(branch, out)),
-            "$or" => {
-                let mut all = branches(element.value);
-                if let (Some(only), None) = (all.next(), all.next()) {
-                    collect(only, out);
-                }
-            }
+            "$or" => alternatives(element.value, out),
             _ if name.starts_with('$') => {}
             _ => field(name, element.value, out),
         }
+    }
+}
+
+/// Collects from an `$or`: of its only branch, or of branches that all say the same one equality.
+fn alternatives<'a>(value: Raw<'a>, out: &mut Vec<(&'a str, Raw<'a>)>) {
+    let mut all = branches(value).map(|branch| {
+        let mut equalities = Vec::new();
+        collect(branch, &mut equalities);
+        (branch.iter().count(), equalities)
+    });
+    let Some((fields, first)) = all.next() else { return };
+    let same = |(others, other): (usize, Vec<(&str, Raw<'_>)>)| {
+        let single = (fields, others, first.len(), other.len()) == (1, 1, 1, 1);
+        single && first.iter().zip(&other).all(|(a, b)| a.0 == b.0 && equal(a.1, b.1))
+    };
+    if all.all(same) {
+        out.extend(first);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A list of documents that updates as the `update` command does: filter, update or upsert, write errors.
 
 use headwater_engine::aggregate::expressions::Scope;
-use headwater_engine::bson::{Array, Doc, DocBuf, Raw, View};
+use headwater_engine::bson::{Array, Doc, DocBuf, Raw};
 use headwater_engine::error::{Error, Result};
 use headwater_engine::query::matcher::Matcher;
 use headwater_engine::update::{
@@ -15,6 +15,8 @@ pub(crate) const NOW: Now = Now { ms: 1_700_000_000_000, timestamp: (1_700_000_0
 #[derive(Debug, Default)]
 pub(crate) struct Collection {
     pub(crate) docs: Vec<DocBuf>,
+    /// The next `_id` to generate.
+    pub(crate) new_id: [u8; 12],
     /// What every change of a document said of itself: before, after, description.
     pub(crate) changes: Vec<(DocBuf, DocBuf, Option<Description>)>,
 }
@@ -24,8 +26,6 @@ pub(crate) struct Collection {
 pub(crate) struct Reply {
     pub(crate) n: i64,
     pub(crate) modified: i64,
-    /// The `_id` of what each upserting statement inserted.
-    pub(crate) upserted: Vec<DocBuf>,
     /// Index of the statement, and its error; the flag tells whether it was raised while running.
     pub(crate) errors: Vec<(usize, Error, bool)>,
 }
@@ -90,24 +90,12 @@ impl Collection {
             }
         }
         if matched == 0 && options.upsert {
-            let new = update.insert_document(filter, || [7; 12], &NOW).map_err(running)?;
-            reply.upserted.push(new.clone());
+            let new = update.insert_document(filter, || self.new_id, &NOW).map_err(running)?;
             self.docs.push(new);
             matched = 1;
         }
         reply.n += matched;
         reply.modified += modified;
         Ok(())
-    }
-
-    /// The documents in the order of their `_id`.
-    pub(crate) fn sorted(&self) -> Vec<Doc<'_>> {
-        let id = |doc: Doc<'_>| match doc.get("_id").map(Raw::view) {
-            Some(View::Int32(id)) => i64::from(id),
-            _ => 0,
-        };
-        let mut docs: Vec<Doc<'_>> = self.docs.iter().map(DocBuf::as_doc).collect();
-        docs.sort_by_key(|doc| id(*doc));
-        docs
     }
 }
