@@ -1,5 +1,6 @@
 //! Measurements. `cargo run --release -p headwater-bench -- NAME`; without a name it lists them.
 
+mod update;
 mod walker;
 mod wire;
 
@@ -9,6 +10,7 @@ type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 const MEASUREMENTS: &[Row] = &[
     ("bare", "the server in front of nothing, which `wire` measures: bare ADDR", wire::bare::run),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
+    ("update", "updates of documents in memory, beside copying the document", update::run),
     ("walker", "the raw BSON walker on a filter of one field, beside the bson crate", walker::run),
     ("wire", "the server by its sockets, beside an echo server of the same framing", wire::run),
 ];

@@ -107,6 +107,11 @@ impl DocWriter {
         self.bytes.extend_from_slice(doc.element_bytes());
     }
 
+    /// Appends elements that are encoded already.
+    pub(crate) fn encoded(&mut self, elements: &[u8]) {
+        self.bytes.extend_from_slice(elements);
+    }
+
     scalars! {
         /// Appends an int32.
         i32(i32) = Int32, i32::to_le_bytes;

@@ -1,7 +1,7 @@
 //! `$addToSet` with `$each`.
 
 use super::modifier::{Change, Modifier, Operand, Place, nesting};
-use super::text;
+use super::{splice, text};
 use crate::bson::{Array, ArrayWriter, Raw, Value, equal};
 use crate::error::{Code, Error, Result};
 
@@ -85,9 +85,7 @@ impl Modifier for AddToSet {
         if new.is_empty() {
             return Ok(Change::Keep);
         }
-        let mut array = ArrayWriter::new();
-        old.iter().chain(new).for_each(|value| array.raw(value));
-        Ok(Change::Set(Value::array(array.into_bytes())))
+        Ok(Change::Set(splice::append(old, old.len(), new)))
     }
 
     fn missing<'a>(&'a self, _: &Place<'_, 'a>) -> Result<Option<Value<'a>>> {

@@ -162,7 +162,7 @@ impl<'a> Run<'a> {
                     if self.depth == 0 && !matches!(edit, Edit::Keep) {
                         check_top(name, &edit, self.insert)?;
                     }
-                    splice.edit(span, name, edit);
+                    splice.edit(span, edit);
                 }
                 None => {
                     let value = self.at(name, |run| {
@@ -211,7 +211,7 @@ impl<'a> Run<'a> {
             if let Some(span) = span {
                 let edit =
                     self.at(child, |run| run.existing(nodes, span.value, child, true, level))?;
-                splice.edit(span, &index.to_string(), edit);
+                splice.edit(span, edit);
                 continue;
             }
             let value = self.at(child, |run| {
@@ -272,7 +272,7 @@ impl<'a> Run<'a> {
                 changed += 1;
                 last = Some(index.clone());
             }
-            splice.edit(span, &index, edit);
+            splice.edit(span, edit);
         }
         let Some(bytes) = splice.finish(Doc::trusted(array.as_bytes())) else {
             return Ok(Edit::Keep);
@@ -364,10 +364,9 @@ impl<'a> Run<'a> {
                 }
                 Edit::Set(new)
             }
-            Change::Append { array, from } => {
+            Change::Append { array, from, new } => {
                 let mut sub = level.sub(true);
-                let new = array.as_array().into_iter().flat_map(|array| array.iter().skip(from));
-                for (index, element) in (from..).zip(new) {
+                for (index, element) in (from..).zip(new.iter()) {
                     sub.created(&format!("{}.{index}", self.path), element);
                 }
                 level.take(sub);
@@ -527,7 +526,7 @@ fn find_fields<'a>(targets: &[Target<'_>], doc: Doc<'a>) -> Vec<Option<Span<'a>>
     found
 }
 
-/// Where each target stands in an array, and the array's length.
+/// Where each target stands in an array, and the array's length if one does not.
 fn find_elements<'a>(targets: &[Target<'_>], array: Array<'a>) -> (Vec<Option<Span<'a>>>, usize) {
     let mut found = vec![None; targets.len()];
     let mut indexes: Vec<(usize, usize)> = targets
@@ -539,6 +538,9 @@ fn find_elements<'a>(targets: &[Target<'_>], array: Array<'a>) -> (Vec<Option<Sp
     let mut next = indexes.into_iter().peekable();
     let mut len = 0;
     for span in Span::all(Doc::trusted(array.as_bytes())) {
+        if next.peek().is_none() {
+            break;
+        }
         while let Some((_, target)) = next.next_if(|(index, _)| *index == len) {
             if let Some(slot) = found.get_mut(target) {
                 *slot = Some(span);

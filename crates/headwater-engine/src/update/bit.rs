@@ -98,9 +98,10 @@ impl Operation {
 impl Modifier for Bit {
     fn existing<'a>(&'a self, value: Raw<'a>, place: &Place<'_, 'a>) -> Result<Change<'a>> {
         let Some(old) = integer(value) else {
+            let id = place.root.get("_id").map(|id| text::element("_id", id));
             return Err(bad(format!(
                 "Cannot apply $bit to a value of non-integral type.{} has the field {} of non-integer type {}",
-                place.id(),
+                id.as_deref().unwrap_or("INVALID-MUTABLE-ELEMENT"),
                 place.name,
                 value.kind.alias()
             )));

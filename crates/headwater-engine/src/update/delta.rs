@@ -94,18 +94,12 @@ impl Level {
 
     pub(super) fn finish(self) -> Description {
         let len = self.updated.len() + self.created.len() + self.below.len();
-        let mut bytes = Vec::with_capacity(len + 80);
-        bytes.extend_from_slice(&[0; 4]);
-        for part in [&self.updated, &self.created, &self.below] {
-            bytes.extend_from_slice(part);
-        }
-        bytes.push(0);
-        let total = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if let Some(head) = bytes.get_mut(..4) {
-            head.copy_from_slice(&total.to_le_bytes());
-        }
-        let mut description = DocWriter::append_to(Vec::with_capacity(bytes.len() + 70));
-        description.doc("updatedFields", Doc::trusted(&bytes));
+        let mut description = DocWriter::append_to(Vec::with_capacity(len + 80));
+        description.document("updatedFields", |fields| {
+            for part in [&self.updated, &self.created, &self.below] {
+                fields.encoded(part);
+            }
+        });
         description.array("removedFields", |removed: &mut ArrayWriter| {
             self.removed.iter().chain(&self.removed_below).for_each(|path| removed.str(path));
         });

@@ -5,7 +5,7 @@ use std::fmt;
 use super::path::Path;
 use super::{Now, parse, text};
 use crate::aggregate::expressions::Scope;
-use crate::bson::{Doc, Raw, Type, Value};
+use crate::bson::{Array, Doc, Raw, Type, Value};
 use crate::error::Result;
 
 /// An operator with its operand, compiled.
@@ -32,10 +32,11 @@ pub(super) trait Modifier: fmt::Debug + Send + Sync {
 pub(super) enum Change<'a> {
     Keep,
     Set(Value<'a>),
-    /// The array with elements from `from` on appended to what was there.
+    /// The array, which is what was there and behind it, from index `from` on, the values of `new`.
     Append {
         array: Value<'a>,
         from: usize,
+        new: Array<'a>,
     },
     /// Removes a field; an array element becomes null.
     Remove,

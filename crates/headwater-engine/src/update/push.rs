@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::modifier::{Change, Modifier, Operand, Place, nesting};
+use super::splice;
 use crate::bson::{Array, ArrayWriter, Doc, Number, Raw, Type, Value, compare};
 use crate::error::{Code, Error, Result};
 
@@ -188,20 +189,16 @@ fn directed(order: Ordering, descending: bool) -> Ordering {
 }
 
 impl SortField {
-    /// The element's value to sort by; null where it has none.
+    /// The element's value to sort by; null where it has none, as if it is no document.
     fn of<'a>(&self, element: Raw<'a>) -> Raw<'a> {
-        let mut value = element;
-        for name in &self.path {
-            let inside = match value.kind {
-                Type::Document | Type::Array => Doc::trusted(value.data).get(name),
-                _ => None,
-            };
-            match inside {
-                Some(inside) => value = inside,
-                None => return Raw::NULL,
-            }
-        }
-        value
+        let Some((first, rest)) = self.path.split_first() else { return Raw::NULL };
+        let start = element.as_doc().and_then(|doc| doc.get(first));
+        let value = rest.iter().try_fold(start, |value, name| {
+            let value = value?;
+            let inside = matches!(value.kind, Type::Document | Type::Array);
+            inside.then(|| Doc::trusted(value.data).get(name))
+        });
+        value.flatten().unwrap_or(Raw::NULL)
     }
 }
 
@@ -225,11 +222,8 @@ impl Modifier for Push {
             if self.each().is_empty() {
                 return Ok(Change::Keep);
             }
-            let from = old.len();
-            return Ok(Change::Append {
-                array: array_of(old.iter().chain(self.each().iter())),
-                from,
-            });
+            let (from, new) = (old.len(), self.each());
+            return Ok(Change::Append { array: splice::append(old, from, new.iter()), from, new });
         }
         let old: Vec<Raw<'_>> = old.iter().collect();
         let len = old.len();

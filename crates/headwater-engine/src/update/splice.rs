@@ -1,6 +1,6 @@
 //! Copies a document with some of its elements replaced, removed or appended.
 
-use crate::bson::{Doc, Iter, Raw, Value};
+use crate::bson::{Array, Doc, Iter, Raw, Value};
 
 /// An element and where it stands in its document's bytes.
 #[derive(Debug, Clone, Copy)]
@@ -22,8 +22,8 @@ pub(super) enum Edit<'a> {
 /// The edits of one level, collected.
 #[derive(Debug, Default)]
 pub(super) struct Splice<'a> {
-    /// Start and end of the element, and where in `new` its replacement ends.
-    edits: Vec<(usize, usize, Option<(Box<[u8]>, Value<'a>)>)>,
+    /// Elements and the values that take the place of theirs, `None` to remove the element.
+    edits: Vec<(Span<'a>, Option<Value<'a>>)>,
     /// Encoded elements to append.
     appended: Vec<u8>,
 }
@@ -55,13 +55,12 @@ impl<'a> Iterator for Spans<'a> {
 
 impl<'a> Splice<'a> {
     /// Notes what becomes of an element.
-    pub(super) fn edit(&mut self, span: Span<'_>, name: &str, edit: Edit<'a>) {
-        let replacement = match edit {
-            Edit::Keep => return,
-            Edit::Remove => None,
-            Edit::Set(value) => Some((name.as_bytes().into(), value)),
-        };
-        self.edits.push((span.start, span.end, replacement));
+    pub(super) fn edit(&mut self, span: Span<'a>, edit: Edit<'a>) {
+        match edit {
+            Edit::Keep => {}
+            Edit::Remove => self.edits.push((span, None)),
+            Edit::Set(value) => self.edits.push((span, Some(value))),
+        }
     }
 
     /// Notes an element to append.
@@ -76,19 +75,16 @@ impl<'a> Splice<'a> {
         if self.edits.is_empty() && self.appended.is_empty() {
             return None;
         }
-        self.edits.sort_unstable_by_key(|edit| edit.0);
+        self.edits.sort_unstable_by_key(|(span, _)| span.start);
         let old = doc.as_bytes();
-        let new =
-            self.edits.iter().filter_map(|(_, _, new)| Some(new.as_ref()?.1.raw()?.data.len()));
+        let new = self.edits.iter().filter_map(|(_, new)| Some(new.as_ref()?.raw()?.data.len()));
         let mut out = Vec::with_capacity(old.len() + self.appended.len() + new.sum::<usize>());
         let mut copied = 0;
-        for (start, end, replacement) in &self.edits {
-            out.extend_from_slice(old.get(copied..*start).unwrap_or_default());
-            copied = *end;
-            if let Some((name, value)) = replacement
-                && let Some(raw) = value.raw()
-            {
-                write(&mut out, name, raw);
+        for (span, new) in &self.edits {
+            out.extend_from_slice(old.get(copied..span.start).unwrap_or_default());
+            copied = span.end;
+            if let Some(value) = new.as_ref().and_then(Value::raw) {
+                write(&mut out, span.name, value);
             }
         }
         out.extend_from_slice(old.get(copied..old.len().saturating_sub(1)).unwrap_or_default());
@@ -100,6 +96,20 @@ impl<'a> Splice<'a> {
         }
         Some(out)
     }
+}
+
+/// An array of `len` elements with values behind them; what is there is copied as it is.
+pub(super) fn append<'a>(
+    array: Array<'_>,
+    len: usize,
+    values: impl IntoIterator<Item = Raw<'a>>,
+) -> Value<'static> {
+    let mut splice = Splice::default();
+    for (index, value) in (len..).zip(values) {
+        write(&mut splice.appended, index.to_string().as_bytes(), value);
+    }
+    let bytes = splice.finish(Doc::trusted(array.as_bytes()));
+    Value::array(bytes.unwrap_or_else(|| array.as_bytes().to_vec()))
 }
 
 fn write(out: &mut Vec<u8>, name: &[u8], value: Raw<'_>) {

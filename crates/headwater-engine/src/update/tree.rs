@@ -63,21 +63,13 @@ impl Operators {
         Ok(())
     }
 
-    /// Checks where a path has its `$` and `$[]`.
+    /// Checks where a path has its `$`.
     pub(super) fn check_path(&mut self, path: &Path) -> Result<()> {
         let text = &path.text;
-        match path.parts.first() {
-            Some(Part::Matched) => {
-                return bad(format!(
-                    "Cannot have positional (i.e. '$') element in the first position in path '{text}'"
-                ));
-            }
-            Some(Part::Filtered(_)) => {
-                return bad(format!(
-                    "Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '{text}'"
-                ));
-            }
-            _ => {}
+        if path.parts.first() == Some(&Part::Matched) {
+            return bad(format!(
+                "Cannot have positional (i.e. '$') element in the first position in path '{text}'"
+            ));
         }
         let positions = path.parts.iter().filter(|part| **part == Part::Matched).count();
         if positions > 1 {
@@ -89,6 +81,11 @@ impl Operators {
 
     fn check_identifiers(&mut self, path: &Path) -> Result<()> {
         let text = &path.text;
+        if let Some(Part::Filtered(_)) = path.parts.first() {
+            return bad(format!(
+                "Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '{text}'"
+            ));
+        }
         for part in &path.parts {
             if let Part::Filtered(identifier) = part
                 && !self.filters.use_identifier(identifier)
