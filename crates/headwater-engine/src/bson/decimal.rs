@@ -328,6 +328,54 @@ impl Decimal {
         }
     }
 
+    /// The sum.
+    pub fn add(self, other: Decimal) -> Decimal {
+        self.add_exactly(other).unwrap_or_else(|| rounded_binary(self, other, lib::bid128_add))
+    }
+
+    /// The difference.
+    pub fn sub(self, other: Decimal) -> Decimal {
+        if other.is_nan() { self.add(other) } else { self.add(other.neg()) }
+    }
+
+    /// The product.
+    pub fn mul(self, other: Decimal) -> Decimal {
+        self.mul_exactly(other).unwrap_or_else(|| rounded_binary(self, other, lib::bid128_mul))
+    }
+
+    /// The sum if it needs no rounding and no care for special values: what the library would answer, sooner.
+    fn add_exactly(self, other: Decimal) -> Option<Decimal> {
+        let (a, b) = (self.finite()?, other.finite()?);
+        let exponent = a.2.min(b.2);
+        let aligned = |(negative, coefficient, from): (bool, u128, i32)| {
+            let scale = 10u128.checked_pow((from - exponent).unsigned_abs())?;
+            let scaled = coefficient.checked_mul(scale)?.cast_signed();
+            Some(if negative { -scaled } else { scaled })
+        };
+        let (x, y) = (aligned(a)?, aligned(b)?);
+        let sum = x.checked_add(y)?;
+        if sum == 0 {
+            return None;
+        }
+        Decimal::from_parts(sum < 0, sum.unsigned_abs(), exponent)
+    }
+
+    /// The product if it needs no rounding and no care for special values.
+    fn mul_exactly(self, other: Decimal) -> Option<Decimal> {
+        let (a, b) = (self.finite()?, other.finite()?);
+        Decimal::from_parts(a.0 != b.0, a.1.checked_mul(b.1)?, a.2 + b.2)
+    }
+
+    /// Sign, coefficient and exponent of a number that is neither special nor zero.
+    fn finite(self) -> Option<(bool, u128, i32)> {
+        match self.parts() {
+            Parts::Finite { negative, coefficient, exponent } if coefficient > 0 => {
+                Some((negative, coefficient, exponent))
+            }
+            _ => None,
+        }
+    }
+
     fn library(self) -> BID128 {
         BID128::new(self.0 as u64, (self.0 >> 64) as u64)
     }
@@ -374,12 +422,6 @@ macro_rules! operations {
 }
 
 operations! {
-    /// The sum.
-    add(other) = bid128_add, rounded_binary;
-    /// The difference.
-    sub(other) = bid128_sub, rounded_binary;
-    /// The product.
-    mul(other) = bid128_mul, rounded_binary;
     /// The quotient; of a zero divisor an infinity or NaN.
     div(other) = bid128_div, rounded_binary;
     /// The square root; NaN below zero.
@@ -722,4 +764,51 @@ fn fit(
     let exact = matches!(dropped, Dropped::None | Dropped::Zeros);
     let value = Decimal::from_parts(negative, coefficient, exponent as i32);
     (value.unwrap_or(Decimal::NAN), exact)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_ways_answer_what_the_library_answers() {
+        let texts = [
+            "0",
+            "-0",
+            "0E+3",
+            "1",
+            "-1",
+            "1.00",
+            "-1.00",
+            "0.1",
+            "19.99",
+            "1E+30",
+            "1E-30",
+            "-7E+33",
+            "9999999999999999999999999999999999",
+            "-9999999999999999999999999999999999",
+            "5E-6176",
+            "9.999999999999999999999999999999999E+6144",
+            "-1E-6143",
+            "1E+6111",
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "123456789012345678",
+            "-0.000000000000000000000000000000001",
+        ];
+        let all = texts.map(|text| Decimal::parse(text).unwrap());
+        for a in all {
+            for b in all {
+                let cases = [
+                    (a.add(b), rounded_binary(a, b, lib::bid128_add)),
+                    (a.sub(b), rounded_binary(a, b, lib::bid128_sub)),
+                    (a.mul(b), rounded_binary(a, b, lib::bid128_mul)),
+                ];
+                for (short, library) in cases {
+                    assert_eq!(short, library, "{a} {b}");
+                }
+            }
+        }
+    }
 }

@@ -4,6 +4,8 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 
 use headwater_engine::bson::{Decimal, Number, Product, Sum, Total};
 
+use super::generate::Source;
+
 const TWO_63: f64 = (1u64 << 63) as f64;
 
 fn int(value: i32) -> Number {
@@ -185,4 +187,94 @@ fn rounding_is_half_even_on_the_stored_value() {
     assert_eq!(round(decimal("0.5"), 100), "decimal 0.5000000000000000000000000000000000");
     assert!(long(i64::MAX).round(-1).is_none());
     assert_eq!(show(int(-145).trunc(-1).unwrap()), "int -140");
+}
+
+/// What an exact integer result becomes: the type of the wider operand, or the next that holds it.
+fn promoted(a: Number, b: Number, exact: i128, rounded: f64) -> Number {
+    let both_int32 = matches!((a, b), (Number::Int32(_), Number::Int32(_)));
+    match (i32::try_from(exact), i64::try_from(exact)) {
+        (Ok(value), _) if both_int32 => Number::Int32(value),
+        (_, Ok(value)) => Number::Int64(value),
+        _ => Number::Double(rounded),
+    }
+}
+
+#[test]
+fn integer_arithmetic_is_exact_or_promoted() {
+    let mut source = Source::new(31);
+    let exact = |n: Number| match n {
+        Number::Int32(value) => Some(i128::from(value)),
+        Number::Int64(value) => Some(i128::from(value)),
+        _ => None,
+    };
+    let mut tried = 0;
+    while tried < 20_000 {
+        let (a, b) = (source.number(), source.number());
+        let (a, b) = (Number::from_value(&a).unwrap(), Number::from_value(&b).unwrap());
+        let (Some(x), Some(y)) = (exact(a), exact(b)) else {
+            continue;
+        };
+        tried += 1;
+        let (p, q) = (x as f64, y as f64);
+        assert_eq!(show(a.add(b)), show(promoted(a, b, x + y, p + q)));
+        assert_eq!(show(a.sub(b)), show(promoted(a, b, x - y, p - q)));
+        assert_eq!(show(a.mul(b)), show(promoted(a, b, x * y, p * q)));
+        assert_eq!(a.checked_add(b).is_none(), i64::try_from(x + y).is_err());
+        assert_eq!(a.checked_mul(b).is_none(), i64::try_from(x * y).is_err());
+        if y != 0 {
+            assert_eq!(show(a.rem(b).unwrap()), show(promoted(a, b, x % y, f64::NAN)));
+        }
+        for place in [-19, -5, -1] {
+            let scale = 10i128.pow(-place as u32);
+            let cut = a.trunc(place).unwrap().to_i64_exact().unwrap();
+            assert_eq!(i128::from(cut), x / scale * scale);
+            if let Some(near) = a.round(place).filter(|_| matches!(a, Number::Int64(_))) {
+                let off = (i128::from(near.to_i64_exact().unwrap()) - x).abs() * 2;
+                assert!(off <= scale && exact(near).unwrap() % scale == 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_of_doubles_round_once() {
+    let mut source = Source::new(32);
+    for _ in 0..2_000 {
+        let (mut sum, mut exact) = (Sum::default(), 0i128);
+        for _ in 0..50 {
+            // A multiple of 2^-20 of at most 53 bits.
+            let units = (source.next() as i64) >> (11 + source.below(40));
+            exact += i128::from(units);
+            sum.add(double(units as f64 / f64::from(1 << 20)));
+        }
+        assert_eq!(sum.finish().to_f64(), exact as f64 / f64::from(1 << 20));
+        assert_eq!(sum.count(), 50);
+    }
+}
+
+#[test]
+fn decimal_arithmetic_is_exact_where_it_fits() {
+    let mut source = Source::new(33);
+    for _ in 0..5_000 {
+        let mut pick = || {
+            let units = (source.next() as i64) >> source.below(63);
+            let scale = source.below(5) as i32;
+            let value = Decimal::from_parts(units < 0, u128::from(units.unsigned_abs()), -scale);
+            (i128::from(units), scale, value.unwrap())
+        };
+        let ((x, p, a), (y, q, b)) = (pick(), pick());
+        let to = |units: i128, scale: i32| units * 10i128.pow((4 - scale) as u32);
+        let decimal = |units: i128, scale: i32| {
+            let digits = Decimal::parse(&units.to_string()).unwrap();
+            let unit = Decimal::from_parts(false, 1, -scale).unwrap();
+            digits.mul(unit)
+        };
+        assert!(a.add(b).compare(decimal(to(x, p) + to(y, q), 4)).is_eq(), "{a} {b}");
+        assert!(a.sub(b).compare(decimal(to(x, p) - to(y, q), 4)).is_eq(), "{a} {b}");
+        if (x * y).unsigned_abs() <= Decimal::COEFFICIENT_MAX {
+            assert!(a.mul(b).compare(decimal(x * y, p + q)).is_eq(), "{a} {b}");
+        }
+        assert_eq!(a.compare(b), to(x, p).cmp(&to(y, q)), "{a} {b}");
+        assert_eq!(a.to_string().parse::<Decimal>().unwrap(), a);
+    }
 }

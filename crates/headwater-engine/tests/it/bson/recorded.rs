@@ -1,4 +1,4 @@
-//! Arithmetic against answers recorded from MongoDB's engine.
+//! Arithmetic and comparison against answers recorded from MongoDB's engine.
 //!
 //! The records are not part of this repository. They are looked for in `$HEADWATER_ORACLE/expr`, then in
 //! `../shared/oracle/expr` beside the workspace. Only expressions of one operator over fields and constants are tried
@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headwater_engine::bson::{
-    Decimal, DecimalParts, Doc, Number, Product, Raw, Sum, Total, Value, extjson, print,
+    Decimal, DecimalParts, Doc, Number, Product, Raw, Sum, Total, Value, compare_values, extjson,
+    key, print,
 };
 
 fn folder() -> Option<PathBuf> {
@@ -20,6 +21,16 @@ fn folder() -> Option<PathBuf> {
 
 #[test]
 fn arithmetic_agrees_with_mongodb() {
+    agrees(&["arith", "trig"], 2_000);
+}
+
+#[test]
+fn order_agrees_with_mongodb() {
+    agrees(&["cmp", "comparison"], 1_500);
+}
+
+/// Tries all files whose names start so; `least` results must come of it.
+fn agrees(starts: &[&str], least: usize) {
     let Some(folder) = folder() else {
         assert!(std::env::var_os("CI").is_none(), "the records are missing; set HEADWATER_ORACLE");
         eprintln!("SKIPPED: the records are missing; set HEADWATER_ORACLE");
@@ -29,7 +40,7 @@ fn arithmetic_agrees_with_mongodb() {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if !(name.starts_with("arith") || name.starts_with("trig")) {
+        if !starts.iter().any(|start| name.starts_with(start)) {
             continue;
         }
         for line in fs::read_to_string(&path).unwrap().lines() {
@@ -38,7 +49,7 @@ fn arithmetic_agrees_with_mongodb() {
         }
     }
     assert!(wrong.is_empty(), "{} of {tried} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(tried > 2_000, "only {tried} results compared");
+    assert!(tried > least, "only {tried} results compared");
 }
 
 /// Compares each field of the first document of a reply with what the number tower makes of its expression.
@@ -62,8 +73,14 @@ fn compare_case(case: Doc<'_>, tried: &mut usize, wrong: &mut Vec<String>) {
     };
     for field in project {
         let expected = output.as_doc().and_then(|doc| doc.get_bytes(field.name));
-        let expected = expected.and_then(Number::from_raw);
-        let result = field.value.as_doc().and_then(|expression| evaluate(expression, input));
+        let expected = expected.and_then(|raw| match raw.as_bool() {
+            Some(answer) => Some(Number::Int32(i32::from(answer))),
+            None => Number::from_raw(raw),
+        });
+        let expression = field.value.as_doc();
+        let result = expression.and_then(|expression| {
+            ordered(expression, input).or_else(|| evaluate(expression, input))
+        });
         if let (Some(result), Some(expected)) = (result, expected) {
             *tried += 1;
             // MongoDB's older release of the decimal library errs in the 34th digit of some powers.
@@ -105,6 +122,28 @@ fn operand(raw: Raw<'_>, input: Doc<'_>) -> Option<Number> {
         Some(path) => Number::from_raw(input.get(path.strip_prefix('$')?)?),
         None => Number::from_raw(raw),
     }
+}
+
+/// What a comparison of two fields answers, a bool as 0 or 1.
+fn ordered(expression: Doc<'_>, input: Doc<'_>) -> Option<Number> {
+    let operator = expression.first()?;
+    let operands = operator.value.as_array()?;
+    let field = |at| Some(Value::from(input.get(operands.get(at)?.as_str()?.strip_prefix('$')?)));
+    let (a, b) = (field(0)?, field(1)?);
+    let order = compare_values(&a, &b);
+    if let (Some(a), Some(b)) = (a.raw(), b.raw()) {
+        assert_eq!(key::encode(a).cmp(&key::encode(b)), order);
+    }
+    Some(Number::Int32(match operator.name_str() {
+        "$cmp" => order as i32,
+        "$eq" => i32::from(order.is_eq()),
+        "$ne" => i32::from(order.is_ne()),
+        "$lt" => i32::from(order.is_lt()),
+        "$lte" => i32::from(order.is_le()),
+        "$gt" => i32::from(order.is_gt()),
+        "$gte" => i32::from(order.is_ge()),
+        _ => return None,
+    }))
 }
 
 fn evaluate(expression: Doc<'_>, input: Doc<'_>) -> Option<Number> {
