@@ -3,7 +3,11 @@
 //! The choice is by rule: an `_id` that the filter names, then the index with the longest prefix of equalities, then
 //! one with a range, then one that gives the order. Estimates of cost come with a later version.
 
+mod index;
+
 use std::sync::Arc;
+
+use index::Candidate;
 
 use super::matcher::Matcher;
 use super::scan::{Access, Plan};
@@ -162,8 +166,41 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
         let rest = if query.id_only { None } else { matcher.clone() };
         return Ok(done(Access::Id(entry_key(index, id, 0)), true, rest));
     }
-    let _ = hinted;
-    Ok(done(Access::Collection { reverse: false }, query.sort.is_none(), matcher.clone()))
+    let sort = query.sort.as_ref();
+    let candidates: Vec<Candidate<'_>> = match hinted {
+        Some(index) => {
+            index::candidate(index, matcher.as_deref(), sort, true).into_iter().collect()
+        }
+        None => {
+            let of = |index| index::candidate(index, matcher.as_deref(), sort, false);
+            collection.indexes.iter().filter_map(of).collect()
+        }
+    };
+    let best = candidates.into_iter().max_by_key(rank);
+    let Some(best) = best else {
+        let access = Access::Collection { reverse: false };
+        return Ok(done(access, sort.is_none(), matcher.clone()));
+    };
+    let sorted = sort.is_none() || best.order.is_some();
+    let access = Access::Index {
+        index: best.index.clone(),
+        ranges: best.ranges,
+        reverse: best.order.unwrap_or(false),
+    };
+    Ok(done(access, sorted, matcher.clone()))
+}
+
+/// How good a candidate is: the larger the better.
+fn rank(candidate: &Candidate<'_>) -> (bool, usize, bool, bool, std::cmp::Reverse<usize>) {
+    let unique = candidate.index.unique && candidate.equalities == candidate.index.directions.len();
+    let fields = candidate.index.directions.len();
+    (
+        unique,
+        candidate.equalities,
+        candidate.range,
+        candidate.order.is_some(),
+        std::cmp::Reverse(fields),
+    )
 }
 
 fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<Index>> {

@@ -4,33 +4,38 @@ use headwater_engine::bson::extjson;
 use headwater_engine::bson::{Doc, DocBuf, Raw, View};
 use headwater_engine::{Client, Engine, EngineOptions, Request};
 
-struct Session {
+pub(crate) struct Session {
     engine: Engine,
     client: Client,
 }
 
 impl Session {
-    fn new() -> Session {
+    pub(crate) fn new() -> Session {
         let engine = Engine::open_in_memory(EngineOptions::default()).unwrap();
         let client = engine.client("test", "test");
         Session { engine, client }
     }
 
-    fn run(&self, command: &str) -> DocBuf {
+    pub(crate) fn run(&self, command: &str) -> DocBuf {
         let command = command.trim_end().strip_suffix('}').unwrap();
         let command = extjson::parse_commands(&format!("{command}, \"$db\": \"test\"}}")).unwrap();
         self.engine.run_command(&self.client, &Request { body: command.as_doc(), sequences: &[] })
     }
 
-    fn ok(&self, command: &str) -> DocBuf {
+    pub(crate) fn ok(&self, command: &str) -> DocBuf {
         let reply = self.run(command);
         assert_eq!(number(reply.as_doc().get("ok")), 1, "{command}: {reply:?}");
         reply
     }
 
-    fn batch(&self, command: &str) -> Vec<DocBuf> {
+    pub(crate) fn batch(&self, command: &str) -> Vec<DocBuf> {
         batch(&self.ok(command))
     }
+}
+
+/// A document as canonical Extended JSON.
+pub(crate) fn text_of(doc: &DocBuf) -> String {
+    extjson::print(doc.as_doc(), extjson::Style::Canonical)
 }
 
 fn batch(reply: &DocBuf) -> Vec<DocBuf> {

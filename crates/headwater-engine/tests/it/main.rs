@@ -3,5 +3,6 @@
 mod aggregate;
 mod bson;
 mod commands;
+mod indexed;
 mod query;
 mod update;

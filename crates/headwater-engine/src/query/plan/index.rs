@@ -1,0 +1,153 @@
+//! What one index can do for a query: the ranges of its keys that have to be read, and whether they come in order.
+
+use std::sync::Arc;
+
+use crate::bson::Raw;
+use crate::bson::key::{self, Direction};
+use crate::index::Index;
+use crate::index::keys::KEY_BYTES_MAX;
+use crate::query::bounds::{self, Bounds, Interval, Keys};
+use crate::query::matcher::Matcher;
+use crate::query::path::Multikey;
+use crate::query::sort::SortPattern;
+
+/// Ranges that one plan reads at most; beyond, an index is bounded by fewer of its fields.
+const RANGES_MAX: usize = 10_000;
+/// Bytes of a bound that are compared: longer keys are cut and hashed behind them.
+const BOUND_BYTES_MAX: usize = KEY_BYTES_MAX - 16;
+
+/// An index and what it would read.
+pub(super) struct Candidate<'c> {
+    /// The index.
+    pub index: &'c Arc<Index>,
+    /// Whole keys, lower included, upper excluded, ascending.
+    pub ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Leading fields that the filter binds to single values.
+    pub equalities: usize,
+    /// Whether the field behind them is bound to a range.
+    pub range: bool,
+    /// The order that is asked for: `Some(reverse)` if the index gives it.
+    pub order: Option<bool>,
+}
+
+/// What `index` can do for a filter and an order; `None` if it must not be used: it is hidden, lacks documents that the
+/// filter may match, or is of no use. With `forced` only the last two do not count.
+pub(super) fn candidate<'c>(
+    index: &'c Arc<Index>,
+    matcher: Option<&Matcher>,
+    sort: Option<&SortPattern>,
+    forced: bool,
+) -> Option<Candidate<'c>> {
+    if index.hidden && !forced {
+        return None;
+    }
+    let paths = index.paths.paths();
+    let bits = if index.is_multikey() { u64::MAX } else { 0 };
+    let multikey = Multikey(vec![bits; paths.len()]);
+    let bounds = match matcher {
+        Some(matcher) => bounds::for_paths(matcher, paths, &multikey, Keys::default()),
+        None => vec![None; paths.len()],
+    };
+    if index.sparse && !forced && !bounds.iter().flatten().any(excludes_null) {
+        return None;
+    }
+    let mut candidate = ranges(index, &bounds);
+    let single = bounds.iter().take_while(|b| b.as_ref().is_some_and(is_one_point)).count();
+    candidate.order = sort.and_then(|sort| order(index, single, sort));
+    let useful = candidate.equalities > 0 || candidate.range || candidate.order.is_some();
+    (useful || forced).then_some(candidate)
+}
+
+fn is_one_point(bounds: &Bounds) -> bool {
+    bounds.intervals.len() == 1 && bounds.is_points()
+}
+
+fn excludes_null(bounds: &Bounds) -> bool {
+    let null = key::encode(Raw::NULL);
+    !bounds.intervals.iter().any(|interval| interval.lower <= null && null < interval.upper)
+}
+
+/// The ranges that the fields' bounds leave of the index: values as far as fields are bound to values, then one range.
+fn ranges<'c>(index: &'c Arc<Index>, bounds: &[Option<Bounds>]) -> Candidate<'c> {
+    let mut candidate =
+        Candidate { index, ranges: Vec::new(), equalities: 0, range: false, order: None };
+    let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
+    let mut whole: Option<Vec<Interval>> = None;
+    for (bounds, direction) in bounds.iter().zip(&index.directions) {
+        let Some(bounds) = bounds else { break };
+        let intervals = directed(&bounds.intervals, *direction);
+        if prefixes.len().saturating_mul(intervals.len()) > RANGES_MAX {
+            break;
+        }
+        if !bounds.is_points() {
+            candidate.range = true;
+            whole = Some(intervals);
+            break;
+        }
+        let extend = |prefix: &Vec<u8>| {
+            intervals.iter().map(|point| [&prefix[..], &point.lower].concat()).collect::<Vec<_>>()
+        };
+        prefixes = prefixes.iter().flat_map(extend).collect();
+        candidate.equalities += 1;
+    }
+    let id = index.id.to_be_bytes();
+    for prefix in &prefixes {
+        match &whole {
+            None => candidate.ranges.push(range(&id, &Interval::starting_with(prefix.clone()))),
+            Some(intervals) => candidate.ranges.extend(intervals.iter().map(|interval| {
+                let lower = [&prefix[..], &interval.lower].concat();
+                let upper = [&prefix[..], &interval.upper].concat();
+                range(&id, &Interval { lower, upper })
+            })),
+        }
+    }
+    candidate
+}
+
+fn directed(intervals: &[Interval], direction: Direction) -> Vec<Interval> {
+    match direction {
+        Direction::Ascending => intervals.to_vec(),
+        Direction::Descending => intervals.iter().rev().map(Interval::inverted).collect(),
+    }
+}
+
+/// An interval of an index's keys as whole keys. Bounds too long for the store are widened.
+fn range(id: &[u8; 4], interval: &Interval) -> (Vec<u8>, Vec<u8>) {
+    let (mut lower, mut upper) = (interval.lower.clone(), interval.upper.clone());
+    lower.truncate(BOUND_BYTES_MAX);
+    if upper.len() > BOUND_BYTES_MAX {
+        upper.truncate(BOUND_BYTES_MAX);
+        upper = Interval::starting_with(upper).upper;
+    }
+    let upper = match upper.as_slice() {
+        [] => Interval::starting_with(id.to_vec()).upper,
+        upper => [&id[..], upper].concat(),
+    };
+    ([&id[..], &lower].concat(), upper)
+}
+
+/// Whether the index gives the order of `sort` when its first `single` fields have one value each: `Some(reverse)`.
+fn order(index: &Index, single: usize, sort: &SortPattern) -> Option<bool> {
+    if index.is_multikey() {
+        return None;
+    }
+    let mut reverse = None;
+    let mut at = 0;
+    let paths = index.paths.paths();
+    for (path, direction) in sort.fields()? {
+        while at < single && paths.get(at).is_some_and(|own| own != path) {
+            at += 1;
+        }
+        if paths.get(at) != Some(path) {
+            return None;
+        }
+        if at >= single {
+            let turned = index.directions.get(at) != Some(&direction);
+            if *reverse.get_or_insert(turned) != turned {
+                return None;
+            }
+        }
+        at += 1;
+    }
+    Some(reverse.unwrap_or(false))
+}
