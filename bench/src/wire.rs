@@ -34,15 +34,15 @@ pub(crate) fn run(words: &[String]) -> Result<(), String> {
     let runtime = runtime.map_err(|error| error.to_string())?;
     let rows = runtime.block_on(measure(&plan))?;
     println!(
-        "{:<34} {:>10} {:>10} {:>8} {:>9} {:>9}",
-        "", "ops/s", "CPU us/op", "x echo", "p50 us", "p99 us"
+        "{:<34} {:>9} {:>9} {:>7} {:>8} {:>8} {:>8}",
+        "", "ops/s", "CPU us/op", "x echo", "syncs/op", "p50 us", "p99 us"
     );
     let echo = rows.first().map_or(f64::NAN, |(_, row)| row.cpu_us);
     for (name, row) in &rows {
-        let Figures { per_second, cpu_us, p50_us, p99_us } = row;
+        let Figures { per_second, cpu_us, syncs, p50_us, p99_us } = row;
         let ratio = cpu_us / echo;
         println!(
-            "{name:<34} {per_second:>10.0} {cpu_us:>10.2} {ratio:>8.2} {p50_us:>9} {p99_us:>9}"
+            "{name:<34} {per_second:>9.0} {cpu_us:>9.2} {ratio:>7.2} {syncs:>8.3} {p50_us:>8} {p99_us:>8}"
         );
     }
     Ok(())

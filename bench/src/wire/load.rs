@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
+use super::message;
 use super::process::Child;
 
 /// Where the document of an `OP_MSG` reply begins: header, flags, section kind.
@@ -21,6 +22,8 @@ pub(super) struct Figures {
     pub(super) per_second: f64,
     /// Processor time of the server per request, in microseconds.
     pub(super) cpu_us: f64,
+    /// Syncs of the server's log per request.
+    pub(super) syncs: f64,
     pub(super) p50_us: u32,
     pub(super) p99_us: u32,
 }
@@ -59,13 +62,14 @@ impl Load<'_> {
             end: measured_from + self.time,
             latencies_us: RefCell::default(),
         });
-        let cpu_before = async {
+        let before = async {
             tokio::time::sleep_until(measured_from.into()).await;
-            self.server.cpu_us()
+            (self.server.cpu_us(), self.syncs().await)
         };
-        let (before, sent) = tokio::join!(cpu_before, self.send(&run));
-        let cpu_us = self.server.cpu_us()? - before?;
+        let ((cpu_before, syncs_before), sent) = tokio::join!(before, self.send(&run));
+        let cpu_us = self.server.cpu_us()? - cpu_before?;
         sent?;
+        let syncs = self.syncs().await? - syncs_before?;
         let elapsed = measured_from.elapsed().as_secs_f64();
         let mut latencies = run.latencies_us.take();
         latencies.sort_unstable();
@@ -74,6 +78,7 @@ impl Load<'_> {
         Ok(Figures {
             per_second: count as f64 / elapsed,
             cpu_us: cpu_us / count as f64,
+            syncs: syncs as f64 / count as f64,
             p50_us: at(500),
             p99_us: at(990),
         })
@@ -95,6 +100,22 @@ impl Load<'_> {
             latencies_us: RefCell::default(),
         });
         self.send(&run).await
+    }
+
+    /// The syncs that the server says it has made; 0 of one that doesn't say.
+    async fn syncs(&self) -> Result<i64, String> {
+        let mut stream =
+            TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
+        let request = message::server_status();
+        stream.write_all(&request).await.map_err(|error| error.to_string())?;
+        let mut reply = Vec::new();
+        receive(&mut stream, &mut reply).await?;
+        let status = Doc::trusted(reply.get(DOCUMENT_AT..).unwrap_or_default());
+        let own = status.get("headwater").and_then(|own| own.as_doc());
+        Ok(match own.and_then(|own| own.get("syncs")).map(|syncs| syncs.view()) {
+            Some(View::Int64(syncs)) => syncs,
+            _ => 0,
+        })
     }
 
     async fn send<R: Fn(u64) -> Vec<u8> + 'static>(&self, run: &Rc<Run<R>>) -> Result<(), String> {

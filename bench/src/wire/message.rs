@@ -21,6 +21,13 @@ pub(super) fn ping() -> Vec<u8> {
     message(body)
 }
 
+pub(super) fn server_status() -> Vec<u8> {
+    let mut body = DocWriter::new();
+    body.i32("serverStatus", 1);
+    body.str("$db", "admin");
+    message(body)
+}
+
 /// An insert of `count` documents of `bytes` bytes each, the `batch`-th such one. With the default write concern:
 /// acknowledged when durable.
 pub(super) fn insert(collection: &str, batch: u64, count: u64, bytes: usize) -> Vec<u8> {

@@ -182,6 +182,19 @@ fn server_status(context: &mut Context<'_>) -> Result<Flow> {
             repl.object_id("electionId", shared.node.election_id);
         });
     }
+    let store = shared.store.stats();
+    reply.document("headwater", |headwater| {
+        for (name, figure) in [
+            ("syncs", store.syncs),
+            ("checkpoints", store.checkpoints),
+            ("overlayEntries", store.overlay_entries),
+            ("overlayBytes", store.active_bytes + store.frozen_bytes),
+            ("logBytes", store.log_bytes),
+            ("treeBytes", store.tree_bytes),
+        ] {
+            headwater.i64(name, i64::try_from(figure).unwrap_or(i64::MAX));
+        }
+    });
     reply.document("storageEngine", |engine| {
         engine.str("name", "headwater");
         engine.bool("supportsCommittedReads", true);
