@@ -177,6 +177,15 @@ where
                 self.push(&envelope, &reply);
                 Ok(())
             }
+            // The request isn't needed any more: only its reply has to wait.
+            Begun::Unfinished(Step::WhenDurable { seq, reply }) if !envelope.is_exhaust() => {
+                self.inbox.consume(header.length);
+                if !envelope.is_silent() {
+                    let reply = self.when_durable(seq, reply).await?;
+                    self.push(&envelope, &reply);
+                }
+                Ok(())
+            }
             begun => {
                 let message = self.inbox.detach(header.length);
                 self.finish(envelope, begun, message).await
@@ -269,11 +278,7 @@ where
             step = match step {
                 Step::Done(reply) => return Ok(reply),
                 Step::WhenDurable { reply, .. } if silent => return Ok(reply),
-                Step::WhenDurable { seq, reply } => {
-                    self.send().await?;
-                    let durable = self.dispatch.durable(seq).await;
-                    return Ok(durable.map_or_else(|error| error_reply(&error), |()| reply));
-                }
+                Step::WhenDurable { seq, reply } => return self.when_durable(seq, reply).await,
                 Step::Await { after, deadline } => {
                     self.send().await?;
                     if let Err(error) = self.wait(after, deadline.into()).await? {
@@ -290,6 +295,13 @@ where
                 }
             };
         }
+    }
+
+    /// The reply once everything up to `seq` is durable, or what became of the store instead.
+    async fn when_durable(&mut self, seq: u64, reply: DocBuf) -> Result<DocBuf, Closed> {
+        self.send().await?;
+        let durable = self.dispatch.durable(seq).await;
+        Ok(durable.map_or_else(|error| error_reply(&error), |()| reply))
     }
 
     fn again(&self, request: &Detached, waiting_since: Option<std::time::Instant>) -> Step {
