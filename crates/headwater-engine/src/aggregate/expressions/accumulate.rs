@@ -2,7 +2,7 @@
 //! and `$firstN`, `$lastN`, `$minN`, `$maxN`, `$percentile`, `$median` over an array.
 
 use super::array::kind_name;
-use super::{Expression, Frame, Operator, Scope, bson_text};
+use super::{Expression, Frame, Operator, Scope, bson_text, value_text};
 use crate::aggregate::accumulators::{
     Deviation, Keep, Quantiles, check_n, n_arguments, percentile_arguments,
 };
@@ -83,7 +83,13 @@ struct KeepN {
 
 impl Operator for KeepN {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
-        let n = check_n(&self.n.eval(frame)?)?;
+        let n = self.n.eval(frame)?;
+        if Number::from_value(&n).is_some_and(|n| n.to_i64_exact().is_none()) {
+            let message =
+                format!("Value for 'n' must be of integral type, but found {}", value_text(&n));
+            return Err(Error::location(5_787_903, message));
+        }
+        let n = check_n(&n)?;
         let input = self.input.eval(frame)?;
         let Some(array) = input.as_array() else {
             let message = format!("Input must be an array. Input was: {}", kind_name(&input));
@@ -95,10 +101,10 @@ impl Operator for KeepN {
             Keep::Last => drop(values.drain(..values.len().saturating_sub(n))),
             Keep::Smallest | Keep::Largest => {
                 values.retain(|raw| !Value::from(*raw).is_nullish());
-                values.sort_by(|a, b| match self.keep {
-                    Keep::Largest => compare(*b, *a),
-                    _ => compare(*a, *b),
-                });
+                values.sort_by(|a, b| compare(*a, *b));
+                if self.keep == Keep::Largest {
+                    values.reverse();
+                }
             }
         }
         let mut kept = ArrayWriter::new();

@@ -26,7 +26,7 @@ fn date_overflow() -> Error {
 fn to_ms(number: Number) -> Option<i64> {
     match number {
         Number::Double(value) => Number::Double(value.round()).to_i64_exact(),
-        Number::Decimal(value) => value.round_to_integral(Rounding::HalfAway).to_i64_exact(),
+        Number::Decimal(value) => value.round_to_integral(Rounding::HalfEven).to_i64_exact(),
         other => other.to_i64_exact(),
     }
 }
@@ -225,6 +225,7 @@ pub(super) fn log<'a>(value: Value<'a>, base: Value<'a>) -> Result<Value<'a>> {
         return Err(Error::location(28759, message));
     }
     Ok(match (number, by) {
+        _ if number.is_nan() || by.is_nan() => Value::f64(f64::NAN),
         (Number::Decimal(_), _) | (_, Number::Decimal(_)) => {
             Number::Decimal(number.to_decimal().log(by.to_decimal())).to_value()
         }

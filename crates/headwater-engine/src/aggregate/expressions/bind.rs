@@ -44,13 +44,16 @@ pub(super) fn r#let(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> 
     }
     // The slots are reserved before the values are compiled, so that a value's own variables do not overwrite them.
     let (first, (values, body)) = scope.with_slots(&vec!["\0"; names.len()], |scope| {
-        let values =
-            vars.iter().map(|e| Expression::parse(e.value, scope)).collect::<Result<Vec<_>>>()?;
+        let errors = scope.folding_error().cloned();
+        let values = vars.iter().map(|e| Expression::parse(e.value, scope));
+        let values = values.collect::<Result<Vec<_>>>()?;
+        // What a value raises matters only where it is used; then the run raises it.
+        scope.restore_folding_error(errors);
         let body = scope.with_aliases(&names, |scope| Expression::parse(body, scope))?;
         Ok((values, body))
     })?;
     Ok(match body {
-        Expression::Constant(_) if values.iter().all(|v| v.as_constant().is_some()) => body,
+        Expression::Constant(_) => body,
         body => Expression::Special(Box::new(Let { first, values, body })),
     })
 }

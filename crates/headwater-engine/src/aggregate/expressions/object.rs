@@ -38,8 +38,21 @@ impl<'a> Fields<'a> {
 }
 
 pub(super) fn merge_objects(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+    let inner: Vec<Value<'_>>;
+    let args = match &args[..] {
+        [only] if only.as_array().is_some() => {
+            inner = only
+                .as_array()
+                .into_iter()
+                .flat_map(|array| array.iter())
+                .map(Value::from)
+                .collect();
+            &inner
+        }
+        _ => &args,
+    };
     let mut fields = Fields::default();
-    for arg in &args {
+    for arg in args {
         match arg.as_doc() {
             Some(doc) => fields.merge(doc),
             None if arg.is_nullish() => {}

@@ -180,6 +180,14 @@ impl Scope {
         self.folding_error.get_or_insert(error);
     }
 
+    pub(crate) fn folding_error(&self) -> Option<&Error> {
+        self.folding_error.as_ref()
+    }
+
+    pub(crate) fn restore_folding_error(&mut self, error: Option<Error>) {
+        self.folding_error = error;
+    }
+
     /// The first error that evaluating constants raised since the last call. MongoDB raises it once the whole command has
     /// been parsed, whether or not there are documents.
     pub fn take_folding_error(&mut self) -> Option<Error> {

@@ -26,11 +26,44 @@ fn bounded(name: &str, bounds: &Bounds, number: Number) -> Result<Number> {
     Err(Error::location(50989, message))
 }
 
+/// The functions of doubles. The inverse hyperbolic ones are those of the C library (fdlibm), which lose no digit.
+mod double {
+    macro_rules! same {
+        ($($name:ident)*) => {$(
+            pub(super) fn $name(x: f64) -> f64 {
+                x.$name()
+            }
+        )*};
+    }
+
+    same! { sin cos tan asin acos atan sinh cosh tanh atanh }
+
+    pub(super) fn acosh(x: f64) -> f64 {
+        let t = x - 1.0;
+        match x {
+            _ if x > 268_435_456.0 => x.ln() + std::f64::consts::LN_2,
+            _ if x > 2.0 => (2.0 * x - 1.0 / (x + (x * x - 1.0).sqrt())).ln(),
+            _ => (t + (2.0 * t + t * t).sqrt()).ln_1p(),
+        }
+    }
+
+    pub(super) fn asinh(x: f64) -> f64 {
+        let a = x.abs();
+        let value = match a {
+            _ if !a.is_finite() || a < 1.0 / 268_435_456.0 => return x,
+            _ if a > 268_435_456.0 => a.ln() + std::f64::consts::LN_2,
+            _ if a > 2.0 => (2.0 * a + 1.0 / ((x * x + 1.0).sqrt() + a)).ln(),
+            _ => (a + x * x / (1.0 + (1.0 + x * x).sqrt())).ln_1p(),
+        };
+        value.copysign(x)
+    }
+}
+
 macro_rules! functions {
     ($($name:ident($op:literal, $bounds:ident);)*) => {$(
         pub(super) fn $name(value: Value<'_>) -> Result<Value<'_>> {
             let Some(number) = operand($op, &value)? else { return Ok(Value::NULL) };
-            Ok(real(bounded($op, &$bounds, number)?, f64::$name, Decimal::$name).to_value())
+            Ok(real(bounded($op, &$bounds, number)?, double::$name, Decimal::$name).to_value())
         }
     )*};
 }

@@ -1,0 +1,105 @@
+//! `$sortArray`.
+
+use super::named::Named;
+use super::{Expression, Frame, Operator, Scope, value_text};
+use crate::bson::{ArrayWriter, Doc, DocWriter, Number, Raw, Value, compare};
+use crate::error::{Error, Result};
+use crate::query::sort::SortPattern;
+
+#[derive(Debug)]
+struct SortArray {
+    input: Expression,
+    order: Order,
+}
+
+#[derive(Debug)]
+enum Order {
+    Whole { descending: bool },
+    Fields(SortPattern),
+}
+
+impl Operator for SortArray {
+    fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
+        let input = self.input.eval(frame)?;
+        if input.is_nullish() {
+            return Ok(Value::NULL);
+        }
+        let Some(array) = input.as_array() else {
+            let what = "The input argument to $sortArray must be an array, but was of type: ";
+            let found = super::array::kind_name(&input);
+            return Err(Error::location(2_942_504, format!("{what}{found}")));
+        };
+        let mut values: Vec<Raw<'_>> = array.iter().collect();
+        match &self.order {
+            Order::Whole { descending: false } => values.sort_by(|a, b| compare(*a, *b)),
+            Order::Whole { descending: true } => values.sort_by(|a, b| compare(*b, *a)),
+            Order::Fields(pattern) => values = by_fields(pattern, values)?,
+        }
+        let mut sorted = ArrayWriter::new();
+        values.into_iter().for_each(|raw| sorted.raw(raw));
+        Ok(Value::array(sorted.into_bytes()))
+    }
+}
+
+/// Sorts documents by fields; what is no document has no fields.
+fn by_fields<'a>(pattern: &SortPattern, values: Vec<Raw<'a>>) -> Result<Vec<Raw<'a>>> {
+    let mut keyed = Vec::with_capacity(values.len());
+    for raw in values {
+        let mut key = Vec::new();
+        pattern.write_key(raw.as_doc().unwrap_or(Doc::EMPTY), &mut key)?;
+        keyed.push((key, raw));
+    }
+    keyed.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(keyed.into_iter().map(|(_, raw)| raw).collect())
+}
+
+/// `{$sortArray: {input, sortBy}}`, where `sortBy` is a direction or a sort pattern.
+pub(super) fn sort_array(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
+    let Some(doc) = argument.as_doc() else {
+        let found = argument.kind.alias();
+        let message = format!("$sortArray requires an object as an argument, found: {found}");
+        return Err(Error::location(2_942_500, message));
+    };
+    let unknown = |name: &str| {
+        Error::location(2_942_501, format!("$sortArray found an unknown argument: {name}"))
+    };
+    let named = Named::parse(doc, ["input", "sortBy"], unknown)?;
+    let missing = |code, what| {
+        move || Error::location(code, format!("$sortArray requires '{what}' to be specified"))
+    };
+    let input = named.required(0, missing(2_942_502, "input"))?;
+    let order = parse_order(named.required(1, missing(2_942_503, "sortBy"))?)?;
+    let input = Expression::parse(input, scope)?;
+    let constant = input.as_constant().is_some();
+    let sort = Expression::Special(Box::new(SortArray { input, order }));
+    Ok(if constant { sort.folding(scope) } else { sort })
+}
+
+fn parse_order(raw: Raw<'_>) -> Result<Order> {
+    if let Some(number) = Number::from_raw(raw) {
+        return match number.to_i64_exact() {
+            Some(1) => Ok(Order::Whole { descending: false }),
+            Some(-1) => Ok(Order::Whole { descending: true }),
+            _ => Err(Error::location(2_942_506, "The $sort element value must be either 1 or -1")),
+        };
+    }
+    let Some(doc) = raw.as_doc() else {
+        let message = "The $sort is invalid: use 1/-1 to sort the whole element, or {field:1/-1} to sort embedded fields";
+        return Err(Error::location(2_942_507, message));
+    };
+    let invalid = |what: &str| Error::location(2_942_505, format!("BadValue: {what}"));
+    if doc.is_empty() {
+        return Err(invalid("The sort pattern is empty when it should be a set of fields."));
+    }
+    let mut pattern = DocWriter::new();
+    for element in doc {
+        let direction = Number::from_raw(element.value).and_then(Number::to_i64_exact);
+        let Some(direction @ (1 | -1)) = direction else {
+            return Err(invalid("The sort element value must be either 1 or -1"));
+        };
+        pattern.i32(element.name_str(), direction as i32);
+    }
+    let pattern = pattern.finish();
+    let parsed = SortPattern::parse(pattern.as_doc());
+    parsed.map(Order::Fields).map_err(|error| invalid(&value_text(&Value::str(error.message()))))
+}
