@@ -18,7 +18,7 @@ use crate::query::matcher::{MatchDetails, Matcher};
 use crate::query::plan::{Hint, Query};
 use crate::query::projection::Projection;
 use crate::session::retry::Outcome;
-use crate::update::{Update, UpdateOptions};
+use crate::update::{Update, UpdateOptions, check_upsert_filter};
 
 /// What MongoDB puts before errors of a running findAndModify.
 const PREFIX: &str = "Plan executor error during findAndModify :: caused by :: ";
@@ -135,6 +135,9 @@ impl<'a> Task<'a> {
             scope: Some(&update_scope),
             constants: None,
         };
+        if upsert {
+            check_upsert_filter(filter)?;
+        }
         let update = update.map(|update| Update::parse(update, &options)).transpose()?;
         let mut scope = Scope::new(variables, now_ms())?;
         let projection = fields.document("fields")?.filter(|p| !p.is_empty());

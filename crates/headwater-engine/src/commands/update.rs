@@ -162,6 +162,9 @@ fn run_entry(
         array_filters: entry.array_filters,
         constants: entry.constants,
     };
+    if entry.upsert {
+        update::check_upsert_filter(entry.filter)?;
+    }
     let update = Update::parse(entry.update, &options)?;
     let mut query = Query::parse(entry.filter, &mut Scope::new(variables, now_ms())?)?;
     query.hint = entry.hint.clone();

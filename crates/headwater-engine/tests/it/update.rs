@@ -2,4 +2,5 @@
 
 mod collection;
 mod describe;
+mod random;
 mod recorded;

@@ -8,10 +8,23 @@ use super::collection::Collection;
 
 /// Checks every change that the collection went through.
 pub(crate) fn check(collection: &Collection) -> Result<(), String> {
+    compare(collection, DocBuf::clone)
+}
+
+/// As [`check`], whatever the order of fields: a description does not tell that a field was moved.
+pub(crate) fn check_unordered(collection: &Collection) -> Result<(), String> {
+    compare(collection, |doc| {
+        let mut tree = Tree::of(doc.as_doc().as_raw());
+        tree.sort();
+        tree.value().as_doc().expect("a document").to_buf()
+    })
+}
+
+fn compare(collection: &Collection, form: impl Fn(&DocBuf) -> DocBuf) -> Result<(), String> {
     for (old, new, description) in &collection.changes {
         let Some(description) = description else { continue };
         let applied = apply(old.as_doc(), description.as_doc());
-        if applied != *new {
+        if form(&applied) != form(new) {
             return Err(format!("{description:?} makes {old:?} {applied:?}, not {new:?}"));
         }
     }
@@ -37,6 +50,17 @@ impl Tree {
             }
             Type::Array => Tree::Array(Array::trusted(value.data).iter().map(Tree::of).collect()),
             _ => Tree::Leaf(Value::from(value).into_owned()),
+        }
+    }
+
+    fn sort(&mut self) {
+        match self {
+            Tree::Leaf(_) => {}
+            Tree::Document(fields) => {
+                fields.sort_by(|a, b| a.0.cmp(&b.0));
+                fields.iter_mut().for_each(|(_, tree)| tree.sort());
+            }
+            Tree::Array(elements) => elements.iter_mut().for_each(Tree::sort),
         }
     }
 
