@@ -3,7 +3,9 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+use headwater_engine::aggregate::expressions::Scope;
 use headwater_engine::bson::{self as raw, Doc, DocWriter, Raw, Type, compare, key};
+use headwater_engine::query::matcher::Matcher;
 
 const DOCUMENTS: usize = 200_000;
 const ROUNDS: usize = 9;
@@ -19,6 +21,15 @@ const WAYS: &[Way] = &[
         count(docs, |bytes| {
             let mut fields = Doc::trusted(bytes).iter();
             fields.any(|e| e.name == field.as_bytes() && is_seven(e.value))
+        })
+    }),
+    ("Matcher, equality", |docs, field| filtered(docs, |filter| filter.i32(field, 7))),
+    ("Matcher, $gt and $lt", |docs, field| {
+        filtered(docs, |filter| {
+            filter.document(field, |test| {
+                test.i32("$gt", 6);
+                test.i32("$lt", 8);
+            });
         })
     }),
     ("validate", |docs, _| count(docs, |bytes| raw::validate(bytes).is_ok())),
@@ -89,6 +100,15 @@ fn report(name: &str, field: &str, time: Duration, bytes: usize) {
 
 fn count(docs: &[Vec<u8>], matches: impl Fn(&[u8]) -> bool) -> usize {
     docs.iter().filter(|bytes| matches(bytes)).count()
+}
+
+fn filtered(docs: &[Vec<u8>], fill: impl FnOnce(&mut DocWriter)) -> usize {
+    let mut filter = DocWriter::new();
+    fill(&mut filter);
+    let scope = Scope::new(None, 0);
+    let matcher = scope.and_then(|mut scope| Matcher::parse(filter.finish().as_doc(), &mut scope));
+    let Ok(matcher) = matcher else { return 0 };
+    count(docs, |bytes| matcher.matches(Doc::trusted(bytes)).unwrap_or(false))
 }
 
 fn is_seven(value: Raw<'_>) -> bool {

@@ -173,13 +173,11 @@ impl Node {
         match self {
             Node::Field { path, test } => test.matches_at(path, root, run),
             Node::And(all) => {
-                for node in all {
-                    if !node.matches(root, run)? {
-                        run.forget();
-                        return Ok(false);
-                    }
+                let found = all_match(all, root, run)?;
+                if !found {
+                    run.forget();
                 }
-                Ok(true)
+                Ok(found)
             }
             Node::Or(any) => any_matches(any, root),
             Node::Nor(none) => any_matches(none, root).map(|found| !found),
@@ -218,6 +216,33 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether all nodes match. Tests that follow one another on one field look it up once.
+fn all_match(nodes: &[Node], root: Root<'_>, run: &mut Run<'_>) -> Result<bool> {
+    let mut last: Option<(&[u8], Option<Raw<'_>>)> = None;
+    for node in nodes {
+        let found = match (node, root) {
+            (Node::Field { path, test }, Root::Doc(doc)) if run.details.is_none() => {
+                match path.parts() {
+                    [part] => {
+                        let value = match last {
+                            Some((name, value)) if name == part.name() => value,
+                            _ => doc.get_bytes(part.name()),
+                        };
+                        last = Some((part.name(), value));
+                        test.matches_found(value, run)?
+                    }
+                    _ => test.matches_at(path, root, run)?,
+                }
+            }
+            _ => node.matches(root, run)?,
+        };
+        if !found {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn any_matches(nodes: &[Node], root: Root<'_>) -> Result<bool> {

@@ -179,11 +179,12 @@ pub(super) fn is_in(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
         }
     }
     let mut list = List::new(values, regexes);
-    if list.regexes.is_empty() && list.values.len() == 1 {
-        if let Some(operand) = list.values.pop() {
-            let test = Test::Compare(Comparison { relation: Relation::Eq, operand });
-            return Ok(Node::Field { path: field.path.clone(), test });
-        }
+    if list.regexes.is_empty()
+        && list.values.len() == 1
+        && let Some(operand) = list.values.pop()
+    {
+        let test = Test::Compare(Comparison { relation: Relation::Eq, operand });
+        return Ok(Node::Field { path: field.path.clone(), test });
     }
     Ok(Node::Field { path: field.path.clone(), test: Test::In(Box::new(list)) })
 }

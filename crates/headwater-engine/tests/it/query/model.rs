@@ -321,12 +321,15 @@ impl Test {
             }
             Test::Exists(yes) => value.is_some() == *yes,
             Test::Size(size) => matches!(value, Some(List(v)) if v.len() == *size as usize),
-            Test::Type(alias) => match (value, *alias) {
-                (Some(Int(_)), "int" | "number") | (Some(Double(_)), "number") => true,
-                (Some(Null), "null") | (Some(Text(_)), "string") => true,
-                (Some(List(_)), "array") | (Some(Tree::Doc(_)), "object") => true,
-                _ => false,
-            },
+            Test::Type(alias) => matches!(
+                (value, *alias),
+                (Some(Int(_)), "int" | "number")
+                    | (Some(Double(_)), "number")
+                    | (Some(Null), "null")
+                    | (Some(Text(_)), "string")
+                    | (Some(List(_)), "array")
+                    | (Some(Tree::Doc(_)), "object")
+            ),
             Test::Mod(divisor, rest) => value
                 .and_then(Tree::number)
                 .is_some_and(|n| !n.is_nan() && n as i32 % divisor == *rest),
