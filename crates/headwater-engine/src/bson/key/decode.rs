@@ -218,6 +218,7 @@ impl<'a> Reader<'a> {
         types: u8,
     ) -> Option<Number> {
         let sign = |value: f64| if negative { -value } else { value };
+        let mut fraction_of_decimal = Decimal::ZERO;
         let (double, whole) = if class == SMALL || class == LARGE {
             let payload = self.integer(8)?;
             if payload & 1 != 0 {
@@ -236,8 +237,14 @@ impl<'a> Reader<'a> {
                 if width == 8 || fraction & 1 != 0 {
                     return self.tail(negative, decimal?);
                 }
-                let scale = (1u64 << number::fraction_bits(width)) as f64;
-                (whole as f64 + (fraction >> 1) as f64 / scale, None)
+                let scale = 1i64 << number::fraction_bits(width);
+                let fraction = (fraction >> 1).cast_signed();
+                if decimal.is_some() {
+                    fraction_of_decimal = Decimal::from(fraction).div(Decimal::from(scale));
+                    (0.0, Some(whole))
+                } else {
+                    (whole as f64 + fraction as f64 / scale as f64, None)
+                }
             }
         };
         if let Some(exponent) = decimal {
@@ -245,9 +252,12 @@ impl<'a> Reader<'a> {
                 let infinity = Decimal::from_f64_wide(sign(double));
                 return Some(Number::Decimal(infinity));
             }
-            // Integers first: not each of them is a double.
+            // Not by way of a double, which may have no room for all bits of the sum.
             let value = match whole {
-                Some(whole) => Decimal::from_parts(negative, u128::from(whole), 0)?,
+                Some(whole) => {
+                    let size = Decimal::from(whole.cast_signed()).add(fraction_of_decimal);
+                    if negative { size.neg() } else { size }
+                }
                 None => Decimal::from_f64_wide(sign(double)),
             };
             return Some(Number::Decimal(with_exponent(value, exponent)?));

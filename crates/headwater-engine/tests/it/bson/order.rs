@@ -180,6 +180,19 @@ fn keys_with_types_give_the_values_back() {
     }
 }
 
+#[test]
+fn a_decimal_with_more_bits_than_a_double_comes_back() {
+    for text in ["5488762046160076.5", "-9007199254740993.25", "4503599627370497.5"] {
+        let decimal: Decimal = text.parse().unwrap();
+        let value = Value::decimal(decimal.to_bytes());
+        let mut writer = KeyWriter::new().with_types();
+        writer.push(value.raw().unwrap(), ASCENDING);
+        let (key, types) = writer.into_parts();
+        let back = key::decode(&key, &[ASCENDING], &types).unwrap();
+        assert_eq!(Number::from_value(&back[0]).unwrap().to_decimal(), decimal);
+    }
+}
+
 fn has_nan(value: Raw<'_>) -> bool {
     match Number::from_raw(value) {
         Some(number) => number.is_nan(),
