@@ -16,6 +16,7 @@ mod diagnostics;
 mod distinct;
 mod drop;
 mod drop_indexes;
+mod explain;
 mod find;
 mod find_and_modify;
 mod get_more;
@@ -104,6 +105,7 @@ pub const COMMANDS: &[Command] = &[
     drop::DROP_DATABASE,
     drop_indexes::COMMAND,
     sessions::END,
+    explain::COMMAND,
     find::COMMAND,
     find_and_modify::COMMAND,
     diagnostics::GET_CMD_LINE_OPTS,
@@ -157,7 +159,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "dropRole",
     "dropSearchIndex",
     "dropUser",
-    "explain",
     "features",
     "filemd5",
     "flushRouterConfig",
