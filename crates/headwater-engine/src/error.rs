@@ -139,6 +139,7 @@ impl From<headwater_store::Error> for Error {
             ErrorKind::Closed => Code::SHUTDOWN_IN_PROGRESS,
             ErrorKind::TooLarge => Code::BSON_OBJECT_TOO_LARGE,
             ErrorKind::TooManySnapshots => Code::EXCEEDED_MEMORY_LIMIT,
+            ErrorKind::Locked => Code::DB_PATH_IN_USE,
             _ => Code::INTERNAL_ERROR,
         };
         Error::new(code, error.to_string())
