@@ -1,0 +1,30 @@
+//! A database inside the program: no server to install, the official driver to talk to it.
+//!
+//! `cargo run -p headwater --example embedded`
+
+use headwater::Headwater;
+use headwater::mongodb::bson::{Document, doc};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let folder = std::env::temp_dir().join("headwater-example");
+    let headwater = Headwater::open(&folder).await?;
+    let books = headwater.client().database("library").collection::<Document>("books");
+
+    // A change stream works at once: there is nothing to set up.
+    let mut changes = books.watch().await?;
+
+    books.insert_one(doc! { "title": "Walden", "year": 1854 }).await?;
+    books.update_one(doc! { "title": "Walden" }, doc! { "$inc": { "read": 1 } }).await?;
+    println!("books: {}", books.count_documents(doc! {}).await?);
+
+    for _ in 0..2 {
+        while let Some(change) = changes.next_if_any().await? {
+            println!("change: {:?}", change.operation_type);
+        }
+    }
+    drop(changes);
+    headwater.close().await;
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}
