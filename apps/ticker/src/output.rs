@@ -1,0 +1,68 @@
+//! Text for the user on standard output and standard error. A reader that has gone is an error, not a panic.
+
+use std::io::{IsTerminal, Write};
+
+use crate::error::Result;
+
+/// Prints a line on standard output at once.
+///
+/// # Errors
+/// Standard output cannot be written; a closed pipe is an error that ends with exit code 0.
+pub fn line(text: &str) -> Result<()> {
+    write(&format!("{text}\n"))
+}
+
+/// Prints text on standard output at once.
+///
+/// # Errors
+/// As [`line`].
+pub fn write(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints a line on standard error. There is nowhere to report a failure to, so it is ignored.
+pub fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// True if standard output is a terminal.
+pub fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
+}
+
+/// A count with separators between thousands, as in `20,013`.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 document`, `2 documents`.
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (count, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (20_013, "20,013"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(count), text);
+        }
+        assert_eq!(counted(1, "document"), "1 document");
+        assert_eq!(counted(20_013, "document"), "20,013 documents");
+    }
+}
