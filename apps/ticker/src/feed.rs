@@ -1,10 +1,11 @@
 //! The feed of prices: one change stream that outlives failures, and the snapshot it starts from.
 //!
-//! The stream is opened first and the snapshot read afterwards; events that are not newer than the snapshot are
-//! dropped, so that no price is missed and none goes backwards. After a failure the stream continues behind the last
-//! event that was delivered. Knows nothing of how prices are shown.
+//! The stream is opened first and the snapshot read afterwards. Events that may be part of the snapshot are held back
+//! until the last of them is known, so that no price is missed and none goes backwards. After a failure the stream
+//! continues behind the last event that was delivered. Knows nothing of how prices are shown.
 
-use std::time::{Duration, SystemTime};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant, SystemTime};
 
 use headwater::mongodb::bson::{Bson, DateTime, Document, Timestamp, doc};
 use headwater::mongodb::change_stream::ChangeStream;
@@ -125,7 +126,7 @@ impl Feed {
         market.require_streams()?;
         let (sender, signals) = mpsc::channel(BUFFERED);
         let place = after.map_or(Place::Now, Place::Behind);
-        let mut reader = Reader { market: market.clone(), place, seen: None, snapshot, sender };
+        let mut reader = Reader { market: market.clone(), place, overlap: None, snapshot, sender };
         let stream = match reader.start().await {
             Err(error) if is_lost(&error) => {
                 reader.forget_place().await;
@@ -174,10 +175,34 @@ type Stream = ChangeStream<ChangeStreamEvent<Document>>;
 struct Reader {
     market: Market,
     place: Place,
-    /// Events up to this time are part of the snapshot.
-    seen: Option<Timestamp>,
+    /// Where stream and snapshot overlap, until the stream has passed it.
+    overlap: Option<Overlap>,
     snapshot: bool,
     sender: mpsc::Sender<Signal>,
+}
+
+/// The stretch of the stream whose events may be part of the snapshot: the server tells when the snapshot was read at
+/// the latest, not when exactly. Of each row only the last event counts, and only if it differs from the snapshot.
+struct Overlap {
+    /// When the snapshot had been read: an empty batch that the server held back for its whole time since then says
+    /// that nothing older is on its way.
+    read: Instant,
+    until: Timestamp,
+    prices: Prices,
+    held: BTreeMap<usize, Tick>,
+}
+
+impl Overlap {
+    /// True if the event is within the overlap.
+    fn covers(&self, event: &ChangeStreamEvent<Document>) -> bool {
+        event.cluster_time.is_some_and(|time| time <= self.until)
+    }
+
+    /// What the snapshot did not know.
+    fn news(self) -> impl Iterator<Item = Tick> {
+        let prices = self.prices;
+        self.held.into_values().filter(move |tick| prices.get(tick.row) != Some(&tick.price))
+    }
 }
 
 /// Why a stream is not read any further.
@@ -252,8 +277,13 @@ impl Reader {
         };
         if matches!(self.place, Place::Now) {
             if self.snapshot {
-                let (prices, time) = read_prices(&self.market).await?;
-                self.seen = time;
+                let (prices, until) = read_prices(&self.market).await?;
+                self.overlap = until.map(|until| Overlap {
+                    read: Instant::now(),
+                    until,
+                    prices,
+                    held: BTreeMap::new(),
+                });
                 self.say(Signal::Snapshot(Box::new(prices))).await;
             }
             if let Some(token) = stream.resume_token() {
@@ -295,6 +325,10 @@ impl Reader {
                     !invalidated
                 }
                 Ok(None) => {
+                    if self.overlap.as_ref().is_some_and(|overlap| overlap.read.elapsed() >= AWAIT)
+                    {
+                        self.end_overlap().await;
+                    }
                     if let (Some(token), Place::Behind(_)) = (stream.resume_token(), &self.place) {
                         self.place = Place::Behind(token);
                     }
@@ -312,10 +346,6 @@ impl Reader {
 
     async fn deliver(&mut self, event: ChangeStreamEvent<Document>) {
         let token = event.id.clone();
-        let known = match (event.cluster_time, self.seen) {
-            (Some(time), Some(seen)) => time <= seen,
-            _ => false,
-        };
         let emptied = matches!(
             event.operation_type,
             OperationType::Drop | OperationType::Rename | OperationType::DropDatabase
@@ -324,12 +354,25 @@ impl Reader {
             OperationType::Invalidate => Place::BehindInvalidate(token),
             _ => Place::Behind(token),
         };
-        if known {
-            return;
+        let within = self.overlap.as_ref().is_some_and(|overlap| overlap.covers(&event));
+        match (tick(event), &mut self.overlap) {
+            (Some(tick), Some(overlap)) if within => {
+                overlap.held.insert(tick.row, tick);
+            }
+            (Some(tick), _) => {
+                self.end_overlap().await;
+                self.say(Signal::Tick(Box::new(tick))).await;
+            }
+            (None, _) if emptied => {
+                self.end_overlap().await;
+                self.say(Signal::Emptied).await;
+            }
+            (None, _) => {}
         }
-        if emptied {
-            self.say(Signal::Emptied).await;
-        } else if let Some(tick) = tick(event) {
+    }
+
+    async fn end_overlap(&mut self) {
+        for tick in self.overlap.take().into_iter().flat_map(Overlap::news) {
             self.say(Signal::Tick(Box::new(tick))).await;
         }
     }
@@ -393,8 +436,7 @@ fn price_in(document: &Document) -> Option<i64> {
     }
 }
 
-/// Reads the prices of all rows as of one moment, and that moment. A server without snapshot reads gives the prices
-/// without a moment: then events that are part of them are applied once more, which ends at the same prices.
+/// Reads the prices of all rows, and the time by which they had been read.
 async fn read_prices(
     market: &Market,
 ) -> std::result::Result<(Prices, Option<Timestamp>), DriverError> {
@@ -404,13 +446,7 @@ async fn read_prices(
         "filter": { "_id": { "$in": names } },
         "singleBatch": true,
     };
-    let mut at_a_moment = find.clone();
-    at_a_moment.insert("readConcern", doc! { "level": "snapshot" });
-    let reply = match market.database().run_command(at_a_moment).await {
-        Ok(reply) => reply,
-        Err(error) if server_code(&error).is_some() => market.database().run_command(find).await?,
-        Err(error) => return Err(error),
-    };
+    let reply = market.database().run_command(find).await?;
     let mut prices = Prices::default();
     let cursor = reply.get_document("cursor");
     let batch = cursor.and_then(|cursor| cursor.get_array("firstBatch"));
@@ -421,9 +457,7 @@ async fn read_prices(
             *price = price_in(document);
         }
     }
-    let moment =
-        reply.get_document("cursor").and_then(|cursor| cursor.get_timestamp("atClusterTime"));
-    Ok((prices, moment.ok()))
+    Ok((prices, reply.get_timestamp("operationTime").ok()))
 }
 
 fn is_lost(error: &DriverError) -> bool {
@@ -469,6 +503,32 @@ mod tests {
             let tick = tick(event(fields)).unwrap();
             assert_eq!((tick.row, tick.operation.name(), tick.price), (1, name, price));
         }
+    }
+
+    #[test]
+    fn b13_of_the_overlap_only_the_last_news_of_each_row_count() {
+        let at = |increment| Timestamp { time: 7, increment };
+        let update = |symbol: &str, price: i32, increment| {
+            event(doc! {
+                "operationType": "update",
+                "documentKey": { "_id": symbol },
+                "updateDescription": { "updatedFields": { "price": price }, "removedFields": [] },
+                "clusterTime": at(increment),
+            })
+        };
+        let prices = [Some(50); FAMILIAR.len()];
+        let mut overlap =
+            Overlap { read: Instant::now(), until: at(5), prices, held: BTreeMap::new() };
+        // ADBE went 49, 50: the snapshot has both. IBM went 50, 51: the snapshot has the first only.
+        for (symbol, price) in [("ADBE", 49), ("IBM", 50), ("ADBE", 50), ("IBM", 51)] {
+            let event = update(symbol, price, 5);
+            assert!(overlap.covers(&event));
+            let tick = tick(event).unwrap();
+            overlap.held.insert(tick.row, tick);
+        }
+        assert!(!overlap.covers(&update("IBM", 52, 6)));
+        let news: Vec<_> = overlap.news().map(|tick| (tick.row, tick.price)).collect();
+        assert_eq!(news, [(1, Some(51))]);
     }
 
     #[test]

@@ -65,7 +65,6 @@ async fn t5_change_runs_forty_cycles_in_ten_seconds() {
     }
     assert!((39..=41).contains(&pairs.len()), "{} cycles", pairs.len());
     assert_eq!(market.count().await, 20_013);
-    assert!(output.stdout.contains(" operations, "), "{output:?}");
 }
 
 fn is_resting(key: &str) -> bool {
@@ -160,7 +159,7 @@ async fn b13_no_price_goes_backwards_after_the_snapshot() {
             let (_, line) = display.line_where(|line| line.starts_with("Stock IBM"));
             let price = line.split("tick: ").nth(1).unwrap().split(' ').next().unwrap();
             let price: i32 = price.parse().unwrap();
-            assert_eq!(price, shown + 1);
+            assert!(price > shown, "{price} after {shown}");
             shown = price;
         }
     }
