@@ -92,12 +92,31 @@ pub struct Board {
     /// Shown until the next trouble: the history was lost once.
     lost: bool,
     full: Duration,
+    caption: String,
 }
 
 impl Board {
     /// An empty board on which a change is highlighted fully for `full`, and dimly for as long again.
     pub fn new(full: Duration) -> Board {
-        Board { rows: Default::default(), link: Link::Live, lost: false, full }
+        Board {
+            rows: Default::default(),
+            link: Link::Live,
+            lost: false,
+            full,
+            caption: String::new(),
+        }
+    }
+
+    /// The same board with a line of text below it.
+    #[must_use]
+    pub fn with_caption(mut self, caption: String) -> Board {
+        self.caption = caption;
+        self
+    }
+
+    /// The line of text below the board; may be empty.
+    pub fn caption(&self) -> &str {
+        &self.caption
     }
 
     /// Takes over what the feed tells at `now`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::board::Board;
 use crate::change::{self, Pace};
 use crate::display;
 use crate::error::Result;
@@ -13,32 +14,39 @@ use crate::symbols::DEFAULT_NUMBERS;
 use crate::trace::{self, Style};
 
 /// Runs the demonstration on an open server until it is interrupted or, if given, until `run_for` is over. On a
-/// terminal the board is shown, elsewhere a line for each change is printed.
+/// terminal the board is shown with the caption below it, elsewhere a line for each change is printed.
 ///
 /// # Errors
 /// The server fails, or the terminal cannot be used.
-pub async fn run(market: Market, run_for: Option<Duration>) -> Result<()> {
+pub async fn run(market: Market, caption: String, run_for: Option<Duration>) -> Result<()> {
     let (stopper, stop) = Stop::new();
     stopper.on_signals(run_for)?;
-    if market.is_empty().await? {
-        let load = Load {
-            numbers: DEFAULT_NUMBERS,
-            batch: 1_000,
-            resume: false,
-            force: false,
-            terminal: output::is_terminal(),
-        };
-        init::run(&market, load).await?;
+    let load = Load {
+        numbers: DEFAULT_NUMBERS,
+        batch: 1_000,
+        resume: true,
+        force: false,
+        terminal: output::is_terminal(),
+    };
+    match init::run(&market, load).await {
+        // A complete market is as welcome as a fresh one.
+        Err(error) if error.is_refusal() => {}
+        loaded => loaded?,
     }
     let pace = Pace { interval: Duration::from_millis(250), repair: true, talk: false };
-    let changing = change::run(&market, pace, stop.clone());
+    let changing = async {
+        let changed = change::run(&market, pace, stop.clone()).await;
+        stopper.stop(Cause::Time);
+        changed
+    };
     let showing = async {
         let shown = if output::is_terminal() {
-            display::show(&market, Duration::from_secs(1), &stopper, stop.clone()).await
+            let board = Board::new(Duration::from_secs(1)).with_caption(caption);
+            display::show(&market, board, &stopper, stop.clone()).await
         } else {
             trace::run(&market, Style::default(), stop.clone()).await
         };
-        // Whatever ended the view ends the changes too.
+        // Whatever ends one ends the other.
         stopper.stop(Cause::Time);
         shown
     };

@@ -25,21 +25,15 @@ pub async fn run(
     if market.is_empty().await? {
         return Err(refusal());
     }
-    show(market, highlight, stopper, stop).await
+    show(market, Board::new(highlight), stopper, stop).await
 }
 
-/// As [`run`], on a collection that may still be empty.
+/// As [`run`], on a board of the caller's and a collection that may still be empty.
 ///
 /// # Errors
 /// Exit code 3 if the server has no change streams.
-pub async fn show(
-    market: &Market,
-    highlight: Duration,
-    stopper: &Stopper,
-    stop: Stop,
-) -> Result<()> {
+pub async fn show(market: &Market, board: Board, stopper: &Stopper, stop: Stop) -> Result<()> {
     let feed = Feed::open(market, true, None).await?;
-    let board = Board::new(highlight);
     if output::is_terminal() {
         on_terminal(feed, board, stopper, stop).await
     } else {

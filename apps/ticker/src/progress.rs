@@ -45,7 +45,7 @@ impl Progress {
     }
 
     fn new_dots(&mut self, done: u64) -> String {
-        let due = if self.total == 0 { DOTS } else { (done * DOTS / self.total).min(DOTS) };
+        let due = (done * DOTS).checked_div(self.total).unwrap_or(DOTS).min(DOTS);
         let new = due.saturating_sub(self.dots);
         self.dots += new;
         ".".repeat(new as usize)

@@ -94,6 +94,9 @@ pub fn lay_out(board: &Board, frame: Frame, now: Instant) -> Vec<Line> {
         lines.push(vec![plain(QUIT_HINT)]);
         lines.resize(STATUS_ROW, Line::new());
         lines.push(status_line(board, frame));
+        if frame.height > lines.len() {
+            lines.push(vec![plain(board.caption())]);
+        }
     } else if frame.height > 0 {
         lines.push(short_status_line(board, frame, offset, visible));
     }

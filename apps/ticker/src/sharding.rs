@@ -62,7 +62,7 @@ async fn spread(market: &Market, name: &str, points: &[String], shards: &[String
     loop {
         let owners = owners(market).await?;
         let with_data: BTreeMap<&String, &String> =
-            owners.iter().filter(|(from, _)| loaded.contains(from)).map(|(f, s)| (f, s)).collect();
+            owners.iter().filter(|(from, _)| loaded.contains(from)).collect();
         let Some((point, shard)) = next_move(points, shards, &with_data) else {
             return Ok(());
         };

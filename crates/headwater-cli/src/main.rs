@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong options.
 
+mod demo;
 mod failure;
 mod log;
 mod options;
@@ -18,8 +19,10 @@ struct Command {
     run: fn(Vec<String>) -> Result<(), Failure>,
 }
 
-const COMMANDS: &[Command] =
-    &[Command { name: "serve", meaning: "run the database server", run: serve::run }];
+const COMMANDS: &[Command] = &[
+    Command { name: "demo", meaning: "show stock prices change live on a server", run: demo::run },
+    Command { name: "serve", meaning: "run the database server", run: serve::run },
+];
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());

@@ -10,7 +10,7 @@ use crate::process::{run, ticker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t1_init_loads_the_market() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::empty().await;
     assert_eq!(run(market.path(), &["clean"]).code, Some(0));
     let output = run(market.path(), &["init"]);
@@ -54,7 +54,7 @@ async fn t1_init_loads_the_market() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t2_init_again_is_refused_and_changes_nothing() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(20).await;
     let before: Vec<Document> = everything(&market).await;
     let output = run(market.path(), &["init"]);
@@ -70,7 +70,7 @@ async fn t2_init_again_is_refused_and_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t3_commands_are_refused_after_clean() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     assert_eq!(run(market.path(), &["clean"]).code, Some(0));
     for command in ["change", "trace", "display", "web"] {
@@ -80,9 +80,9 @@ async fn t3_commands_are_refused_after_clean() {
     }
 }
 
-#[test]
-fn t4_usage_errors_and_a_sloppy_command() {
-    let _quiet = beside_others();
+#[tokio::test(flavor = "multi_thread")]
+async fn t4_usage_errors_and_a_sloppy_command() {
+    let _quiet = beside_others().await;
     let folder = Folder::new();
     let none = run(folder.path(), &[]);
     assert_eq!(none.code, Some(2));
@@ -97,7 +97,7 @@ fn t4_usage_errors_and_a_sloppy_command() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b2_init_is_fast() {
-    let _quiet = crate::market::alone();
+    let _quiet = crate::market::alone().await;
     let market = Market::empty().await;
     let begun = Instant::now();
     assert_eq!(run(market.path(), &["init"]).code, Some(0));
@@ -108,7 +108,7 @@ async fn b2_init_is_fast() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b3_a_partial_load_is_named_completed_or_replaced() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(100).await;
     let stocks = market.stocks();
     stocks.delete_many(doc! { "_id": { "$gte": "K10050", "$lt": "L" } }).await.unwrap();
@@ -133,7 +133,7 @@ async fn b3_a_partial_load_is_named_completed_or_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b4_clean_says_what_it_dropped() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(10).await;
     let other = market.headwater.client().database("market").collection::<Document>("other");
     other.insert_one(doc! {}).await.unwrap();
@@ -151,9 +151,9 @@ async fn b4_clean_says_what_it_dropped() {
     assert!(output.stdout.contains("Nothing to drop"), "{output:?}");
 }
 
-#[test]
-fn b6_an_absent_server_is_named_soon_and_without_credentials() {
-    let _quiet = beside_others();
+#[tokio::test(flavor = "multi_thread")]
+async fn b6_an_absent_server_is_named_soon_and_without_credentials() {
+    let _quiet = beside_others().await;
     let begun = Instant::now();
     let uri = "mongodb://user:s3cret@127.0.0.1:1/?authSource=admin";
     let output = ticker(&["init", "--uri", uri, "--timeout", "1"]).output().unwrap();

@@ -15,7 +15,7 @@ fn is_long() -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t12_an_interrupted_change_loses_no_document() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(50).await;
     let rounds = if is_long() { 200 } else { 25 };
     for round in 0..rounds {
@@ -31,7 +31,7 @@ async fn t12_an_interrupted_change_loses_no_document() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t13_two_changes_collide_without_harm() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     // Few keys, so that they meet often.
     let market = Market::loaded(3).await;
     let seconds = if is_long() { "60" } else { "5" };
@@ -47,7 +47,7 @@ async fn t13_two_changes_collide_without_harm() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b8_missing_documents_are_reported_and_put_back() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(20).await;
     let keys = ["Z10003", "Z10007"];
     market.stocks().delete_many(doc! { "_id": { "$in": keys } }).await.unwrap();
@@ -89,7 +89,7 @@ async fn serve() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t9_trace_misses_and_repeats_nothing_when_the_server_is_killed() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let folder = Folder::new();
     let mut server = Server::start(folder.path());
     let uri = server.uri.clone();
@@ -158,7 +158,7 @@ async fn write_until_done(uri: String) -> (Vec<i32>, Vec<i32>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b1_commands_share_the_embedded_server_and_take_it_over() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let folder = Folder::new();
     assert_eq!(run(folder.path(), &["init", "--numbers", "50"]).code, Some(0));
     // CHANGE comes first and runs the database; TRACE joins, and goes on when CHANGE is killed.

@@ -2,23 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use headwater::Headwater;
 use headwater::mongodb::Collection;
 use headwater::mongodb::bson::{Document, doc};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::process::run;
 
 /// Tests that measure time run alone; the others run beside each other.
-static QUIET: RwLock<()> = RwLock::new(());
+static QUIET: RwLock<()> = RwLock::const_new(());
 
-pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
-    QUIET.write().unwrap_or_else(std::sync::PoisonError::into_inner)
+pub(crate) async fn alone() -> RwLockWriteGuard<'static, ()> {
+    QUIET.write().await
 }
 
-pub(crate) fn beside_others() -> RwLockReadGuard<'static, ()> {
-    QUIET.read().unwrap_or_else(std::sync::PoisonError::into_inner)
+pub(crate) async fn beside_others() -> RwLockReadGuard<'static, ()> {
+    QUIET.read().await
 }
 
 /// A data folder that goes with this value.

@@ -14,7 +14,7 @@ fn display(market: &Market, rows: u16, columns: u16) -> Pty {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t7_the_screen_is_full_within_a_second_without_any_writer() {
-    let _quiet = alone();
+    let _quiet = alone().await;
     let market = Market::loaded(5).await;
     market.set("GOOGL", 1_234).await;
     let begun = Instant::now();
@@ -32,7 +32,7 @@ async fn t7_the_screen_is_full_within_a_second_without_any_writer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t8_the_highlight_fades_without_any_event() {
-    let _quiet = alone();
+    let _quiet = alone().await;
     let market = Market::loaded(5).await;
     let pty = display(&market, 24, 80);
     pty.until(PATIENCE, |pty| pty.row(12).starts_with("SAP   : "));
@@ -52,7 +52,7 @@ async fn t8_the_highlight_fades_without_any_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b19_a_small_terminal_scrolls_and_a_resized_one_is_redrawn() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let pty = display(&market, 8, 60);
     pty.until(PATIENCE, |pty| pty.row(7).contains("rows 1-7 of 13"));
@@ -66,7 +66,7 @@ async fn b19_a_small_terminal_scrolls_and_a_resized_one_is_redrawn() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b19_the_terminal_is_put_back_on_every_way_out() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     for way in ["INT", "TERM", "key"] {
         let mut pty = display(&market, 24, 80);

@@ -39,7 +39,7 @@ fn key(event: &Event) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t5_change_runs_forty_cycles_in_ten_seconds() {
-    let _quiet = alone();
+    let _quiet = alone().await;
     let market = Market::loaded(5_000).await;
     let mut events = record(&market).await;
     let output = run(market.path(), &["change", "--seconds", "10"]);
@@ -73,7 +73,7 @@ fn is_resting(key: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t6_trace_beside_change() {
-    let _quiet = alone();
+    let _quiet = alone().await;
     let market = Market::loaded(5_000).await;
     let trace = Running::on(market.path(), &["trace"]);
     trace.line_where(|line| line.contains("key stock symbols in collection"));
@@ -101,7 +101,7 @@ async fn t6_trace_beside_change() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t10_display_and_trace_live_through_clean_and_init() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let mut display = Running::on(market.path(), &["display"]);
     display.line_where(|line| line.starts_with("SAP   : "));
@@ -120,7 +120,7 @@ async fn t10_display_and_trace_live_through_clean_and_init() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t11_display_shows_a_missing_symbol_and_picks_it_up() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     market.stocks().delete_one(doc! { "_id": "IBM" }).await.unwrap();
     let display = Running::on(market.path(), &["display"]);
@@ -132,7 +132,7 @@ async fn t11_display_shows_a_missing_symbol_and_picks_it_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b12_display_shows_prices_without_any_event() {
-    let _quiet = alone();
+    let _quiet = alone().await;
     let market = Market::loaded(5).await;
     let begun = std::time::Instant::now();
     let display = Running::on(market.path(), &["display"]);
@@ -142,7 +142,7 @@ async fn b12_display_shows_prices_without_any_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b13_no_price_goes_backwards_after_the_snapshot() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let stocks = market.stocks();
     let writer = tokio::spawn(async move {
@@ -168,7 +168,7 @@ async fn b13_no_price_goes_backwards_after_the_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b22_trace_as_json_with_everything() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let trace = Running::on(market.path(), &["trace", "--json", "--all", "--seconds", "20"]);
     let stocks = market.stocks();
@@ -199,7 +199,7 @@ async fn b22_trace_as_json_with_everything() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b25_trace_continues_from_its_resume_file() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let file = market.path().join("position");
     let file = file.to_str().unwrap();
@@ -224,7 +224,7 @@ async fn b25_trace_continues_from_its_resume_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b5_a_reader_that_leaves_is_no_failure() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let mut command = std::process::Command::new("sh");
     let line = format!(

@@ -40,7 +40,7 @@ fn line_where(viewer: &mut impl BufRead, fits: impl Fn(&str) -> bool) -> (Instan
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t14_web_display_and_trace_show_the_same_price() {
-    let _quiet = alone();
+    let _quiet = alone().await;
     let market = Market::loaded(5).await;
     let (_web, address) = start(&market);
     let display = Running::on(market.path(), &["display"]);
@@ -65,7 +65,7 @@ async fn t14_web_display_and_trace_show_the_same_price() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b21_page_snapshot_and_errors() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let (web, address) = start(&market);
     let page = whole(&address, "/");
@@ -85,7 +85,7 @@ async fn b21_page_snapshot_and_errors() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn b21_a_hundred_viewers_get_every_price() {
-    let _quiet = beside_others();
+    let _quiet = beside_others().await;
     let market = Market::loaded(5).await;
     let (_web, address) = start(&market);
     let mut viewers: Vec<_> = (0..100).map(|_| get(&address, "/events")).collect();
