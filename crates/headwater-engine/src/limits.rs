@@ -8,8 +8,8 @@ pub const DOCUMENT_BYTES_SLACK: usize = 16 * 1024;
 pub const MESSAGE_BYTES_MAX: usize = 48_000_000;
 /// Most write statements in one command.
 pub const WRITE_BATCH_MAX: usize = 100_000;
-/// Deepest nesting of a stored document.
-pub const DEPTH_MAX: usize = 100;
+/// Deepest nesting of a stored document: what MongoDB's engine was recorded to take (docs/decisions/0003).
+pub const DEPTH_MAX: usize = 180;
 /// Deepest nesting of a command document (a stored document may stand several levels down in a command).
 pub const COMMAND_DEPTH_MAX: usize = 200;
 /// Most indexes on one collection, `_id` included.
@@ -32,8 +32,6 @@ pub const REGEX_BYTES_MAX: usize = 32_764;
 pub const REGEX_STEPS_MAX: u32 = 5_000_000;
 /// Most nulls that an update puts before an array element it sets beyond the array's end.
 pub const ARRAY_PADDING_MAX: usize = 1_500_000;
-/// Deepest nesting of a document that an update makes.
-pub const UPDATED_DEPTH_MAX: usize = 180;
 /// Most components of an update operator's path.
 pub const UPDATE_PATH_PARTS_MAX: usize = 256;
 /// Most open cursors.

@@ -36,7 +36,7 @@ pub use upsert::check_upsert_filter;
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Array, Doc, DocBuf, Raw, Type};
 use crate::error::{Code, Error, Result};
-use crate::limits::{DOCUMENT_BYTES_MAX, UPDATED_DEPTH_MAX};
+use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 
 /// A compiled update: a replacement, update operators or a pipeline.
 #[derive(Debug)]
@@ -211,10 +211,7 @@ fn check_size(doc: Doc<'_>, code: i32, what: &str) -> Result<()> {
 
 #[cold]
 fn too_deep() -> Error {
-    Error::new(
-        Code::OVERFLOW,
-        format!("Document exceeds maximum nesting depth of {UPDATED_DEPTH_MAX}"),
-    )
+    Error::new(Code::OVERFLOW, format!("Document exceeds maximum nesting depth of {DEPTH_MAX}"))
 }
 
 #[cfg(test)]

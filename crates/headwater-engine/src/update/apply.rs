@@ -11,7 +11,7 @@ use super::tree::{ArrayNode, Node, ObjectNode, Operators};
 use super::{Now, Outcome, path, text, too_deep};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::error::{Code, Error, Result};
-use crate::limits::{ARRAY_PADDING_MAX, UPDATED_DEPTH_MAX};
+use crate::limits::{ARRAY_PADDING_MAX, DEPTH_MAX};
 
 /// Nodes that meet at one place of the document: more than one only where `$` or `$[]` lead to the same element.
 #[derive(Debug)]
@@ -314,7 +314,7 @@ impl<'a> Run<'a> {
             _ => None,
         });
         let objects = objects.ok_or_else(|| self.conflict())?;
-        if self.depth >= UPDATED_DEPTH_MAX {
+        if self.depth >= DEPTH_MAX {
             return Err(too_deep());
         }
         let mut sub = level.sub(value.kind == Type::Array);
@@ -353,7 +353,7 @@ impl<'a> Run<'a> {
                 ),
             ));
         }
-        if self.depth + modifier.depth() > UPDATED_DEPTH_MAX {
+        if self.depth + modifier.depth() > DEPTH_MAX {
             return Err(too_deep());
         }
         Ok(match change {
@@ -385,12 +385,12 @@ impl<'a> Run<'a> {
 
     /// What nodes make of a place where nothing is.
     fn missing(&mut self, nodes: &[&'a Node], name: &str) -> Result<Option<Value<'a>>> {
-        if self.depth > UPDATED_DEPTH_MAX {
+        if self.depth > DEPTH_MAX {
             return Err(too_deep());
         }
         if let [Node::Leaf(modifier)] = nodes {
             let value = modifier.missing(&self.place(name))?;
-            if value.is_some() && self.depth + modifier.depth() > UPDATED_DEPTH_MAX {
+            if value.is_some() && self.depth + modifier.depth() > DEPTH_MAX {
                 return Err(too_deep());
             }
             return Ok(value);

@@ -6,7 +6,7 @@ use super::path::{self, Path};
 use super::{text, too_deep};
 use crate::bson::{Doc, Element, Raw, Type, Value};
 use crate::error::{Code, Error, Result};
-use crate::limits::UPDATED_DEPTH_MAX;
+use crate::limits::DEPTH_MAX;
 
 /// Stands at the new path.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ impl Target {
         let Some(value) = self.walk_source(place.root)? else { return Ok(None) };
         refuse_arrays("source", &self.from, place)?;
         refuse_arrays("destination", &self.to, place)?;
-        if self.to.parts.len() + nesting(value) > UPDATED_DEPTH_MAX {
+        if self.to.parts.len() + nesting(value) > DEPTH_MAX {
             return Err(too_deep());
         }
         Ok(Some(value))
