@@ -3,6 +3,7 @@
 mod aggregate;
 mod bson;
 mod commands;
+mod crash;
 mod indexed;
 mod query;
 mod update;
