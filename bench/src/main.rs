@@ -1,5 +1,6 @@
 //! Measurements. `cargo run --release -p headwater-bench -- NAME`; without a name it lists them.
 
+mod store;
 mod update;
 mod walker;
 mod wire;
@@ -10,6 +11,8 @@ type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 const MEASUREMENTS: &[Row] = &[
     ("bare", "the server in front of nothing, which `wire` measures: bare ADDR", wire::bare::run),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
+    ("store", "the store beside LMDB alone and fjall: store [PART..] [--documents N]", store::run),
+    ("store-load", "the process that `store` kills: store-load ENGINE FOLDER", store::load_forever),
     ("update", "updates of documents in memory, beside copying the document", update::run),
     ("walker", "the raw BSON walker on a filter of one field, beside the bson crate", walker::run),
     ("wire", "the server by its sockets, beside an echo server of the same framing", wire::run),

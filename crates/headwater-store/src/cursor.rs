@@ -62,6 +62,8 @@ struct Overlays<'s> {
     draft: Option<Walk<'s, Vec<u8>>>,
     committed: [Option<Walk<'s, Arena>>; 2],
     heads: [Option<Head<'s>>; 3],
+    /// The first of the heads in the cursor's direction, the newest one of equal keys.
+    nearest: Option<Head<'s>>,
 }
 
 impl<'s> Cursor<'s> {
@@ -89,7 +91,7 @@ impl<'s> Cursor<'s> {
     #[inline]
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<(&'s [u8], &'s [u8])>> {
-        if self.overlays.heads == [None; 3] {
+        if self.overlays.nearest.is_none() {
             return match self.tree_head.take() {
                 Some(pair) => Ok(Some(pair)),
                 None if self.tree_ended => Ok(None),
@@ -110,7 +112,7 @@ impl<'s> Cursor<'s> {
             if self.tree_head.is_none() && !self.tree_ended {
                 self.tree_head = self.step_tree()?;
             }
-            let Some((key, value)) = self.overlays.nearest(self.direction) else {
+            let Some((key, value)) = self.overlays.nearest else {
                 return Ok(self.tree_head.take());
             };
             let order = match self.tree_head {
@@ -178,23 +180,8 @@ impl<'s> Overlays<'s> {
             start(&mut active, bounds, direction),
             start(&mut frozen, bounds, direction),
         ];
-        Overlays { draft, committed: [active, frozen], heads }
-    }
-
-    /// The first change in the direction, the newest one of equal keys.
-    #[inline]
-    fn nearest(&self, direction: Direction) -> Option<Head<'s>> {
-        let [draft, active, frozen] = self.heads;
-        let nearer = |newer: Option<Head<'s>>, older: Option<Head<'s>>| match (newer, older) {
-            (Some(newer), Some(older)) => {
-                match direction.order(newer.0, older.0) == Ordering::Greater {
-                    true => Some(older),
-                    false => Some(newer),
-                }
-            }
-            (newer, older) => newer.or(older),
-        };
-        nearer(draft, nearer(active, frozen))
+        let nearest = nearest(heads, direction);
+        Overlays { draft, committed: [active, frozen], heads, nearest }
     }
 
     /// Steps every layer that stands on `key`.
@@ -210,7 +197,23 @@ impl<'s> Overlays<'s> {
                 *head = step(walk, direction, end);
             }
         }
+        self.nearest = nearest(self.heads, direction);
     }
+}
+
+#[inline]
+fn nearest<'s>(heads: [Option<Head<'s>>; 3], direction: Direction) -> Option<Head<'s>> {
+    let nearer = |newer: Option<Head<'s>>, older: Option<Head<'s>>| match (newer, older) {
+        (Some(newer), Some(older)) => {
+            match direction.order(newer.0, older.0) == Ordering::Greater {
+                true => Some(older),
+                false => Some(newer),
+            }
+        }
+        (newer, older) => newer.or(older),
+    };
+    let [draft, active, frozen] = heads;
+    nearer(draft, nearer(active, frozen))
 }
 
 fn start<'s, B: Bytes>(
@@ -247,10 +250,7 @@ fn step<'s, B: Bytes>(
     end: Bound<&[u8]>,
 ) -> Option<Head<'s>> {
     let inner = walk.as_mut()?;
-    match direction {
-        Direction::Forward => inner.next(),
-        Direction::Backward => inner.previous(),
-    }
+    inner.step();
     head(walk, direction, end)
 }
 

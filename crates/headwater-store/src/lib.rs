@@ -9,6 +9,7 @@ mod change;
 mod checkpoint;
 mod cursor;
 mod error;
+mod filter;
 mod folder;
 pub mod io;
 mod log;

@@ -19,7 +19,7 @@ pub const TABLES: usize = 8;
 pub struct Options {
     /// Bytes of changes held in memory (overlays) before [`writer`](crate::Store::writer) makes
     /// its caller wait for the checkpoint. A checkpoint starts at half of it. Also bounds how much
-    /// log is replayed after a crash. Default 64 MiB.
+    /// log is replayed after a crash. Default 128 MiB.
     pub memory_bytes_max: usize,
     /// Size of a log segment file, allocated ahead and recycled. Default 64 MiB.
     pub segment_bytes: u64,
@@ -53,7 +53,7 @@ pub struct Controls {
 impl Default for Options {
     fn default() -> Options {
         Options {
-            memory_bytes_max: 64 << 20,
+            memory_bytes_max: 128 << 20,
             segment_bytes: 64 << 20,
             retention_bytes: None,
             retention_age: None,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::arena::Arena;
 use crate::change::{self, Change};
+use crate::filter::Filter;
 use crate::options::TABLES;
 use crate::sorted::{Sorted, SortedCursor};
 use crate::{Seq, Table};
@@ -99,6 +100,7 @@ fn no_tables() -> Tables {
 #[derive(Clone)]
 pub(crate) struct Overlay {
     arena: Arc<Arena>,
+    filter: Arc<Filter>,
     records: u32,
     tables: Tables,
     bytes: usize,
@@ -107,8 +109,8 @@ pub(crate) struct Overlay {
 
 impl Overlay {
     pub(crate) fn new() -> Overlay {
-        let (arena, tables) = (Arc::new(Arena::new()), no_tables());
-        Overlay { arena, records: 0, tables, bytes: 0, last: 0 }
+        let (arena, filter) = (Arc::new(Arena::new()), Arc::new(Filter::new()));
+        Overlay { arena, filter, records: 0, tables: no_tables(), bytes: 0, last: 0 }
     }
 
     /// Memory held, in bytes, overwritten changes included.
@@ -129,6 +131,9 @@ impl Overlay {
     #[inline]
     pub(crate) fn get(&self, table: Table, probe: &Probe<'_>) -> Option<Change<'_>> {
         let tree = self.tables.get(usize::from(table.0)).filter(|tree| !tree.is_empty())?;
+        if !self.filter.may_have(table.0, probe.key) {
+            return None;
+        }
         let spot = tree.get(|spot| order(&*self.arena, spot, probe))?;
         Some(self.arena.change(spot))
     }
@@ -155,6 +160,7 @@ impl Overlay {
             let spot = Spot { prefix: probe.prefix, record, offset: offset as u32 };
             if let Some(tree) = self.tables.get_mut(usize::from(change.table.0)) {
                 tree.insert(spot, |spot| order(&*self.arena, spot, &probe));
+                self.filter.add(change.table.0, change.key);
             }
             self.bytes += ENTRY_BYTES;
             offset += length;
@@ -229,50 +235,91 @@ impl Draft {
     }
 }
 
-/// A cursor over one table of an overlay or a draft.
+/// Changes resolved in one go, so that their cache misses overlap.
+const AHEAD: usize = 8;
+
+/// A cursor over one table of an overlay or a draft, in the direction it was started in.
 pub(crate) struct Walk<'s, B> {
     cursor: SortedCursor<'s, Spot>,
     bytes: &'s B,
+    backward: bool,
+    /// The change it stands on and those after it.
+    ahead: [Change<'s>; AHEAD],
+    at: usize,
+    filled: usize,
+    /// How many to resolve next: more with every time.
+    wanted: usize,
 }
 
 impl<'s, B: Bytes> Walk<'s, B> {
     fn new(tree: &'s Sorted<Spot>, bytes: &'s B) -> Option<Walk<'s, B>> {
-        (!tree.is_empty()).then(|| Walk { cursor: tree.cursor(), bytes })
+        (!tree.is_empty()).then(|| Walk {
+            cursor: tree.cursor(),
+            bytes,
+            backward: false,
+            ahead: [NOTHING; AHEAD],
+            at: 0,
+            filled: 0,
+            wanted: 1,
+        })
     }
 
     #[inline]
     pub(crate) fn get(&self) -> Option<Change<'s>> {
-        self.cursor.get().map(|spot| self.bytes.change(spot))
+        (self.at < self.filled).then(|| self.ahead.get(self.at).copied())?
     }
 
+    /// To the first key, to go forward.
     pub(crate) fn first(&mut self) {
         self.cursor.first();
+        self.start(false);
     }
 
+    /// To the last key, to go backward.
     pub(crate) fn last(&mut self) {
         self.cursor.last();
+        self.start(true);
     }
 
-    /// To the first key not below `key` (`after` it when equal).
+    /// To the first key not below `key` (`after` it when equal), to go forward.
     pub(crate) fn seek(&mut self, key: &[u8], after: bool) {
         let (bytes, probe) = (self.bytes, Probe::new(key));
         self.cursor.seek(|spot| before(order(bytes, spot, &probe), after));
+        self.start(false);
     }
 
-    /// To the last key not above `key` (below it when not `including`).
+    /// To the last key not above `key` (below it when not `including`), to go backward.
     pub(crate) fn seek_back(&mut self, key: &[u8], including: bool) {
         let (bytes, probe) = (self.bytes, Probe::new(key));
         self.cursor.seek_back(|spot| before(order(bytes, spot, &probe), including));
+        self.start(true);
     }
 
     #[inline]
-    pub(crate) fn next(&mut self) {
-        self.cursor.next();
+    pub(crate) fn step(&mut self) {
+        self.at += 1;
+        if self.at >= self.filled {
+            self.fill();
+        }
     }
 
-    #[inline]
-    pub(crate) fn previous(&mut self) {
-        self.cursor.previous();
+    fn start(&mut self, backward: bool) {
+        (self.backward, self.wanted) = (backward, 1);
+        self.fill();
+    }
+
+    fn fill(&mut self) {
+        (self.at, self.filled) = (0, 0);
+        for room in self.ahead.iter_mut().take(self.wanted) {
+            let Some(spot) = self.cursor.get() else { break };
+            *room = self.bytes.change(spot);
+            self.filled += 1;
+            match self.backward {
+                false => self.cursor.next(),
+                true => self.cursor.previous(),
+            }
+        }
+        self.wanted = (self.wanted * 2).min(AHEAD);
     }
 }
 

@@ -93,7 +93,10 @@ pub(crate) fn recover(io: &dyn Io, folder: &Path, applied: Applied) -> Result<Re
         if let Some(offset) = found.last_at {
             place = Place { segment: segment.number(), offset };
         }
-        segment.file.sync().map_err(|error| Error::io("syncing", &segment.path, error))?;
+        // What the tree has was durable before; what was only found in the page cache isn't.
+        if found.last > applied.seq {
+            segment.file.sync().map_err(|error| Error::io("syncing", &segment.path, error))?;
+        }
     }
     if last < applied.seq {
         return Err(Error::corrupt(format!(

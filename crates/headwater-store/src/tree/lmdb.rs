@@ -176,7 +176,7 @@ impl Lmdb {
                     }
                 }
                 bytes += change.key.len() + change.value.map_or(0, <[u8]>::len);
-                walk.next();
+                walk.step();
             }
         }
         self.meta.put(&mut write, APPLIED, &encode_applied(applied))?;

@@ -65,7 +65,7 @@ impl Map {
                         tree.remove(|item| item.cmp(change.key));
                     }
                 }
-                walk.next();
+                walk.step();
             }
         }
         let old = {
