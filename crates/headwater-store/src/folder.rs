@@ -13,7 +13,7 @@ const FORMAT: &str = "headwater 1\n";
 /// Ownership of a data folder, given back when dropped (or when the process dies).
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Folder {
@@ -21,7 +21,7 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Folder> {
         fs::create_dir_all(path).map_err(|error| Error::io("creating", path, error))?;
         let lock = take_lock(path)?;
-        let folder = Folder { path: path.to_path_buf(), _lock: lock };
+        let folder = Folder { path: path.to_path_buf(), lock };
         folder.check_format()?;
         Ok(folder)
     }
@@ -64,6 +64,14 @@ impl Folder {
             File::open(&self.path)?.sync_all()
         };
         write().map_err(|error| Error::io("writing", &path, error))
+    }
+}
+
+impl Drop for Folder {
+    /// Unlocks by hand: a process being forked off at this moment has a copy of the file open, which
+    /// would keep the lock until it is replaced.
+    fn drop(&mut self) {
+        let _ = flock(&self.lock, FlockOperation::Unlock);
     }
 }
 
