@@ -18,9 +18,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     books.update_one(doc! { "title": "Walden" }, doc! { "$inc": { "read": 1 } }).await?;
     println!("books: {}", books.count_documents(doc! {}).await?);
 
-    for _ in 0..2 {
-        while let Some(change) = changes.next_if_any().await? {
+    let mut seen = 0;
+    while seen < 2 {
+        if let Some(change) = changes.next_if_any().await? {
             println!("change: {:?}", change.operation_type);
+            seen += 1;
         }
     }
     drop(changes);

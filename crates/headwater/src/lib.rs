@@ -140,3 +140,8 @@ impl fmt::Debug for Headwater {
         f.debug_struct("Headwater").field("uri", &uri::redacted(&self.uri)).finish_non_exhaustive()
     }
 }
+
+/// The snippets of the documentation are compiled, so that they stay right.
+#[cfg(all(doctest, feature = "embedded"))]
+#[doc = include_str!("../../../docs/snippets.md")]
+struct Snippets;
