@@ -7,7 +7,7 @@ use headwater::mongodb::bson::{Document, doc};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = std::env::temp_dir().join("headwater-example");
+    let folder = std::env::temp_dir().join(format!("headwater-example-{}", std::process::id()));
     let headwater = Headwater::open(&folder).await?;
     let books = headwater.client().database("library").collection::<Document>("books");
 
