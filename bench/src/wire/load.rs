@@ -8,7 +8,7 @@ use headwater_engine::bson::{Doc, View};
 use headwater_server::codec::Header;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 use super::message;
 use super::process::Child;
@@ -126,12 +126,20 @@ impl Load<'_> {
             stream.set_nodelay(true).map_err(|e| e.to_string())?;
             all.push(tasks.spawn_local(connection(stream, Rc::clone(run))));
         }
-        tasks.await;
-        for task in all {
-            task.await.map_err(|error| error.to_string())??;
-        }
-        Ok(())
+        tasks.run_until(awake(all)).await
     }
+}
+
+/// Waits for the connections without ever putting the client's core to sleep: waking it would be on the server's bill, and
+/// all the more, the longer the server takes.
+async fn awake(all: Vec<JoinHandle<Result<(), String>>>) -> Result<(), String> {
+    while !all.iter().all(JoinHandle::is_finished) {
+        tokio::task::yield_now().await;
+    }
+    for task in all {
+        task.await.map_err(|error| error.to_string())??;
+    }
+    Ok(())
 }
 
 async fn connection<R: Fn(u64) -> Vec<u8>>(

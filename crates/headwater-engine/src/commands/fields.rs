@@ -37,12 +37,23 @@ pub(super) const GENERIC: &[&str] = &[
 pub struct Fields<'a> {
     doc: Doc<'a>,
     path: &'a str,
+    /// One bit per field, by [`bit`]: most of what is looked for isn't there.
+    there: u64,
+}
+
+/// A bit that a name has in common with few others.
+#[inline]
+fn bit(name: &[u8]) -> u64 {
+    let (first, last) = (name.first().copied(), name.last().copied());
+    let sum = usize::from(first.unwrap_or(0)) * 5 + usize::from(last.unwrap_or(0)) + name.len() * 7;
+    1 << (sum % 64)
 }
 
 impl<'a> Fields<'a> {
     /// The fields of `doc`; `path` is how errors name it, such as `find` or `update.updates`.
     pub fn new(doc: Doc<'a>, path: &'a str) -> Fields<'a> {
-        Fields { doc, path }
+        let there = doc.iter().fold(0, |there, element| there | bit(element.name));
+        Fields { doc, path, there }
     }
 
     /// The document itself.
@@ -125,12 +136,15 @@ impl<'a> Fields<'a> {
 
     /// A field as it stands, null included.
     pub fn raw(self, name: &str) -> Option<Raw<'a>> {
+        if self.there & bit(name.as_bytes()) == 0 {
+            return None;
+        }
         self.doc.get(name)
     }
 
     /// A field; null counts as absent.
     pub fn get(self, name: &str) -> Option<Raw<'a>> {
-        self.doc.get(name).filter(|raw| !matches!(raw.kind, Type::Null | Type::Undefined))
+        self.raw(name).filter(|raw| !matches!(raw.kind, Type::Null | Type::Undefined))
     }
 
     /// A document.
