@@ -7,6 +7,7 @@ pub mod aggregate;
 pub mod bson;
 pub mod catalog;
 pub mod change;
+pub mod collation;
 pub mod collection;
 pub mod commands;
 pub mod engine;

@@ -1,12 +1,15 @@
 //! `aggregate`: runs a pipeline over a collection. The head of the pipeline that a find plan can answer is planned as one.
 
-use super::context::simple_collation;
+use std::sync::Arc;
+
+use super::collation::collation;
 use super::cursors::{First, cursor_argument, reply_first};
-use super::{Command, Context, Fields, Flow, Needs};
+use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
 use crate::bson::{Array, ArrayWriter, Doc, Raw};
 use crate::change::stream::ChangeStream;
+use crate::collation::Collation;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
@@ -59,7 +62,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             "The 'cursor' option is required, except for aggregate with the explain argument",
         ));
     };
-    simple_collation(fields)?;
+    let collation = collation(fields)?;
+    if collation.is_some() {
+        check_collated(stages)?;
+    }
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
@@ -67,9 +73,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if let Some(argument) = change_stream(stages) {
         return watch(context, stages, argument, namespace.as_ref(), first);
     }
-    let pipeline = parse(context, stages, namespace.as_ref())?;
+    let pipeline = parse(context, stages, namespace.as_ref(), collation.as_ref())?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
-    let source = source(context, &run, &pipeline, namespace.as_ref(), fields)?;
+    let source = source(context, &run, &pipeline, namespace.as_ref(), collation.as_ref())?;
     let name = match &namespace {
         Some(namespace) => namespace.as_str().to_owned(),
         None => format!("{}.$cmd.aggregate", context.db),
@@ -96,7 +102,7 @@ fn watch(
     stages.iter().skip(1).for_each(|stage| rest.raw(stage));
     let rest = rest.into_bytes();
     let anything = Namespace::new(context.db, "$cmd.aggregate");
-    let pipeline = parse(context, Array::trusted(&rest), namespace.or(Some(&anything)))?;
+    let pipeline = parse(context, Array::trusted(&rest), namespace.or(Some(&anything)), None)?;
     let stream = ChangeStream::open(context.shared, context.db, namespace, argument, &pipeline)?;
     let name = namespace.unwrap_or(&anything).as_str().to_owned();
     let run = Run::now(context.shared, context.deadline)?;
@@ -111,13 +117,32 @@ fn target(context: &Context<'_>) -> Result<Option<Namespace>> {
     }
 }
 
+/// Refuses stages that compare texts otherwise than by filters and sorts: they know no collation yet.
+fn check_collated(stages: Array<'_>) -> Result<()> {
+    let known = ["$count", "$limit", "$match", "$sample", "$skip", "$sort", "$unset", "$unwind"];
+    for stage in stages.iter().filter_map(|stage| stage.as_doc()?.first()) {
+        let name = stage.name_str();
+        if !known.contains(&name) {
+            return Err(Error::not_supported(format_args!("{name} with a collation")));
+        }
+    }
+    Ok(())
+}
+
+/// The variables of the command.
+fn scope(context: &Context<'_>, collation: Option<&Arc<Collation>>) -> Result<Scope> {
+    let variables = context.fields().document("let")?;
+    let scope = Scope::new(variables, now_ms())?.with_collation(collation.cloned());
+    Ok(scope.with_cluster_time(context.shared.store.last()))
+}
+
 fn parse(
     context: &Context<'_>,
     stages: Array<'_>,
     namespace: Option<&Namespace>,
+    collation: Option<&Arc<Collation>>,
 ) -> Result<Pipeline> {
-    let variables = context.fields().document("let")?;
-    let mut scope = Scope::new(variables, now_ms())?.with_cluster_time(context.shared.store.last());
+    let mut scope = scope(context, collation)?;
     let collection = namespace.map(Namespace::collection);
     let mut around = pipeline::Context::new(&mut scope, context.db, collection);
     Pipeline::parse(stages, &mut around)
@@ -129,20 +154,21 @@ fn source(
     run: &Run<'_>,
     pipeline: &Pipeline,
     namespace: Option<&Namespace>,
-    fields: Fields<'_>,
+    collation: Option<&Arc<Collation>>,
 ) -> Result<Box<dyn Stage>> {
-    let hint = fields.get("hint").filter(|h: &Raw<'_>| !h.as_doc().is_some_and(Doc::is_empty));
+    let hint =
+        context.fields().get("hint").filter(|h: &Raw<'_>| !h.as_doc().is_some_and(Doc::is_empty));
     let hint = hint.map(Hint::parse).transpose()?;
     let collection = namespace.and_then(|n| run.catalog.collection(n.db(), n.collection()));
     let Some(collection) = collection.filter(|_| !pipeline.has_source()) else {
         return Ok(pipeline.build(Box::new(Nothing)));
     };
     let (head, rest) = pipeline.split_head();
-    let variables = context.fields().document("let")?;
-    let scope = Scope::new(variables, now_ms())?.with_cluster_time(context.shared.store.last());
-    let mut query = Query::parse(head.filter.as_doc(), &mut { scope })?;
+    let mut scope = scope(context, collation)?;
+    let mut query = Query::parse(head.filter.as_doc(), &mut scope)?;
     query.hint = hint;
     query.sort = head.sort.as_ref().map(|sort| SortPattern::parse(sort.as_doc())).transpose()?;
+    query.sort = query.sort.map(|sort| sort.with_collation(collation.cloned()));
     let sort = query.sort.clone();
     let chosen = choose(collection, query)?;
     let sorted = chosen.sorted;

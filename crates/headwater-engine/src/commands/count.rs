@@ -1,6 +1,6 @@
 //! `count`: how many documents match.
 
-use super::context::simple_collation;
+use super::collation::collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, DocWriter, Number};
@@ -25,12 +25,16 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
-    simple_collation(fields)?;
+    let collation = collation(fields)?;
     let skip = fields.count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = limit(context)?;
     let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
     let hint = hint.map(Hint::parse).transpose()?;
-    let mut query = Query::express(filter, || Scope::new(None, now_ms()))?;
+    let scope = || Ok(Scope::new(None, now_ms())?.with_collation(collation.clone()));
+    let mut query = match &collation {
+        None => Query::express(filter, scope)?,
+        Some(_) => Query::parse(filter, &mut scope()?)?,
+    };
     if !query.id_only && context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }

@@ -1,12 +1,15 @@
 //! `delete`: removes documents that match.
 
-use super::context::simple_collation;
+use std::sync::Arc;
+
+use super::collation::collation;
 use super::write::{Statement, WriteReply};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::{Scope, bson_text};
 use crate::bson::{Doc, DocBuf, Number, Raw, Type};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
+use crate::collation::Collation;
 use crate::collection::{self, RecordId};
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
@@ -89,6 +92,7 @@ struct Delete<'a> {
     filter: Doc<'a>,
     one: bool,
     hint: Option<Hint>,
+    collation: Option<Arc<Collation>>,
 }
 
 impl<'a> Delete<'a> {
@@ -108,17 +112,18 @@ impl<'a> Delete<'a> {
                 ));
             }
         };
-        simple_collation(fields)?;
+        let collation = collation(fields)?;
         let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
-        Ok(Delete { filter, one, hint: hint.map(Hint::parse).transpose()? })
+        Ok(Delete { filter, one, collation, hint: hint.map(Hint::parse).transpose()? })
     }
 
     fn is_short(&self) -> bool {
-        self.hint.is_none() && is_by_id(self.filter)
+        self.hint.is_none() && self.collation.is_none() && is_by_id(self.filter)
     }
 
     fn query(&self, scope: &mut Scope) -> Result<Query> {
-        let mut query = Query::parse(self.filter, scope)?;
+        let mut scope = scope.clone().with_collation(self.collation.clone());
+        let mut query = Query::parse(self.filter, &mut scope)?;
         query.hint = self.hint.clone();
         Ok(query)
     }
@@ -154,7 +159,7 @@ pub(super) fn find_for_write(
 fn remove_one(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    collection: &std::sync::Arc<Collection>,
+    collection: &Arc<Collection>,
     query: Query,
     retry: &mut Option<Statement>,
     statement: i32,
@@ -170,7 +175,7 @@ fn remove_one(
 fn remove_many(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    collection: &std::sync::Arc<Collection>,
+    collection: &Arc<Collection>,
     query: Query,
 ) -> Result<i32> {
     let mut scan = Scan::for_write(choose(collection, query)?.plan);

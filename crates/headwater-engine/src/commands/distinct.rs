@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::context::simple_collation;
+use super::collation::collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
+use crate::bson::key::{Collate, Direction};
 use crate::bson::{Doc, DocWriter, Raw, Type, key};
 use crate::engine::now_ms;
 use crate::error::{Error, Result};
@@ -34,11 +35,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let path = Path::parse(path)?;
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
-    simple_collation(fields)?;
+    let collation = collation(fields)?;
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
-    let mut query = Query::parse(filter, &mut Scope::new(None, now_ms())?)?;
+    let mut query =
+        Query::parse(filter, &mut Scope::new(None, now_ms())?.with_collation(collation.clone()))?;
     let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
     query.hint = hint.map(Hint::parse).transpose()?;
     status::count(&context.shared.status.operations.query, 1);
@@ -49,7 +51,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let mut scan = Scan::new(choose(collection, query)?.plan);
         run.scan(&mut scan, &mut |_, doc| {
             let mut add = |value: Raw<'_>| {
-                let encoded = key::encode(value);
+                let collate = collation.as_ref().map(|collation| {
+                    move |text: &str, out: &mut Vec<u8>| collation.append_key(text, out)
+                });
+                let collate = collate.as_ref().map(|collate| collate as Collate<'_>);
+                let mut encoded = Vec::new();
+                key::append_with(&mut encoded, value, Direction::Ascending, collate);
                 bytes += encoded.len();
                 values.entry(encoded).or_insert_with(|| (value.kind, value.data.to_vec()));
             };

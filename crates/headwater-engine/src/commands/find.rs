@@ -1,6 +1,6 @@
 //! `find`: the documents of a collection that match, in an order, in batches.
 
-use super::context::simple_collation;
+use super::collation::collation;
 use super::cursors::{First, reply_first};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
@@ -63,14 +63,18 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     fields.strict_bool("allowPartialResults")?;
     fields.strict_bool("oplogReplay")?;
     refuse_unsupported(fields)?;
-    simple_collation(fields)?;
+    let collation = collation(fields)?;
     let variables = fields.document("let")?;
-    let mut query = Query::express(filter, || Scope::new(variables, now_ms()))?;
+    let scope = || Ok(Scope::new(variables, now_ms())?.with_collation(collation.clone()));
+    let mut query = match &collation {
+        None => Query::express(filter, scope)?,
+        Some(_) => Query::parse(filter, &mut scope()?)?,
+    };
     if !query.id_only && context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
     if !projection.is_empty() {
-        let mut scope = Scope::new(variables, now_ms())?;
+        let mut scope = scope()?;
         shape.projection = Some(Projection::parse_find(projection, &mut scope)?);
     }
     if shape.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
@@ -78,6 +82,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     query.hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
     set_order(&mut query, sort)?;
+    query.sort = query.sort.map(|sort| sort.with_collation(collation.clone()));
     status::count(&context.shared.status.operations.query, 1);
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let name = namespace.as_str().to_owned();

@@ -105,7 +105,9 @@ impl Query {
         if filter.is_empty() {
             return Ok(query);
         }
-        (query.id, query.id_only) = id_equality(filter);
+        if scope.collation().is_none() {
+            (query.id, query.id_only) = id_equality(filter);
+        }
         query.matcher = Some(Arc::new(Matcher::parse(filter, scope)?));
         Ok(query)
     }

@@ -7,9 +7,12 @@ mod sorter;
 
 pub use sorter::{SharedCollate, Sort, Sorter};
 
+use std::sync::Arc;
+
 use crate::aggregate::expressions::{self, bson_text};
 use crate::bson::key::{self, Collate, Direction};
 use crate::bson::{Doc, DocBuf, Element, Number, Raw, Type};
+use crate::collation::Collation;
 use crate::error::{Code, Error, Result};
 use crate::limits::KEY_FIELDS_MAX;
 use crate::query::path::{KeyPaths, Multikey, Path};
@@ -24,6 +27,8 @@ pub struct SortPattern {
     random: Option<usize>,
     /// `_id` alone compares arrays as wholes.
     whole: bool,
+    /// How texts compare, if not by their bytes.
+    collation: Option<Arc<Collation>>,
 }
 
 impl SortPattern {
@@ -75,7 +80,14 @@ impl SortPattern {
         let whole =
             random.is_none() && matches!(paths.as_slice(), [only] if only.as_str() == "_id");
         let paths = KeyPaths::new(paths);
-        Ok(SortPattern { spec: spec.to_buf(), paths, directions, random, whole })
+        Ok(SortPattern { spec: spec.to_buf(), paths, directions, random, whole, collation: None })
+    }
+
+    /// The same pattern with texts compared by a collation.
+    #[must_use]
+    pub fn with_collation(mut self, collation: Option<Arc<Collation>>) -> SortPattern {
+        self.collation = collation;
+        self
     }
 
     /// The direction of `{$natural: 1}` or `{$natural: -1}`, `None` if the pattern does not name `$natural`.
@@ -105,10 +117,9 @@ impl SortPattern {
         self.directions.is_empty()
     }
 
-    /// The fields with their directions; `None` if the pattern asks for more than fields.
+    /// The fields with their directions; `None` if the pattern asks for more than fields in the order of keys.
     pub fn fields(&self) -> Option<impl ExactSizeIterator<Item = (&Path, Direction)>> {
-        self.random
-            .is_none()
+        (self.random.is_none() && self.collation.is_none())
             .then(|| self.paths.paths().iter().zip(self.directions.iter().copied()))
     }
 
@@ -117,7 +128,13 @@ impl SortPattern {
     /// # Errors
     /// `BadValue` if two fields meet different arrays; 16746 for an ambiguous numeric name.
     pub fn write_key(&self, doc: Doc<'_>, out: &mut Vec<u8>) -> Result<()> {
-        self.write_key_with(doc, None, out)
+        match &self.collation {
+            None => self.write_key_with(doc, None, out),
+            Some(collation) => {
+                let collate = |text: &str, out: &mut Vec<u8>| collation.append_key(text, out);
+                self.write_key_with(doc, Some(&collate), out)
+            }
+        }
     }
 
     /// As [`SortPattern::write_key`], with the collation of texts.

@@ -2,14 +2,18 @@
 //!
 //! Values that are known at parse time (`$$NOW`, the command's `let`) are folded into the expression as constants.
 
+use std::sync::Arc;
+
 use super::{Expression, variable};
 use crate::bson::{Doc, Raw, Type, Value};
+use crate::collation::Collation;
 use crate::error::{Code, Error, Result};
 use crate::limits::COMMAND_DEPTH_MAX;
 
 /// The names that an expression may use, while it is parsed.
 #[derive(Debug, Clone)]
 pub struct Scope {
+    collation: Option<Arc<Collation>>,
     names: Vec<(Box<str>, Binding)>,
     slots: usize,
     depth: usize,
@@ -49,8 +53,15 @@ impl Scope {
             ("JS_SCOPE".into(), Binding::Unavailable),
             ("SEARCH_META".into(), Binding::Constant(Value::MISSING)),
         ];
-        let mut scope =
-            Scope { names, slots: 0, depth: 0, now_ms, folding_error: None, uses_outer: false };
+        let mut scope = Scope {
+            collation: None,
+            names,
+            slots: 0,
+            depth: 0,
+            now_ms,
+            folding_error: None,
+            uses_outer: false,
+        };
         for element in let_doc.into_iter().flatten() {
             scope.define_let(element.name_str(), element.value)?;
         }
@@ -70,6 +81,18 @@ impl Scope {
     pub fn with_user_roles(mut self, roles: Raw<'_>) -> Scope {
         self.define("USER_ROLES", Binding::Constant(Value::owned(roles.kind, roles.data)));
         self
+    }
+
+    /// Gives filters that are parsed with the scope a collation.
+    #[must_use]
+    pub fn with_collation(mut self, collation: Option<Arc<Collation>>) -> Scope {
+        self.collation = collation;
+        self
+    }
+
+    /// How texts compare, if not by their bytes.
+    pub fn collation(&self) -> Option<&Arc<Collation>> {
+        self.collation.as_ref()
     }
 
     /// `$$NOW` in milliseconds since 1970.

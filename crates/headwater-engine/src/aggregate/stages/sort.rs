@@ -27,11 +27,12 @@ pub(in crate::aggregate) fn parse_sort_pattern(spec: Doc<'_>) -> Result<SortPatt
     SortPattern::parse(spec)
 }
 
-pub(super) fn parse(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(spec) = raw.as_doc() else {
         return Err(Error::location(15973, "the $sort key specification must be an object"));
     };
-    Ok(vec![Arc::new(SortStage { pattern: parse_sort_pattern(spec)?, limit: None })])
+    let pattern = parse_sort_pattern(spec)?.with_collation(context.scope.collation().cloned());
+    Ok(vec![Arc::new(SortStage { pattern, limit: None })])
 }
 
 impl StageSpec for SortStage {

@@ -4,7 +4,7 @@ use super::interval::{Interval, after, union};
 use super::{Bounds, Question};
 use crate::bson::key::{Direction, append_with, class_bounds};
 use crate::bson::{Raw, Type};
-use crate::query::matcher::{Comparison, Regex, Relation, Test, is_nan, is_special};
+use crate::query::matcher::{Comparison, Operand, Regex, Relation, Test, is_nan, is_special};
 
 const NULL: Raw<'static> = Raw::NULL;
 const UNDEFINED: Raw<'static> = Raw { kind: Type::Undefined, data: &[] };
@@ -12,6 +12,9 @@ const NAN: Raw<'static> = Raw { kind: Type::Double, data: &[0, 0, 0, 0, 0, 0, 0x
 
 /// The keys of values that pass; `None` if any key could be theirs.
 pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
+    if is_foreign(test, question) {
+        return None;
+    }
     match test {
         Test::Compare(comparison) => compare(comparison, question),
         Test::In(list) => {
@@ -47,6 +50,16 @@ pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
         }
         Test::Exists | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => None,
     }
+}
+
+/// Whether texts in a test compare otherwise than those in the keys.
+fn is_foreign(test: &Test, question: &Question<'_>) -> bool {
+    let is_collated = match test {
+        Test::Compare(comparison) => comparison.operand.is_collated(),
+        Test::In(list) => list.values.iter().any(Operand::is_collated),
+        _ => false,
+    };
+    is_collated && question.keys.collate.is_none()
 }
 
 /// The keys of documents that have nothing at the path.

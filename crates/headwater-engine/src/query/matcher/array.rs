@@ -58,7 +58,7 @@ pub(super) fn all(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node>
             _ if is_operators(value, false) => {
                 return Err(bad_value("no $ expressions in $all"));
             }
-            _ => equality(field.path.clone(), value)?,
+            _ => equality(field.path.clone(), value, parser)?,
         };
         nodes.push(node);
     }

@@ -7,7 +7,7 @@ use super::operand::Operand;
 use super::parse::{Field, Parser, bad_value, is_operators};
 use super::regex::Regex;
 use super::test::Test;
-use crate::bson::{Raw, Type, compare};
+use crate::bson::{Raw, Type};
 use crate::error::Result;
 use crate::query::path::Path;
 
@@ -89,8 +89,8 @@ impl Comparison {
 
 impl List {
     pub(super) fn new(mut values: Vec<Operand>, regexes: Vec<Regex>) -> List {
-        values.sort_by(|a, b| compare(a.raw(), b.raw()));
-        values.dedup_by(|a, b| compare(a.raw(), b.raw()).is_eq());
+        values.sort_by(|a, b| b.compare(a.raw()));
+        values.dedup_by(|a, b| b.compare(a.raw()).is_eq());
         let has_null = values.iter().any(|value| value.raw().kind == Type::Null);
         List { values, regexes, has_null }
     }
@@ -102,7 +102,7 @@ impl List {
     pub(super) fn matches(&self, value: Raw<'_>) -> Result<bool> {
         let found = match self.values.as_slice() {
             few if few.len() <= 4 => few.iter().any(|operand| operand.equals(value)),
-            many => many.binary_search_by(|operand| compare(operand.raw(), value)).is_ok(),
+            many => many.binary_search_by(|operand| operand.compare(value).reverse()).is_ok(),
         };
         if found {
             return Ok(true);
@@ -117,11 +117,11 @@ impl List {
 }
 
 /// `{path: value}` and `$eq`.
-pub(super) fn equality(path: Path, value: Raw<'_>) -> Result<Node> {
-    comparison(path, Relation::Eq, value)
+pub(super) fn equality(path: Path, value: Raw<'_>, parser: &Parser<'_>) -> Result<Node> {
+    comparison(path, Relation::Eq, value, parser)
 }
 
-fn comparison(path: Path, relation: Relation, value: Raw<'_>) -> Result<Node> {
+fn comparison(path: Path, relation: Relation, value: Raw<'_>, parser: &Parser<'_>) -> Result<Node> {
     match value.kind {
         Type::Undefined => return Err(bad_value("cannot compare to undefined")),
         Type::Regex if relation != Relation::Eq => {
@@ -132,38 +132,38 @@ fn comparison(path: Path, relation: Relation, value: Raw<'_>) -> Result<Node> {
         }
         _ => {}
     }
-    let operand = Operand::new(value);
+    let operand = Operand::new(value, parser.scope.collation());
     Ok(Node::Field { path, test: Test::Compare(Comparison { relation, operand }) })
 }
 
-pub(super) fn eq(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
-    equality(field.path.clone(), field.value)
+pub(super) fn eq(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
+    equality(field.path.clone(), field.value, parser)
 }
 
-pub(super) fn ne(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+pub(super) fn ne(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
     if field.value.kind == Type::Regex {
         return Err(bad_value("Can't have regex as arg to $ne."));
     }
-    Ok(Node::Not(Box::new(equality(field.path.clone(), field.value)?)))
+    Ok(Node::Not(Box::new(equality(field.path.clone(), field.value, parser)?)))
 }
 
-pub(super) fn gt(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
-    comparison(field.path.clone(), Relation::Gt, field.value)
+pub(super) fn gt(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Gt, field.value, parser)
 }
 
-pub(super) fn gte(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
-    comparison(field.path.clone(), Relation::Gte, field.value)
+pub(super) fn gte(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Gte, field.value, parser)
 }
 
-pub(super) fn lt(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
-    comparison(field.path.clone(), Relation::Lt, field.value)
+pub(super) fn lt(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Lt, field.value, parser)
 }
 
-pub(super) fn lte(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
-    comparison(field.path.clone(), Relation::Lte, field.value)
+pub(super) fn lte(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
+    comparison(field.path.clone(), Relation::Lte, field.value, parser)
 }
 
-pub(super) fn is_in(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
+pub(super) fn is_in(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {
     let Some(array) = field.value.as_array() else {
         return Err(bad_value(format!("{} needs an array", field.name)));
     };
@@ -175,7 +175,7 @@ pub(super) fn is_in(field: Field<'_, '_>, _: &mut Parser<'_>) -> Result<Node> {
             Type::Document if is_operators(value, false) => {
                 return Err(bad_value(format!("cannot nest $ under {}", field.name)));
             }
-            _ => values.push(Operand::new(value)),
+            _ => values.push(Operand::new(value, parser.scope.collation())),
         }
     }
     let mut list = List::new(values, regexes);

@@ -1,8 +1,10 @@
 //! A constant that values are compared with, prepared so that the common comparisons touch raw bytes only.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
-use crate::bson::{Raw, Type, compare};
+use crate::bson::{Raw, Type, compare, compare_with};
+use crate::collation::Collation;
 
 /// A constant of a filter.
 #[derive(Debug, Clone)]
@@ -10,6 +12,8 @@ pub(crate) struct Operand {
     kind: Type,
     data: Box<[u8]>,
     fast: Fast,
+    /// How texts in it compare, if not by their bytes.
+    collation: Option<Arc<Collation>>,
 }
 
 /// What is known of the constant beforehand.
@@ -23,7 +27,8 @@ enum Fast {
 }
 
 impl Operand {
-    pub(super) fn new(value: Raw<'_>) -> Operand {
+    pub(super) fn new(value: Raw<'_>, collation: Option<&Arc<Collation>>) -> Operand {
+        let collation = collation.filter(|_| has_order_of_texts(value.kind)).cloned();
         let fast = match value.kind {
             Type::Int32 => Fast::Int(i64::from(i32_of(value.data))),
             Type::Int64 => Fast::Int(i64_of(value.data)),
@@ -32,10 +37,10 @@ impl Operand {
                 double => Fast::Float(double),
             },
             Type::Decimal if is_decimal_nan(value.data) => Fast::NaN,
-            Type::String => Fast::Text,
+            Type::String if collation.is_none() => Fast::Text,
             _ => Fast::Other,
         };
-        Operand { kind: value.kind, data: value.data.into(), fast }
+        Operand { kind: value.kind, data: value.data.into(), fast, collation }
     }
 
     /// The constant.
@@ -70,6 +75,21 @@ impl Operand {
         }
     }
 
+    /// The place of a value beside the constant in the order of all values.
+    pub(super) fn compare(&self, value: Raw<'_>) -> Ordering {
+        match &self.collation {
+            None => compare(value, self.raw()),
+            Some(collation) => {
+                compare_with(value, self.raw(), Some(&|a, b| collation.compare(a, b)))
+            }
+        }
+    }
+
+    /// Whether texts in it compare by a collation.
+    pub(crate) fn is_collated(&self) -> bool {
+        self.collation.is_some()
+    }
+
     fn order_slow(&self, value: Raw<'_>) -> Option<Ordering> {
         if class(value.kind) != class(self.kind) {
             return None;
@@ -80,8 +100,13 @@ impl Operand {
                 return (nan && matches!(self.fast, Fast::NaN)).then_some(Ordering::Equal);
             }
         }
-        Some(compare(value, self.raw()))
+        Some(self.compare(value))
     }
+}
+
+/// Whether values of a type are texts or may hold some.
+fn has_order_of_texts(kind: Type) -> bool {
+    matches!(kind, Type::String | Type::Symbol | Type::Document | Type::Array)
 }
 
 fn i32_of(data: &[u8]) -> i32 {

@@ -105,7 +105,7 @@ impl Parser<'_> {
             Type::Regex => {
                 Ok(Node::Field { path, test: Test::Regex(Box::new(Regex::from_value(value)?)) })
             }
-            _ => equality(path, value),
+            _ => equality(path, value, self),
         }
     }
 

@@ -102,6 +102,8 @@ fn slice(
     };
     let expression = match Expression::parse(value, builder.scope) {
         Ok(_) => return builder.compute(path, value),
+        // Only a wrong number of arguments means that neither form was meant.
+        Err(error) if error.code() != Code(28667) => return Err(error),
         Err(error) => error,
     };
     let text = value.as_doc().map(document_text).unwrap_or_default();

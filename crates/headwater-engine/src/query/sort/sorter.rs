@@ -150,8 +150,13 @@ impl Stage for Sort {
             let mut key = Vec::new();
             while let Some(doc) = source.next(env)? {
                 key.clear();
-                let collate = self.collate.as_deref().map(|collate| collate as Collate<'_>);
-                self.pattern.write_key_with(doc.as_doc(), collate, &mut key)?;
+                match self.collate.as_deref() {
+                    None => self.pattern.write_key(doc.as_doc(), &mut key)?,
+                    Some(collate) => {
+                        let collate = Some(collate as Collate<'_>);
+                        self.pattern.write_key_with(doc.as_doc(), collate, &mut key)?;
+                    }
+                }
                 sorter.push(&key, doc.as_doc())?;
             }
             self.state = State::Giving(Box::new(sorter.finish()));
