@@ -34,6 +34,7 @@ mod boolean;
 mod call;
 mod comparison;
 mod conditional;
+mod convert;
 pub(crate) mod date;
 mod iterate;
 mod named;

@@ -140,7 +140,7 @@ pub(super) fn as_date(value: &Value<'_>) -> Option<i64> {
             i64::try_from(timestamp >> 32).ok().map(|seconds| seconds * 1000)
         }
         View::ObjectId([a, b, c, d, ..]) => {
-            Some(i64::from(u32::from_be_bytes([a, b, c, d])) * 1000)
+            Some(i64::from(i32::from_be_bytes([a, b, c, d])) * 1000)
         }
         _ => None,
     }

@@ -3,8 +3,8 @@
 use super::call::{Call, Function};
 use super::{Expression, Scope};
 use super::{
-    accumulate, arithmetic, array, bind, bitwise, boolean, comparison, conditional, date, iterate,
-    object, random, regex, replace, sequence, set, size, sort_array, string, substring,
+    accumulate, arithmetic, array, bind, bitwise, boolean, comparison, conditional, convert, date,
+    iterate, object, random, regex, replace, sequence, set, size, sort_array, string, substring,
     trigonometry,
 };
 use crate::bson::Raw;
@@ -96,6 +96,7 @@ pub static EXPRESSIONS: &[Row] = &[
     many("$concatArrays", ANY, array::concat_arrays),
     special("$cond", conditional::cond),
     special("$const", object::literal),
+    special("$convert", convert::convert),
     one("$cos", trigonometry::cos),
     one("$cosh", trigonometry::cosh),
     special("$dateAdd", date::add::date_add),
@@ -198,7 +199,16 @@ pub static EXPRESSIONS: &[Row] = &[
     special("$switch", conditional::switch),
     one("$tan", trigonometry::tan),
     one("$tanh", trigonometry::tanh),
+    special("$toBool", convert::to_bool),
+    special("$toDate", convert::to_date_short),
+    special("$toDecimal", convert::to_decimal),
+    special("$toDouble", convert::to_double),
+    special("$toInt", convert::to_int),
+    special("$toLong", convert::to_long),
     one("$toLower", string::to_lower),
+    special("$toObjectId", convert::to_object_id),
+    special("$toString", convert::to_string),
+    special("$toUUID", convert::to_uuid),
     one("$toUpper", string::to_upper),
     special("$trim", replace::trim),
     many("$trunc", (1, 2), arithmetic::trunc),
@@ -212,4 +222,4 @@ pub static EXPRESSIONS: &[Row] = &[
 ];
 
 /// Operators of MongoDB 8.0 that this version does not have, sorted.
-pub static UNSUPPORTED_EXPRESSIONS: &[&str] = &["$function", "$meta"];
+pub static UNSUPPORTED_EXPRESSIONS: &[&str] = &["$function", "$meta", "$toHashedIndexKey"];

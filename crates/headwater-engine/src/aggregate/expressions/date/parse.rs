@@ -181,6 +181,9 @@ struct Scanner<'t, 'f> {
 impl<'t> Scanner<'t, '_> {
     fn token(mut self) -> Option<&'t str> {
         let first = self.rest.bytes().next()?;
+        if let Some(seconds) = self.rest.strip_prefix('@') {
+            return self.unix(seconds);
+        }
         if first.is_ascii_digit() {
             return self.date().or_else(|| self.time());
         }
@@ -201,6 +204,23 @@ impl<'t> Scanner<'t, '_> {
                 .or_else(|| self.offset());
         }
         None
+    }
+
+    /// Seconds since 1970.
+    fn unix(&mut self, text: &'t str) -> Option<&'t str> {
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(text) => (true, text),
+            None => (false, text),
+        };
+        let (digits, rest) = digits(text);
+        let seconds: i64 = digits.parse().ok().filter(|_| digits.len() < 13)?;
+        let parts = super::Civil::of(if negative { -seconds * 1000 } else { seconds * 1000 });
+        self.set(parts.year, parts.month, parts.day, rest)?;
+        self.fields.hour = Some(parts.hour);
+        self.fields.minute = Some(parts.minute);
+        self.fields.second = Some(parts.second);
+        self.fields.offset = Some(0);
+        Some(rest)
     }
 
     fn has_date(&self) -> bool {
@@ -291,6 +311,10 @@ impl<'t> Scanner<'t, '_> {
                     return Some(tail);
                 }
                 self.check_month(second)?;
+                if tail.trim().is_empty() {
+                    // The first of a month.
+                    return self.set(number(first)?, number(second)?, 1, tail);
+                }
                 let tail = tail.strip_prefix('-')?;
                 let (third, tail) = digits(tail);
                 let third = third.get(..third.len().min(2)).filter(|day| !day.is_empty())?;

@@ -1,0 +1,113 @@
+//! What `$convert` converts to: a type by name or number, a binary subtype.
+
+use super::shown;
+use crate::aggregate::expressions::array::kind_name;
+use crate::bson::{Number, Raw, Type, Value};
+use crate::error::{Code, Error, Result};
+
+/// The type to convert to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) kind: Type,
+    /// The subtype of a binary.
+    pub(super) subtype: u8,
+}
+
+const KINDS: [Type; 21] = [
+    Type::Double,
+    Type::String,
+    Type::Document,
+    Type::Array,
+    Type::Binary,
+    Type::Undefined,
+    Type::ObjectId,
+    Type::Bool,
+    Type::Date,
+    Type::Null,
+    Type::Regex,
+    Type::DbPointer,
+    Type::Code,
+    Type::Symbol,
+    Type::CodeWithScope,
+    Type::Int32,
+    Type::Timestamp,
+    Type::Int64,
+    Type::Decimal,
+    Type::MinKey,
+    Type::MaxKey,
+];
+
+impl Target {
+    /// The target of a `to` argument, `None` for null.
+    ///
+    /// # Errors
+    /// 2 and 9 for an unknown type, 4341107, 4341108 for a subtype that is none.
+    pub(super) fn parse(to: &Value<'_>) -> Result<Option<Target>> {
+        if to.is_nullish() {
+            return Ok(None);
+        }
+        let Some(doc) = to.as_doc() else {
+            return Ok(Some(Target { kind: kind(to)?, subtype: 0 }));
+        };
+        let name = doc.get("type").map(Value::from).unwrap_or(Value::MISSING);
+        if name.is_nullish() {
+            return Ok(None);
+        }
+        let kind = kind(&name)?;
+        let subtype = match doc.get("subtype") {
+            Some(raw) if kind == Type::Binary => subtype(raw)?,
+            _ => 0,
+        };
+        Ok(Some(Target { kind, subtype }))
+    }
+}
+
+fn kind(value: &Value<'_>) -> Result<Type> {
+    if let Some(name) = value.raw().and_then(Raw::as_str) {
+        let found = KINDS.iter().find(|kind| kind.alias() == name);
+        return found
+            .copied()
+            .ok_or_else(|| Error::new(Code::BAD_VALUE, format!("Unknown type name: {name}")));
+    }
+    let Some(number) = Number::from_value(value) else {
+        let message = format!(
+            "$convert's 'to' argument must be a string or number, but is {}",
+            kind_name(value)
+        );
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    };
+    let Some(code) = number.to_i32_exact() else {
+        let message = "In $convert, numeric 'to' argument is not an integer";
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    };
+    let byte = match code {
+        -1 => Some(0xFF),
+        code => u8::try_from(code).ok().filter(|byte| *byte != 0xFF),
+    };
+    byte.and_then(Type::from_byte).ok_or_else(|| {
+        let message = format!(
+            "In $convert, numeric value for 'to' does not correspond to a BSON type: {code}"
+        );
+        Error::new(Code::FAILED_TO_PARSE, message)
+    })
+}
+
+fn subtype(raw: Raw<'_>) -> Result<u8> {
+    let Some(number) = Number::from_raw(raw) else {
+        let message = format!(
+            "For BinData, $convert's 'subtype' argument must be a number, but is {}",
+            raw.kind.alias()
+        );
+        return Err(Error::location(4_341_108, message));
+    };
+    let Some(code) = number.to_i32_exact() else {
+        let message = "In $convert, numeric 'subtype' argument is not an integer";
+        return Err(Error::location(4_341_106, message));
+    };
+    u8::try_from(code).ok().filter(|code| *code <= 9 || *code >= 128).ok_or_else(|| {
+        let shown = shown(&raw.into());
+        let message =
+            format!("In $convert, numeric value for 'subtype' does not correspond to a BinData type: {shown}");
+        Error::location(4_341_107, message)
+    })
+}
