@@ -20,6 +20,7 @@ mod sort;
 mod transform;
 mod union_with;
 mod unwind;
+mod window;
 
 use std::fmt;
 use std::sync::Arc;
@@ -102,6 +103,7 @@ pub static STAGES: &[Row] = &[
     row("$replaceWith", replace_root::replace_with),
     row("$sample", sample::parse),
     row("$set", project::set),
+    row("$setWindowFields", window::parse),
     row("$skip", skip::parse),
     row("$sort", sort::parse),
     row("$sortByCount", count::sort_by_count),
@@ -134,7 +136,6 @@ pub static UNSUPPORTED_STAGES: &[&str] = &[
     "$rankFusion",
     "$search",
     "$searchMeta",
-    "$setWindowFields",
     "$shardedDataDistribution",
     "$vectorSearch",
 ];

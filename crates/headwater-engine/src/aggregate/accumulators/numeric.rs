@@ -97,7 +97,7 @@ impl Deviation {
         let divisor = if self.sample { self.count.saturating_sub(1) } else { self.count };
         match divisor {
             0 => Value::NULL,
-            _ if !self.finite => Value::NULL,
+            _ if !self.finite => Value::f64(f64::NAN),
             _ => Value::f64((self.squares / divisor as f64).sqrt()),
         }
     }

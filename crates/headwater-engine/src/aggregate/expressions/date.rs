@@ -1,13 +1,13 @@
 //! Dates: the calendar, texts, and the operators below this module.
 
-pub(super) mod add;
+pub(crate) mod add;
 pub(super) mod difference;
 pub(super) mod format;
 pub(super) mod parse;
 pub(super) mod parts;
-pub(super) mod truncate;
-pub(super) mod unit;
-pub(super) mod zone;
+pub(crate) mod truncate;
+pub(crate) mod unit;
+pub(crate) mod zone;
 
 use super::array::kind_name;
 use crate::bson::{Value, View};

@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn base64_of_every_length() {
-        for length in 0..8 {
+        for length in 0..8_u8 {
             let bytes: Vec<u8> =
                 (0..length).map(|i| i.wrapping_mul(37).wrapping_add(251)).collect();
             for (alphabet, padded) in [(STANDARD, true), (URL, false)] {

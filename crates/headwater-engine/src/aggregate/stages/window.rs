@@ -1,0 +1,228 @@
+//! `$setWindowFields`: fields computed over a window of documents around each, within partitions and an order.
+//!
+//! All documents are kept in memory, in the order of partition and `sortBy`; every output is computed for a whole partition.
+
+mod bounds;
+mod function;
+mod series;
+
+use std::sync::Arc;
+
+use super::{Parsed, StageSpec, nested, parse_sort_pattern};
+use crate::aggregate::expressions::{Expression, Path};
+use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value, key};
+use crate::error::{Code, Error, Result};
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
+use crate::query::exec::{Environment, Stage};
+use crate::query::sort::SortPattern;
+
+use function::Function;
+
+const NAME: &str = "$setWindowFields";
+
+#[derive(Debug)]
+pub(super) struct WindowFields {
+    partition: Option<Expression>,
+    order: Option<Order>,
+    outputs: Vec<(Path, Function)>,
+}
+
+/// The `sortBy`.
+#[derive(Debug)]
+pub(super) struct Order {
+    pattern: SortPattern,
+    /// The field, where there is only one, and whether it ascends.
+    only: Option<(Path, bool)>,
+}
+
+impl Order {
+    fn parse(spec: Doc<'_>) -> Result<Order> {
+        let pattern = parse_sort_pattern(spec)?;
+        let mut fields = spec.iter();
+        let only = match (fields.next(), fields.next()) {
+            (Some(field), None) if Number::from_raw(field.value).is_some() => {
+                let ascends = Number::from_raw(field.value).is_some_and(|n| n.to_f64() > 0.0);
+                Some((Path::parse(field.name_str())?, ascends))
+            }
+            _ => None,
+        };
+        Ok(Order { pattern, only })
+    }
+
+    /// The field, where there is only one.
+    fn only(&self) -> Option<&Path> {
+        self.only.as_ref().map(|(path, _)| path)
+    }
+}
+
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    let Some(doc) = raw.as_doc() else {
+        let found = raw.kind.alias();
+        let message = format!("the {NAME} stage specification must be an object, found {found}");
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    };
+    let (mut partition, mut order, mut output) = (None, None, None);
+    for element in doc {
+        match element.name {
+            b"partitionBy" => partition = Some(Expression::parse(element.value, context.scope)?),
+            b"sortBy" => {
+                expect(element.value, Type::Document, NAME, "sortBy")?;
+                order = element.value.as_doc().filter(|spec| !spec.is_empty());
+            }
+            b"output" => {
+                expect(element.value, Type::Document, NAME, "output")?;
+                output = element.value.as_doc();
+            }
+            _ => return Err(unknown_field(NAME, element.name_str())),
+        }
+    }
+    let output = output.ok_or_else(|| missing_field(NAME, "output"))?;
+    let order = order.map(Order::parse).transpose()?;
+    let mut outputs = Vec::new();
+    for element in output {
+        let path = Path::parse(element.name_str())?;
+        outputs.push((path, Function::parse(element, order.as_ref(), context.scope)?));
+    }
+    Ok(vec![Arc::new(WindowFields { partition, order, outputs })])
+}
+
+impl WindowFields {
+    /// The stage with its parts given, for `$fill`.
+    pub(super) fn new(
+        partition: Option<Expression>,
+        order: Option<Doc<'_>>,
+        outputs: Vec<(Path, Function)>,
+    ) -> Result<WindowFields> {
+        Ok(WindowFields { partition, order: order.map(Order::parse).transpose()?, outputs })
+    }
+}
+
+pub(super) use function::Function as WindowFunction;
+
+impl StageSpec for WindowFields {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
+        Box::new(Running {
+            spec: self,
+            source: Some(source),
+            done: Vec::new().into_iter(),
+            waiting: Vec::new(),
+        })
+    }
+}
+
+/// A document with the encoded keys of its partition and its place.
+struct Entry {
+    partition: Vec<u8>,
+    place: Vec<u8>,
+    doc: DocBuf,
+}
+
+struct Running {
+    spec: Arc<WindowFields>,
+    source: Option<Box<dyn Stage>>,
+    /// The documents of the current partition, finished.
+    done: std::vec::IntoIter<DocBuf>,
+    /// The partitions to come, the next one last.
+    waiting: Vec<Vec<DocBuf>>,
+}
+
+impl WindowFields {
+    fn collect(
+        &self,
+        mut source: Box<dyn Stage>,
+        env: &dyn Environment,
+    ) -> Result<Vec<Vec<DocBuf>>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut bytes = 0;
+        while let Some(doc) = source.next(env)? {
+            let mut entry = Entry { partition: Vec::new(), place: Vec::new(), doc: DocBuf::new() };
+            if let Some(partition) = &self.partition {
+                let value = partition.evaluate(doc.as_doc())?;
+                if value.kind() == Some(Type::Array) {
+                    let message =
+                        "An expression used to partition cannot evaluate to value of type array";
+                    return Err(Error::new(Code::TYPE_MISMATCH, message));
+                }
+                let raw =
+                    value.raw().filter(|raw| raw.kind != Type::Undefined).unwrap_or(Raw::NULL);
+                key::append(&mut entry.partition, raw);
+            }
+            if let Some(order) = &self.order {
+                order.pattern.write_key(doc.as_doc(), &mut entry.place)?;
+            }
+            bytes += entry.partition.len()
+                + entry.place.len()
+                + doc.as_doc().as_bytes().len()
+                + size_of::<Entry>();
+            if bytes > STAGE_MEMORY_BYTES_MAX {
+                let message = "Exceeded max memory. Current memory: 104857600 bytes. $setWindowFields cannot spill";
+                return Err(Error::location(5_643_011, message));
+            }
+            entry.doc = doc;
+            entries.push(entry);
+        }
+        entries.sort_by(|a, b| (&a.partition, &a.place).cmp(&(&b.partition, &b.place)));
+        let mut partitions: Vec<(Vec<u8>, Vec<DocBuf>)> = Vec::new();
+        for entry in entries {
+            match partitions.last_mut() {
+                Some((partition, docs)) if *partition == entry.partition => docs.push(entry.doc),
+                _ => partitions.push((entry.partition, vec![entry.doc])),
+            }
+        }
+        partitions.reverse();
+        Ok(partitions.into_iter().map(|(_, docs)| docs).collect())
+    }
+
+    fn compute(&self, docs: Vec<DocBuf>, env: &dyn Environment) -> Result<Vec<DocBuf>> {
+        let mut columns = Vec::new();
+        for (_, function) in &self.outputs {
+            columns.push(function.compute(&docs, self.order.as_ref(), env)?);
+        }
+        let mut finished = Vec::with_capacity(docs.len());
+        for (at, doc) in docs.into_iter().enumerate() {
+            let mut doc = doc;
+            for ((path, _), column) in self.outputs.iter().zip(&columns) {
+                let value = column.get(at).unwrap_or(&Value::MISSING);
+                doc = match path.names().len() {
+                    1 => set_field(doc.as_doc(), path, value),
+                    _ => nested::set(doc.as_doc(), path, value.raw()),
+                };
+            }
+            finished.push(doc);
+        }
+        Ok(finished)
+    }
+}
+
+/// The document with a field set in its place, or at the end.
+fn set_field(doc: Doc<'_>, path: &Path, value: &Value<'_>) -> DocBuf {
+    if path.names().next().is_some_and(|name| doc.get_bytes(name).is_some()) {
+        return nested::set(doc, path, value.raw());
+    }
+    let mut out = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len() + 32));
+    out.extend(doc);
+    if let (Some(name), Some(raw)) = (path.names().next(), value.raw()) {
+        out.raw_bytes(name, raw);
+    }
+    out.finish()
+}
+
+impl Stage for Running {
+    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        if let Some(source) = self.source.take() {
+            self.waiting = self.spec.collect(source, env)?;
+        }
+        loop {
+            if let Some(doc) = self.done.next() {
+                return Ok(Some(doc));
+            }
+            let Some(partition) = self.waiting.pop() else { return Ok(None) };
+            self.done = self.spec.compute(partition, env)?.into_iter();
+        }
+    }
+}

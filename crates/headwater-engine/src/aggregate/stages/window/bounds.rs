@@ -1,0 +1,244 @@
+//! Windows: which documents around one belong to it.
+
+use std::ops::Range;
+
+use super::Order;
+use crate::aggregate::expressions::bson_text;
+use crate::aggregate::expressions::date::add::add;
+use crate::aggregate::expressions::date::unit::{Unit, unknown_unit};
+use crate::aggregate::expressions::date::zone::Zone;
+use crate::bson::{DocBuf, Number, Raw, Type, Value, View, compare_values};
+use crate::error::{Code, Error, Result};
+
+/// The bounds of a window.
+#[derive(Debug, Clone)]
+pub(in super::super) enum Bounds {
+    /// By the number of documents.
+    Documents(Bound<i64>, Bound<i64>),
+    /// By the value of the `sortBy` field.
+    Range(Bound<Number>, Bound<Number>, Option<Unit>),
+}
+
+/// One bound.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) enum Bound<T> {
+    Unbounded,
+    Current,
+    At(T),
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(Code::FAILED_TO_PARSE, message)
+}
+
+impl Bounds {
+    /// The window of a whole partition.
+    pub(super) const ALL: Bounds = Bounds::Documents(Bound::Unbounded, Bound::Unbounded);
+
+    /// Parses a `window`.
+    ///
+    /// # Errors
+    /// 9, 5339900 to 5339902.
+    pub(super) fn parse(raw: Raw<'_>, order: Option<&Order>) -> Result<Bounds> {
+        let Some(doc) = raw.as_doc() else {
+            return Err(invalid("'window' field must be an object"));
+        };
+        let (documents, range, unit) = (doc.get("documents"), doc.get("range"), doc.get("unit"));
+        for element in doc {
+            if !matches!(element.name, b"documents" | b"range" | b"unit") {
+                let message = "'window' field can only contain 'documents' as the only argument or 'range' with an optional 'unit' field";
+                return Err(invalid(message));
+            }
+        }
+        match (documents, range) {
+            (Some(_), Some(_)) => {
+                Err(invalid("Window bounds can specify either 'documents' or 'unit', not both."))
+            }
+            (Some(_) | None, None) if unit.is_some() => {
+                Err(invalid("Window bounds can only specify 'unit' with range-based bounds."))
+            }
+            (Some(documents), None) => {
+                let (low, high) = pair("documents", documents)?;
+                let number = |raw: Raw<'_>| {
+                    Number::from_raw(raw)
+                        .and_then(Number::to_i32_exact)
+                        .map(i64::from)
+                        .ok_or_else(|| invalid("Numeric document-based bounds must be an integer"))
+                };
+                let (low, high) = (bound(low, number)?, bound(high, number)?);
+                let (a, b) = (low.or_zero(), high.or_zero());
+                if let (Some(a), Some(b)) = (a, b)
+                    && a > b
+                {
+                    let shown = bson_text(documents).replace("[ ", "[").replace(" ]", "]");
+                    let message = format!("Lower bound must not exceed upper bound: {shown}");
+                    return Err(Error::location(5_339_900, message));
+                }
+                if order.is_none() && (a.is_some() || b.is_some()) {
+                    return Err(Error::location(
+                        5_339_901,
+                        "Document-based bounds require a sortBy",
+                    ));
+                }
+                Ok(Bounds::Documents(low, high))
+            }
+            (None, Some(range)) => {
+                let unit = match unit {
+                    None => None,
+                    Some(raw) => {
+                        let name =
+                            raw.as_str().ok_or_else(|| invalid("'unit' must be a string"))?;
+                        Some(Unit::parse(name).ok_or_else(|| unknown_unit(name))?)
+                    }
+                };
+                let (low, high) = pair("range", range)?;
+                let number = |raw: Raw<'_>| {
+                    let number = Number::from_raw(raw)
+                        .ok_or_else(|| invalid("Range-based bounds expression must be a number"))?;
+                    if unit.is_some() && number.to_i64_exact().is_none() {
+                        return Err(invalid("With 'unit', range-based bounds must be an integer"));
+                    }
+                    Ok(number)
+                };
+                let (low, high) = (bound(low, number)?, bound(high, number)?);
+                let Some((_, ascends)) = order.and_then(|order| order.only.as_ref()) else {
+                    return Err(Error::location(
+                        5_339_902,
+                        "Range-based bounds require sortBy a single field",
+                    ));
+                };
+                if !ascends {
+                    return Err(Error::location(
+                        8_947_401,
+                        "Range-based bounds require an ascending sortBy",
+                    ));
+                }
+                if let (Bound::At(a), Bound::At(b)) = (low, high)
+                    && a.compare(b).is_gt()
+                {
+                    let shown = bson_text(range).replace("[ ", "[").replace(" ]", "]");
+                    let message = format!("Lower bound must not exceed upper bound: {shown}");
+                    return Err(Error::location(5_339_900, message));
+                }
+                Ok(Bounds::Range(low, high, unit))
+            }
+            (None, None) => Ok(Bounds::ALL),
+        }
+    }
+
+    /// The positions of the documents in the window of each document of a partition.
+    pub(super) fn windows(
+        &self,
+        docs: &[DocBuf],
+        order: Option<&Order>,
+    ) -> Result<Vec<Range<usize>>> {
+        let count = docs.len();
+        match self {
+            Bounds::Documents(low, high) => {
+                let limit = i64::try_from(count).unwrap_or(i64::MAX);
+                let clamp = |at: i64| at.clamp(0, limit) as usize;
+                let window = |at: usize| {
+                    let at = at as i64;
+                    let start = low.or_zero().map_or(0, |by| clamp(at.saturating_add(by)));
+                    let end = high
+                        .or_zero()
+                        .map_or(count, |by| clamp(at.saturating_add(by).saturating_add(1)));
+                    start..end.max(start)
+                };
+                Ok((0..count).map(window).collect())
+            }
+            Bounds::Range(low, high, unit) => {
+                let Some(path) = order.and_then(Order::only) else { return Ok(Vec::new()) };
+                let values: Vec<Value<'_>> =
+                    docs.iter().map(|doc| path.of_doc(doc.as_doc())).collect();
+                let mut windows = Vec::with_capacity(count);
+                for value in &values {
+                    let start = match low.target(value, *unit)? {
+                        None => 0,
+                        Some(target) => {
+                            values.partition_point(|v| compare_values(v, &target).is_lt())
+                        }
+                    };
+                    let end = match high.target(value, *unit)? {
+                        None => count,
+                        Some(target) => {
+                            values.partition_point(|v| compare_values(v, &target).is_le())
+                        }
+                    };
+                    windows.push(start..end.max(start));
+                }
+                Ok(windows)
+            }
+        }
+    }
+
+    /// Whether each window begins at the first document.
+    pub(super) fn grows(&self) -> bool {
+        matches!(self, Bounds::Documents(Bound::Unbounded, _) | Bounds::Range(Bound::Unbounded, ..))
+    }
+}
+
+impl Bound<i64> {
+    /// The distance from the current document, `None` if it is unbounded.
+    fn or_zero(self) -> Option<i64> {
+        match self {
+            Bound::Unbounded => None,
+            Bound::Current => Some(0),
+            Bound::At(by) => Some(by),
+        }
+    }
+}
+
+impl Bound<Number> {
+    /// The value that the bound lies at, `None` if it is unbounded.
+    fn target(self, value: &Value<'_>, unit: Option<Unit>) -> Result<Option<Value<'static>>> {
+        let number = match self {
+            Bound::Unbounded => return Ok(None),
+            Bound::Current => Number::Int32(0),
+            Bound::At(number) => number,
+        };
+        let found = value.kind().map_or("missing", Type::alias);
+        let wrong = |code, what: &str| Error::location(code, format!("Invalid range: {what}"));
+        match (unit, value.view()) {
+            (Some(unit), Some(View::Date(ms))) => {
+                let amount = number.to_i64_saturating();
+                Ok(Some(Value::date(add(ms, unit, amount, &Zone::Utc)?)))
+            }
+            (Some(_), _) => Err(wrong(
+                5_429_513,
+                &format!("Expected the sortBy field to be a Date, but it was {found}"),
+            )),
+            (None, Some(View::Date(_))) => Err(wrong(
+                5_429_413,
+                "For windows that involve date or time ranges, a unit must be provided.",
+            )),
+            (None, _) => match Number::from_value(value) {
+                Some(current) => Ok(Some(current.add(number).to_value())),
+                None => Err(wrong(
+                    5_429_414,
+                    &format!("Expected the sortBy field to be a number, but it was {found}"),
+                )),
+            },
+        }
+    }
+}
+
+fn pair<'a>(name: &str, raw: Raw<'a>) -> Result<(Raw<'a>, Raw<'a>)> {
+    let values: Vec<Raw<'a>> = raw.as_array().into_iter().flat_map(|array| array.iter()).collect();
+    match values[..] {
+        [low, high] if raw.kind == Type::Array => Ok((low, high)),
+        _ => {
+            let shown = bson_text(raw);
+            Err(invalid(format!("Window bounds must be a 2-element array: {name}: {shown}")))
+        }
+    }
+}
+
+fn bound<T>(raw: Raw<'_>, number: impl FnOnce(Raw<'_>) -> Result<T>) -> Result<Bound<T>> {
+    match raw.as_str() {
+        Some("unbounded") => Ok(Bound::Unbounded),
+        Some("current") => Ok(Bound::Current),
+        None if raw.kind.is_number() => number(raw).map(Bound::At),
+        _ => Err(invalid("Window bounds must be 'unbounded', 'current', or a number.")),
+    }
+}

@@ -1,0 +1,299 @@
+//! The functions of series: ranks, moving averages, rates of change, filling gaps.
+
+use std::ops::Range;
+
+use super::function::Ranking;
+use crate::aggregate::expressions::bson_text;
+use crate::aggregate::expressions::date::unit::Unit;
+use crate::bson::{Decimal, Number, Raw, Type, Value, View};
+use crate::error::{Code, Error, Result};
+
+/// The ranks of documents whose encoded places are in order.
+pub(super) fn rank(ranking: Ranking, places: &[Vec<u8>]) -> Vec<Value<'static>> {
+    let (mut rank, mut dense) = (0, 0);
+    let mut ranks = Vec::with_capacity(places.len());
+    for (at, place) in places.iter().enumerate() {
+        if at == 0 || places.get(at - 1) != Some(place) {
+            rank = at + 1;
+            dense += 1;
+        }
+        let number = match ranking {
+            Ranking::Rank => rank,
+            Ranking::Dense => dense,
+            Ranking::Number => at + 1,
+        };
+        ranks.push(Number::int_or_long(number as i64).to_value());
+    }
+    ranks
+}
+
+/// The weight of the newest value in `$expMovingAvg`.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Smoothing(Decimal);
+
+impl Smoothing {
+    pub(super) fn of_n(raw: Raw<'_>) -> Result<Smoothing> {
+        let invalid = |what: &str| {
+            Error::new(
+                Code::FAILED_TO_PARSE,
+                format!("'N' field must be {what}, but found N: {}", bson_text(raw)),
+            )
+        };
+        let n = Number::from_raw(raw)
+            .and_then(Number::to_i64_exact)
+            .ok_or_else(|| invalid("an integer"))?;
+        if n <= 0 {
+            let message = format!("'N' must be greater than zero. Got {n}");
+            return Err(Error::new(Code::FAILED_TO_PARSE, message));
+        }
+        Ok(Smoothing(Decimal::from(2).div(Decimal::from(n).add(Decimal::from(1)))))
+    }
+
+    pub(super) fn of_alpha(raw: Raw<'_>) -> Result<Smoothing> {
+        let number = Number::from_raw(raw).ok_or_else(|| {
+            Error::new(
+                Code::FAILED_TO_PARSE,
+                format!("'alpha' must be a number, but found {}", bson_text(raw)),
+            )
+        })?;
+        let alpha = number.to_f64();
+        if !(alpha > 0.0 && alpha < 1.0) {
+            let message = format!(
+                "'alpha' must be between 0 and 1 (exclusive), found alpha: {}",
+                bson_text(raw)
+            );
+            return Err(Error::new(Code::FAILED_TO_PARSE, message));
+        }
+        Ok(Smoothing(number.to_decimal()))
+    }
+
+    pub(super) fn run(self, inputs: &[Value<'static>]) -> Vec<Value<'static>> {
+        let mut average: Option<Number> = None;
+        let mut averages = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            if let Some(number) = Number::from_value(input) {
+                average = Some(match average {
+                    None => number,
+                    Some(before) => self.blend(before, number),
+                });
+            }
+            averages.push(average.map_or(Value::NULL, Number::to_value));
+        }
+        averages
+    }
+
+    fn blend(self, before: Number, now: Number) -> Number {
+        if let (Number::Decimal(_), _) | (_, Number::Decimal(_)) = (before, now) {
+            let rest = Decimal::from(1).sub(self.0);
+            return Number::Decimal(
+                now.to_decimal().mul(self.0).add(before.to_decimal().mul(rest)),
+            );
+        }
+        let alpha = self.0.to_f64();
+        Number::Double(now.to_f64() * alpha + before.to_f64() * (1.0 - alpha))
+    }
+}
+
+/// The place of a document on the axis, in units where it is a date.
+fn place(time: &Value<'_>, unit: Option<Unit>) -> Option<(Number, bool)> {
+    match time.view()? {
+        View::Date(ms) => {
+            let length = unit.map_or(1, Unit::millis);
+            Some((Number::Double(ms as f64 / length as f64), true))
+        }
+        _ => Number::from_value(time).map(|number| (number, false)),
+    }
+}
+
+/// The rate of change from the first to the last document of a window.
+pub(super) fn derivative(
+    times: &[Value<'_>],
+    values: &[Value<'static>],
+    window: Range<usize>,
+    unit: Option<Unit>,
+) -> Result<Value<'static>> {
+    if window.len() < 2 {
+        return Ok(Value::NULL);
+    }
+    let (first, last) = (window.start, window.end - 1);
+    let [(t0, v0), (t1, v1)] = [first, last].map(|at| {
+        (times.get(at).unwrap_or(&Value::MISSING), values.get(at).unwrap_or(&Value::MISSING))
+    });
+    for time in [t0, t1] {
+        match (time.kind(), unit) {
+            (Some(Type::Date), None) => {
+                let message = "$derivative where the sortBy is a Date requires an 'unit'";
+                return Err(Error::location(5_624_901, message));
+            }
+            (Some(Type::Date), Some(_)) => {}
+            (_, Some(_)) => {
+                let message = "$derivative with 'unit' expects the sortBy field to be a Date";
+                return Err(Error::location(5_624_900, message));
+            }
+            (Some(kind), None) if kind.is_number() => {}
+            _ => {
+                let message = "$derivative without 'unit' expects the sortBy field to be numeric";
+                return Err(Error::location(5_624_902, message));
+            }
+        }
+    }
+    if v0.is_nullish() || v1.is_nullish() {
+        return Err(Error::location(5_624_903, "$derivative input must not be null or missing"));
+    }
+    let (Some(a), Some(b)) = (Number::from_value(v0), Number::from_value(v1)) else {
+        let kind = |value: &Value<'_>| value.kind().map_or("missing", Type::alias);
+        let message = format!("can't $subtract {} from {}", kind(v0), kind(v1));
+        return Err(Error::new(Code::TYPE_MISMATCH, message));
+    };
+    let rise = b.sub(a);
+    let run = match (t0.view(), t1.view()) {
+        (Some(View::Date(a)), Some(View::Date(b))) => {
+            let length = unit.map_or(1, Unit::millis);
+            Number::Double((b - a) as f64 / length as f64)
+        }
+        _ => match (Number::from_value(t0), Number::from_value(t1)) {
+            (Some(a), Some(b)) => b.sub(a),
+            _ => return Ok(Value::NULL),
+        },
+    };
+    Ok(rise.div(run).map_or(Value::NULL, Number::to_value))
+}
+
+/// The area under the values of a window, by trapezoids.
+pub(super) fn integral(
+    times: &[Value<'_>],
+    values: &[Value<'static>],
+    window: Range<usize>,
+    unit: Option<Unit>,
+) -> Result<Value<'static>> {
+    if window.is_empty() {
+        return Ok(Value::NULL);
+    }
+    let mut points = Vec::with_capacity(window.len());
+    for at in window {
+        let (Some(time), Some(value)) = (times.get(at), values.get(at)) else { continue };
+        let (Some((place, is_date)), Some(number)) = (place(time, None), Number::from_value(value))
+        else {
+            let message = "The input value of $integral window function must be a vector of 2 value, the first value must \
+                           be numeric or date type and the second must be numeric.";
+            return Err(Error::location(5_423_900, message));
+        };
+        match (is_date, unit) {
+            (true, None) => {
+                let message = "$integral where the sortBy is a Date requires an 'unit'";
+                return Err(Error::location(5_423_902, message));
+            }
+            (false, Some(_)) => {
+                let message = "$integral with 'unit' expects the sortBy field to be a Date";
+                return Err(Error::location(5_423_901, message));
+            }
+            _ => points.push((place, number)),
+        }
+    }
+    let mut total = Number::Int32(0);
+    for pair in points.windows(2) {
+        if let [(t0, v0), (t1, v1)] = *pair {
+            let area = t1.sub(t0).mul(v0.add(v1));
+            let half = area.div(Number::Int32(2)).unwrap_or(area);
+            total = total.add(half);
+        }
+    }
+    if let Some(unit) = unit {
+        total = total.div(Number::Int64(unit.millis())).unwrap_or(total);
+    }
+    Ok(total.to_value())
+}
+
+/// The covariance of two series over a window; what is no pair of numbers does not count.
+pub(super) fn covariance(
+    x: &[Value<'static>],
+    y: &[Value<'static>],
+    window: Range<usize>,
+    sample: bool,
+) -> Value<'static> {
+    let (mut count, mut mean_x, mut mean_y, mut sum) =
+        (0_u64, Number::Int32(0), Number::Int32(0), Number::Int32(0));
+    for at in window {
+        let pair = (x.get(at).and_then(Number::from_value), y.get(at).and_then(Number::from_value));
+        let (Some(x), Some(y)) = pair else { continue };
+        count += 1;
+        let n = Number::Int64(count as i64);
+        let delta = x.sub(mean_x);
+        mean_x = mean_x.add(delta.div(n).unwrap_or(delta));
+        let step = y.sub(mean_y);
+        mean_y = mean_y.add(step.div(n).unwrap_or(step));
+        sum = sum.add(delta.mul(y.sub(mean_y)));
+    }
+    let divisor = if sample { count.saturating_sub(1) } else { count };
+    match divisor {
+        0 => Value::NULL,
+        divisor => sum.div(Number::Int64(divisor as i64)).map_or(Value::NULL, Number::to_value),
+    }
+}
+
+/// Fills nulls with the last value before them.
+pub(super) fn carry_forward(values: Vec<Value<'static>>) -> Vec<Value<'static>> {
+    let mut last = Value::NULL;
+    let mut fill = |value: Value<'static>| {
+        if !value.is_nullish() {
+            last = value;
+        }
+        last.clone()
+    };
+    values.into_iter().map(&mut fill).collect()
+}
+
+/// Fills nulls on the line between the values around them.
+pub(super) fn linear_fill(
+    times: &[Value<'_>],
+    values: Vec<Value<'static>>,
+) -> Result<Vec<Value<'static>>> {
+    let mut places = Vec::with_capacity(times.len());
+    for time in times {
+        let Some((place, _)) = place(time, None) else {
+            let found = time.kind().map_or("missing", Type::alias);
+            let message =
+                format!("Value of the sortBy field must be numeric or a date, but found {found}");
+            return Err(Error::new(Code::TYPE_MISMATCH, message));
+        };
+        if places.last().is_some_and(|last: &Number| last.compare(place).is_eq()) {
+            let message = "There can be no repeated values in the sort field in the same partition";
+            return Err(Error::location(6_050_106, message));
+        }
+        places.push(place);
+    }
+    for value in &values {
+        if !value.is_nullish() && Number::from_value(value).is_none() {
+            let found = value.kind().map_or("missing", Type::alias);
+            let message =
+                format!("Value to be filled must be numeric or nullish, but found {found}");
+            return Err(Error::new(Code::TYPE_MISMATCH, message));
+        }
+    }
+    let known: Vec<(usize, Number)> = values
+        .iter()
+        .enumerate()
+        .filter_map(|(at, value)| Some((at, Number::from_value(value)?)))
+        .collect();
+    let mut filled = Vec::with_capacity(values.len());
+    for (at, value) in values.into_iter().enumerate() {
+        if !value.is_nullish() {
+            filled.push(value);
+            continue;
+        }
+        let after = known.partition_point(|(known, _)| *known < at);
+        let around =
+            after.checked_sub(1).and_then(|before| Some((known.get(before)?, known.get(after)?)));
+        filled.push(match around {
+            None => Value::NULL,
+            Some(((i, v0), (j, v1))) => {
+                let place = |at: usize| places.get(at).copied().unwrap_or(Number::Int32(0));
+                let (t0, t1, t) = (place(*i), place(*j), place(at));
+                let share = t.sub(t0).div(t1.sub(t0)).unwrap_or(Number::Int32(0));
+                let slope = v1.sub(*v0).div(t1.sub(t0)).unwrap_or(share);
+                v0.add(slope.mul(t.sub(t0))).to_value()
+            }
+        });
+    }
+    Ok(filled)
+}
