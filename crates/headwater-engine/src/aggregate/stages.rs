@@ -3,9 +3,12 @@
 //! Stages know documents and the environment. They know no store and no command.
 
 mod bucket;
+mod bucket_auto;
 mod count;
 mod documents;
 mod facet;
+mod fill;
+mod graph_lookup;
 mod group;
 mod limit;
 mod lookup;
@@ -90,9 +93,12 @@ const fn row(name: &'static str, parse: fn(Raw<'_>, &mut Context<'_>) -> Result<
 pub static STAGES: &[Row] = &[
     row("$addFields", project::add_fields),
     row("$bucket", bucket::parse),
+    row("$bucketAuto", bucket_auto::parse),
     row("$count", count::parse),
     row("$documents", documents::parse),
     row("$facet", facet::parse),
+    row("$fill", fill::parse),
+    row("$graphLookup", graph_lookup::parse),
     row("$group", group::parse),
     row("$limit", limit::parse),
     row("$lookup", lookup::parse),
@@ -114,15 +120,12 @@ pub static STAGES: &[Row] = &[
 
 /// Stages of MongoDB 8.0 that this version does not have, sorted.
 pub static UNSUPPORTED_STAGES: &[&str] = &[
-    "$bucketAuto",
     "$changeStream",
     "$changeStreamSplitLargeEvent",
     "$collStats",
     "$currentOp",
     "$densify",
-    "$fill",
     "$geoNear",
-    "$graphLookup",
     "$indexStats",
     "$listLocalSessions",
     "$listSampledQueries",

@@ -87,7 +87,11 @@ impl Accumulator for Kept {
         let mut key = Vec::new();
         self.order.write_key(doc, &mut key)?;
         let n = self.n.unwrap_or(1);
-        let at = self.values.partition_point(|(kept, _)| *kept <= key);
+        // Of equals the first to come stays.
+        let at = match self.bottom {
+            true => self.values.partition_point(|(kept, _)| *kept < key),
+            false => self.values.partition_point(|(kept, _)| *kept <= key),
+        };
         let full = self.values.len() >= n;
         if full && (if self.bottom { at == 0 } else { at >= n }) {
             return Ok(());

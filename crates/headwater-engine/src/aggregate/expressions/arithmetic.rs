@@ -159,6 +159,11 @@ fn is_positive(number: Number) -> bool {
     number.is_nan() || number.compare(Number::Int32(0)).is_gt()
 }
 
+/// A NaN of any type as a double, as logarithms give it.
+fn plain_nan(number: Number) -> Number {
+    if number.is_nan() { Number::Double(f64::NAN) } else { number }
+}
+
 macro_rules! unary {
     ($($name:ident($op:literal, $number:ident) = $run:expr;)*) => {$(
         pub(super) fn $name(value: Value<'_>) -> Result<Value<'_>> {
@@ -194,8 +199,8 @@ unary! {
     ceil("$ceil", n) = n.ceil();
     floor("$floor", n) = n.floor();
     exp("$exp", n) = real(n, f64::exp, crate::bson::Decimal::exp);
-    ln("$ln", n) = real(checked_log("$ln", 28766, n)?, f64::ln, crate::bson::Decimal::ln);
-    log10("$log10", n) = real(checked_log("$log10", 28761, n)?, f64::log10, crate::bson::Decimal::log10);
+    ln("$ln", n) = real(plain_nan(checked_log("$ln", 28766, n)?), f64::ln, crate::bson::Decimal::ln);
+    log10("$log10", n) = real(plain_nan(checked_log("$log10", 28761, n)?), f64::log10, crate::bson::Decimal::log10);
     sqrt("$sqrt", n) = if is_below(n, 0) {
         return Err(Error::location(28714, "$sqrt's argument must be greater than or equal to 0"));
     } else {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Frame, Path, Scope, check_variable_name};
 use crate::aggregate::pipeline::{Context, Pipeline, Place, expect, missing_field, unknown_field};
-use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type, Value};
+use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
 use crate::query::exec::{Environment, Stage};
@@ -293,8 +293,15 @@ impl Fields {
     /// The filter on the other collection for a document: equality with the local value, or with any of its values if it is
     /// an array.
     fn filter(&self, doc: Doc<'_>) -> Result<DocBuf> {
-        let value: Value<'_> = self.local.of_doc(doc);
-        let raw = value.raw().unwrap_or(Raw::NULL);
+        let mut values = ArrayWriter::new();
+        let names: Vec<&[u8]> = self.local.names().collect();
+        let is_array = collect(doc.as_raw(), &names, &mut values);
+        if values.is_empty() {
+            values.raw(Raw::NULL);
+        }
+        let values = values.into_bytes();
+        let all = Array::trusted(&values);
+        let raw = if is_array { all.as_raw() } else { all.get(0).unwrap_or(Raw::NULL) };
         let mut filter = DocWriter::new();
         match raw.as_array() {
             Some(values) if values.iter().any(|value| value.kind == Type::Regex) => {
@@ -308,5 +315,36 @@ impl Fields {
             None => filter.document(&self.foreign, |eq| eq.raw("$eq", raw)),
         }
         Ok(filter.finish())
+    }
+}
+
+/// Collects what a path leads to, through arrays, the values of an array at its end one by one. Tells whether there was
+/// an array.
+fn collect(raw: Raw<'_>, names: &[&[u8]], values: &mut ArrayWriter) -> bool {
+    match (names.split_first(), raw.kind) {
+        (None, Type::Array) => {
+            raw.as_array()
+                .into_iter()
+                .flat_map(|array| array.iter())
+                .for_each(|value| values.raw(value));
+            true
+        }
+        (None, _) => {
+            values.raw(raw);
+            false
+        }
+        (Some((name, rest)), Type::Document) => {
+            let value = raw.as_doc().and_then(|doc| doc.get_bytes(name));
+            value.is_some_and(|value| collect(value, rest, values))
+        }
+        (Some(_), Type::Array) => {
+            for value in raw.as_array().into_iter().flat_map(|array| array.iter()) {
+                if value.kind == Type::Document {
+                    collect(value, names, values);
+                }
+            }
+            true
+        }
+        (Some(_), _) => false,
     }
 }

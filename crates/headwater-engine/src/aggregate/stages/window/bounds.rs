@@ -153,13 +153,16 @@ impl Bounds {
                     docs.iter().map(|doc| path.of_doc(doc.as_doc())).collect();
                 let mut windows = Vec::with_capacity(count);
                 for value in &values {
+                    let at = windows.len();
                     let start = match low.target(value, *unit)? {
+                        _ if matches!(low, Bound::Current) => at,
                         None => 0,
                         Some(target) => {
                             values.partition_point(|v| compare_values(v, &target).is_lt())
                         }
                     };
                     let end = match high.target(value, *unit)? {
+                        _ if matches!(high, Bound::Current) => at + 1,
                         None => count,
                         Some(target) => {
                             values.partition_point(|v| compare_values(v, &target).is_le())

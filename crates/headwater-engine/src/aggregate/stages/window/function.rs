@@ -93,7 +93,7 @@ impl Function {
     ///
     /// # Errors
     /// As [`Function::parse`].
-    pub(in super::super) fn parse_named(
+    fn parse_named(
         name: &str,
         argument: Raw<'_>,
         window: Option<Raw<'_>>,
@@ -199,6 +199,21 @@ impl Function {
                 Ok(Function::Accumulator(accumulators::parse(name, argument, scope)?, bounds))
             }
         }
+    }
+
+    /// The function of a method of `$fill`.
+    ///
+    /// # Errors
+    /// As [`Function::parse`].
+    pub(in super::super) fn fill(
+        method: &str,
+        argument: Raw<'_>,
+        order: Option<Doc<'_>>,
+        scope: &mut Scope,
+    ) -> Result<Function> {
+        let order = order.map(Order::parse).transpose()?;
+        let name = if method == "linear" { "$linearFill" } else { "$locf" };
+        Function::parse_named(name, argument, None, order.as_ref(), scope)
     }
 
     /// The value for every document of a partition.

@@ -73,7 +73,10 @@ impl Smoothing {
         for input in inputs {
             if let Some(number) = Number::from_value(input) {
                 average = Some(match average {
-                    None => number,
+                    None => match number {
+                        Number::Decimal(_) => number,
+                        other => Number::Double(other.to_f64()),
+                    },
                     Some(before) => self.blend(before, number),
                 });
             }
@@ -146,17 +149,17 @@ pub(super) fn derivative(
         return Err(Error::new(Code::TYPE_MISMATCH, message));
     };
     let rise = b.sub(a);
-    let run = match (t0.view(), t1.view()) {
+    let rate = match (t0.view(), t1.view()) {
         (Some(View::Date(a)), Some(View::Date(b))) => {
-            let length = unit.map_or(1, Unit::millis);
-            Number::Double((b - a) as f64 / length as f64)
+            let length = Number::Int64(unit.map_or(1, Unit::millis));
+            rise.div(Number::Int64(b.saturating_sub(a))).map(|rate| rate.mul(length))
         }
         _ => match (Number::from_value(t0), Number::from_value(t1)) {
-            (Some(a), Some(b)) => b.sub(a),
-            _ => return Ok(Value::NULL),
+            (Some(a), Some(b)) => rise.div(b.sub(a)),
+            _ => None,
         },
     };
-    Ok(rise.div(run).map_or(Value::NULL, Number::to_value))
+    Ok(rate.map_or(Value::NULL, Number::to_value))
 }
 
 /// The area under the values of a window, by trapezoids.
@@ -212,7 +215,7 @@ pub(super) fn covariance(
     sample: bool,
 ) -> Value<'static> {
     let (mut count, mut mean_x, mut mean_y, mut sum) =
-        (0_u64, Number::Int32(0), Number::Int32(0), Number::Int32(0));
+        (0_u64, Number::Double(0.0), Number::Double(0.0), Number::Double(0.0));
     for at in window {
         let pair = (x.get(at).and_then(Number::from_value), y.get(at).and_then(Number::from_value));
         let (Some(x), Some(y)) = pair else { continue };
