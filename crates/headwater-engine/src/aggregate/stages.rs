@@ -5,11 +5,13 @@
 mod bucket;
 mod bucket_auto;
 mod count;
+mod densify;
 mod documents;
 mod facet;
 mod fill;
 mod graph_lookup;
 mod group;
+mod inhibit;
 mod limit;
 mod lookup;
 mod matching;
@@ -32,7 +34,7 @@ pub(in crate::aggregate) use sort::parse_sort_pattern;
 
 use super::pipeline::{Context, Place};
 use crate::bson::{Doc, Raw};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
 
 /// The stages that a stage of a command stands for.
@@ -91,10 +93,12 @@ const fn row(name: &'static str, parse: fn(Raw<'_>, &mut Context<'_>) -> Result<
 
 /// Every stage, sorted by name.
 pub static STAGES: &[Row] = &[
+    row("$_internalInhibitOptimization", inhibit::parse),
     row("$addFields", project::add_fields),
     row("$bucket", bucket::parse),
     row("$bucketAuto", bucket_auto::parse),
     row("$count", count::parse),
+    row("$densify", densify::parse),
     row("$documents", documents::parse),
     row("$facet", facet::parse),
     row("$fill", fill::parse),
@@ -124,24 +128,26 @@ pub static UNSUPPORTED_STAGES: &[&str] = &[
     "$changeStreamSplitLargeEvent",
     "$collStats",
     "$currentOp",
-    "$densify",
     "$geoNear",
     "$indexStats",
     "$listLocalSessions",
     "$listSampledQueries",
-    "$listSearchIndexes",
     "$listSessions",
     "$merge",
     "$out",
     "$planCacheStats",
     "$querySettings",
     "$queryStats",
-    "$rankFusion",
-    "$search",
-    "$searchMeta",
     "$shardedDataDistribution",
-    "$vectorSearch",
 ];
+
+/// Stages that MongoDB itself has only with a search server beside it.
+const SEARCH_STAGES: [&str; 5] =
+    ["$listSearchIndexes", "$rankFusion", "$search", "$searchMeta", "$vectorSearch"];
+
+const SEARCH_NOT_ENABLED: &str = "Using $search and $vectorSearch aggregation stages requires additional configuration. \
+    Please connect to Atlas or an AtlasCLI local deployment to enable.For more information on how to connect, see \
+    https://dochub.mongodb.org/core/atlas-cli-deploy-local-reqs";
 
 /// Parses one stage, checks that it may stand in the context's place, and appends what it stands for.
 ///
@@ -158,6 +164,9 @@ pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed
     if let Ok(at) = STAGES.binary_search_by_key(&name, |row| row.name) {
         parsed.extend((STAGES[at].parse)(element.value, context)?);
         return Ok(());
+    }
+    if SEARCH_STAGES.contains(&name) {
+        return Err(Error::new(Code(31082), SEARCH_NOT_ENABLED));
     }
     if UNSUPPORTED_STAGES.binary_search(&name).is_ok() {
         return Err(Error::not_supported(format_args!("The stage {name}")));
