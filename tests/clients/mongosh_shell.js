@@ -28,7 +28,10 @@ const checks = {
     assert.equal(c.countDocuments(), 1);
     assert.ok(shell.getCollectionNames().includes("crud"));
     assert.ok(db.getMongo().getDBNames().includes("mongosh"));
-    assert.equal(c.stats().count, 1);
+  },
+
+  stats() {
+    assert.equal(shell.crud.stats().count, 1);
   },
 
   cursor() {

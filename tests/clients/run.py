@@ -94,7 +94,7 @@ def main():
             if "panicked" in log():
                 failed.append(f"{name}: the server panicked:\n{log()[-3000:]}")
         row = f"{name:<15}"
-        for check in CHECKS:
+        for check in CHECKS + [more for more in outcomes if more not in CHECKS]:
             outcome = outcomes[check]
             reason = known.get((name, check))
             if outcome == "skip":
@@ -109,6 +109,8 @@ def main():
             else:
                 word = "FAIL"
                 failed.append(f"{name} {check}: {outcome}")
+            if check not in CHECKS:
+                word = f"{check} {word} "
             row += f"{word:<20}" if "-" in check else f"{word:<11}"
         print(f"{row}{time.monotonic() - start:6.1f} s", flush=True)
     for line in failed:
