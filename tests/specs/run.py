@@ -20,12 +20,12 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "clients"))
 
+from expected import LIST, Expected  # noqa: E402
 from server import ROOT, headwater  # noqa: E402
 
 ENV = pathlib.Path(os.environ.get("TEST_ENV", ROOT / ".test-env"))
 SHARED = pathlib.Path(os.environ.get("SPEC_TESTS", ROOT / "../shared/suites/unified"))
 SOURCE = ENV / "pymongo-source"
-LIST = HERE / "expected-failures.txt"
 SPEC_SECONDS = 1200
 UNSORTED = "later issue: not looked at yet"
 
@@ -53,27 +53,6 @@ SPECS = {
     "unified-test-format": (["tests/valid-pass"], ["unified-test-format/valid-pass"]),
     "versioned-api": (["tests"], ["versioned-api"]),
 }
-
-
-class Expected:
-    """The listed names and prefixes with their reasons."""
-
-    def __init__(self, text):
-        self.rows, reason = {}, None
-        for number, line in enumerate(text.splitlines(), 1):
-            line = line.strip()
-            if not line or line.startswith("#"):
-                continue
-            if line.startswith("["):
-                reason = line.strip("[]")
-                if not reason.startswith(("later issue: ", "driver: ")):
-                    raise SystemExit(f"{LIST.name}:{number}: no reason of a known kind: {reason}")
-            else:
-                self.rows[line] = reason
-
-    def reason(self, name):
-        fitting = [row for row in self.rows if row == name or (row.endswith("*") and name.startswith(row[:-1]))]
-        return self.rows[max(fitting, key=len)] if fitting else None
 
 
 def folders(spec):
@@ -150,7 +129,7 @@ def rewritten(outcomes, expected):
 def main():
     options = {word for word in sys.argv[1:] if word.startswith("--")}
     specs = [word for word in sys.argv[1:] if not word.startswith("--")] or list(SPECS)
-    expected = Expected(LIST.read_text() if LIST.is_file() else "")
+    expected = Expected.read()
     source = SHARED if SHARED.is_dir() else SOURCE / "test"
     print(f"specification tests from {os.path.relpath(source, ROOT)}\n{'specification':<36}{'passed':>7}{'failed':>7}{'listed':>7}{'skipped':>8}", flush=True)
     totals, failures, everything = [0, 0, 0], [], {}

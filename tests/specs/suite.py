@@ -11,6 +11,8 @@ import sys
 import traceback
 import unittest
 
+from expected import Expected
+
 RUNNER, SPEC, *FOLDERS = sys.argv[1:]
 TEST_SECONDS = int(os.environ.get("SPEC_TEST_SECONDS", 20))
 sys.path.insert(0, RUNNER)
@@ -57,7 +59,7 @@ class Result(unittest.TestResult):
         return " ".join(text.split())[:600]
 
 
-def run_one(test):
+def run_once(test):
     result = Result()
     signal.alarm(TEST_SECONDS)
     try:
@@ -67,6 +69,14 @@ def run_one(test):
     finally:
         signal.alarm(0)
     return result.outcome or ("fail", "no outcome")
+
+
+def run_one(klass, method, listed):
+    """A test that ends otherwise than the list says gets a second try: a loaded machine alone must fail nothing."""
+    outcome = run_once(klass(method))
+    if outcome[0] == ("pass" if listed else "fail"):
+        outcome = run_once(klass(method))
+    return outcome
 
 
 def tests_of(classes):
@@ -82,6 +92,7 @@ def tests_of(classes):
 
 def main():
     signal.signal(signal.SIGALRM, ring)
+    expected = Expected.read()
     for folder in FOLDERS:
         for file in sorted(os.listdir(folder)):
             path = os.path.join(folder, file)
@@ -100,13 +111,14 @@ def main():
             for klass, method, description in tests_of(classes):
                 if not issubclass(klass, unittest.TestCase):
                     continue
+                name = f"{SPEC}/{file.removesuffix('.json')}/{description}"
                 skipped = getattr(klass, "__unittest_skip__", False)
                 if skipped:
                     outcome, why = "skip", klass.__unittest_skip_why__
                 else:
                     try:
                         klass.setUpClass()
-                        outcome, why = run_one(klass(method))
+                        outcome, why = run_one(klass, method, expected.reason(name))
                     except Exception as error:
                         outcome, why = "fail", repr(error)[:600]
                     finally:
@@ -114,7 +126,6 @@ def main():
                             klass.tearDownClass()
                         except Exception:
                             pass
-                name = f"{SPEC}/{file.removesuffix('.json')}/{description}"
                 print(json.dumps({"name": name, "outcome": outcome, "why": why}), flush=True)
 
 
