@@ -61,11 +61,18 @@ pub fn insert(
     doc: Doc<'_>,
 ) -> Result<RecordId> {
     let record = collection.figures.next_record.fetch_add(1, Ordering::Relaxed);
+    // All that can be refused is refused first: a multikey note must not outlive its operation.
+    let mut entries = Vec::with_capacity(collection.indexes.len());
     for index in &collection.indexes {
         let keys = keys(index, doc)?;
-        note_multikey(op, collection, index, &keys)?;
         for encoded in &keys.keys {
             check_unique(op, collection, index, encoded, record, doc)?;
+        }
+        entries.push((index, keys));
+    }
+    for (index, keys) in &entries {
+        note_multikey(op, collection, index, keys)?;
+        for encoded in &keys.keys {
             put_entry(op, index, encoded, record)?;
         }
     }
@@ -84,26 +91,34 @@ pub fn replace(
     old: Doc<'_>,
     new: Doc<'_>,
 ) -> Result<()> {
-    for index in &collection.indexes {
-        if index.is_id() {
-            continue; // an `_id` never changes
-        }
+    let mut changes = Vec::new();
+    for index in collection.indexes.iter().filter(|index| !index.is_id()) {
         let before = keys(index, old)?.keys;
         let after = keys(index, new)?;
         if before == after.keys {
             continue;
         }
-        note_multikey(op, collection, index, &after)?;
-        for encoded in before.iter().filter(|key| after.keys.binary_search(key).is_err()) {
+        for encoded in added(&before, &after.keys) {
+            check_unique(op, collection, index, encoded, record, new)?;
+        }
+        changes.push((index, before, after));
+    }
+    for (index, before, after) in &changes {
+        note_multikey(op, collection, index, after)?;
+        for encoded in added(&after.keys, before) {
             op.delete(tables::INDEX, &entry_key(index, encoded, record))?;
         }
-        for encoded in after.keys.iter().filter(|key| before.binary_search(key).is_err()) {
-            check_unique(op, collection, index, encoded, record, new)?;
+        for encoded in added(before, &after.keys) {
             put_entry(op, index, encoded, record)?;
         }
     }
     op.put(tables::DOCUMENTS, &document_key(collection.id, record), new.as_bytes())?;
     Ok(())
+}
+
+/// The keys of `after` that are not in `before`; both sorted.
+fn added<'k>(before: &'k [Vec<u8>], after: &'k [Vec<u8>]) -> impl Iterator<Item = &'k Vec<u8>> {
+    after.iter().filter(|key| before.binary_search(key).is_err())
 }
 
 /// Removes a document.

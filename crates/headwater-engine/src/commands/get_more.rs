@@ -10,6 +10,9 @@ use crate::query::cursor::{Batch, Fill};
 use crate::query::run::Run;
 use crate::status;
 
+/// What MongoDB puts before errors of a running cursor.
+const PREFIX: &str = "Executor error during getMore :: caused by :: ";
+
 /// How long a tailing cursor waits when the client does not say, in milliseconds.
 const AWAIT_MS: i64 = 1000;
 
@@ -59,7 +62,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         Ok(fill) => fill,
         Err(error) => {
             shared.cursors.end(id);
-            return Err(error);
+            let awaits = cursor.body.awaits_data();
+            return Err(if awaits { error } else { error.with_prefix(PREFIX) });
         }
     };
     if let Fill::Await(after) = fill

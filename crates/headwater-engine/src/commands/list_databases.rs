@@ -22,6 +22,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let message = "listDatabases may only be run against the admin database.";
         return Err(Error::new(Code::UNAUTHORIZED, message));
     }
+    if context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
     let fields = context.fields();
     let name_only = fields.loose_bool("nameOnly")?.unwrap_or(false);
     fields.loose_bool("authorizedDatabases")?;

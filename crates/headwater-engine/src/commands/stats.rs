@@ -66,6 +66,9 @@ fn number(out: &mut DocWriter, name: &str, value: i64) {
 }
 
 fn db_stats(context: &mut Context<'_>) -> Result<Flow> {
+    if context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
     let scale = scale(context)?;
     let catalog = context.shared.catalog();
     let (mut collections, mut objects, mut bytes, mut indexes) = (0, 0, 0, 0);
@@ -92,6 +95,9 @@ fn db_stats(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 fn coll_stats(context: &mut Context<'_>) -> Result<Flow> {
+    if context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
     let scale = scale(context)?;
     let namespace = context.namespace()?;
     let catalog = context.shared.catalog();
