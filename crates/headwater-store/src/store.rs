@@ -23,7 +23,7 @@ use crate::tree::map::Map;
 use crate::tree::{Tree, TreeReader};
 use crate::view::{Snapshot, View};
 use crate::writer::{Writer, WriterState};
-use crate::{Error, Result, Seq, Table};
+use crate::{Error, ErrorKind, Result, Seq, Table};
 
 const DISK_RETENTION_BYTES: u64 = 1 << 30;
 const MEMORY_RETENTION_BYTES: u64 = 64 << 20;
@@ -447,12 +447,24 @@ impl Shared {
                 report.tree_values += reader.verify(Table(table as u8))?;
             }
         }
-        let oldest = self.log.oldest();
-        let mut history = History::new(Arc::clone(&self.log), oldest)?;
-        while let Some(record) = history.next()? {
-            report.log_records += 1;
-            report.log_changes += record.changes().count() as u64;
-        }
+        (report.log_records, report.log_changes) = loop {
+            match self.verify_log() {
+                // Retention overtook the reading; what is left is read again.
+                Err(error) if error.kind() == ErrorKind::HistoryLost => {}
+                result => break result?,
+            }
+        };
         Ok(report)
+    }
+
+    /// Records of the log and their changes.
+    fn verify_log(&self) -> Result<(u64, u64)> {
+        let mut history = History::new(Arc::clone(&self.log), self.log.oldest())?;
+        let (mut records, mut changes) = (0, 0);
+        while let Some(record) = history.next()? {
+            records += 1;
+            changes += record.changes().count() as u64;
+        }
+        Ok((records, changes))
     }
 }
