@@ -124,7 +124,6 @@ pub static STAGES: &[Row] = &[
 
 /// Stages of MongoDB 8.0 that this version does not have, sorted.
 pub static UNSUPPORTED_STAGES: &[&str] = &[
-    "$changeStream",
     "$changeStreamSplitLargeEvent",
     "$collStats",
     "$currentOp",
@@ -167,6 +166,11 @@ pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed
     }
     if SEARCH_STAGES.contains(&name) {
         return Err(Error::new(Code(31082), SEARCH_NOT_ENABLED));
+    }
+    if name == "$changeStream" {
+        // The command that opens a stream takes it off before it parses the rest.
+        let message = "$changeStream is only valid as the first stage in a pipeline";
+        return Err(Error::location(40602, message));
     }
     if UNSUPPORTED_STAGES.binary_search(&name).is_ok() {
         return Err(Error::not_supported(format_args!("The stage {name}")));

@@ -145,12 +145,15 @@ impl ChangeStream {
                 }
             }
         }
-        self.seen = self.seen.max(Token::high_water_mark(seq));
         for (token, doc) in events {
             if let Some(doc) = self.shape(run, doc)? {
                 self.ready.push_back((token, doc));
             }
             self.invalidated |= token.invalidate;
+        }
+        // Events that wait for the next batch have not been seen: a client that resumes behind this batch must get them.
+        if self.ready.is_empty() {
+            self.seen = self.seen.max(Token::high_water_mark(seq));
         }
         Ok(true)
     }
@@ -194,7 +197,9 @@ impl Body for ChangeStream {
             let durable = run.shared.store.durable();
             records += 1;
             if !self.read(run)? {
-                self.seen = self.seen.max(Token::high_water_mark(durable));
+                if durable > self.seen.seq {
+                    self.seen = Token::high_water_mark(durable);
+                }
                 return Ok(Fill::Await(durable));
             }
         }

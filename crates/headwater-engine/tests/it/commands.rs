@@ -11,14 +11,22 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new() -> Session {
-        let engine = Engine::open_in_memory(EngineOptions::default()).unwrap();
+        Session::with(EngineOptions::default())
+    }
+
+    pub(crate) fn with(options: EngineOptions) -> Session {
+        let engine = Engine::open_in_memory(options).unwrap();
         let client = engine.client("test", "test");
         Session { engine, client }
     }
 
     pub(crate) fn run(&self, command: &str) -> DocBuf {
+        self.run_in("test", command)
+    }
+
+    pub(crate) fn run_in(&self, db: &str, command: &str) -> DocBuf {
         let command = command.trim_end().strip_suffix('}').unwrap();
-        let command = extjson::parse_commands(&format!("{command}, \"$db\": \"test\"}}")).unwrap();
+        let command = extjson::parse_commands(&format!("{command}, \"$db\": \"{db}\"}}")).unwrap();
         self.engine.run_command(&self.client, &Request { body: command.as_doc(), sequences: &[] })
     }
 
@@ -38,17 +46,17 @@ pub(crate) fn text_of(doc: &DocBuf) -> String {
     extjson::print(doc.as_doc(), extjson::Style::Canonical)
 }
 
-fn batch(reply: &DocBuf) -> Vec<DocBuf> {
+pub(crate) fn batch(reply: &DocBuf) -> Vec<DocBuf> {
     let cursor = reply.as_doc().get("cursor").and_then(Raw::as_doc).unwrap();
     let batch = cursor.get("firstBatch").or_else(|| cursor.get("nextBatch")).unwrap();
     batch.as_array().unwrap().iter().filter_map(Raw::as_doc).map(Doc::to_buf).collect()
 }
 
-fn cursor_id(reply: &DocBuf) -> i64 {
+pub(crate) fn cursor_id(reply: &DocBuf) -> i64 {
     number(reply.as_doc().get("cursor").and_then(Raw::as_doc).unwrap().get("id"))
 }
 
-fn number(raw: Option<Raw<'_>>) -> i64 {
+pub(crate) fn number(raw: Option<Raw<'_>>) -> i64 {
     match raw.map(Raw::view) {
         Some(View::Int32(value)) => i64::from(value),
         Some(View::Int64(value)) => value,
@@ -57,7 +65,7 @@ fn number(raw: Option<Raw<'_>>) -> i64 {
     }
 }
 
-fn text<'a>(doc: &'a DocBuf, name: &str) -> &'a str {
+pub(crate) fn text<'a>(doc: &'a DocBuf, name: &str) -> &'a str {
     doc.as_doc().get(name).and_then(Raw::as_str).unwrap_or_default()
 }
 
