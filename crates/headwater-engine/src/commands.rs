@@ -8,6 +8,7 @@ mod fields;
 
 mod aggregate;
 mod build_info;
+mod configure_fail_point;
 mod count;
 mod create;
 mod create_indexes;
@@ -72,6 +73,13 @@ pub enum Needs {
     Write,
 }
 
+impl Command {
+    /// Whether it is there only where the engine has its test commands.
+    pub fn is_for_tests(&self) -> bool {
+        self.name == configure_fail_point::COMMAND.name
+    }
+}
+
 /// How a command's run ended.
 #[derive(Debug)]
 pub enum Flow {
@@ -95,6 +103,7 @@ pub const COMMANDS: &[Command] = &[
     aggregate::COMMAND,
     build_info::COMMAND,
     stats::COLL_STATS,
+    configure_fail_point::COMMAND,
     diagnostics::CONNECTION_STATUS,
     count::COMMAND,
     create::COMMAND,
@@ -117,7 +126,10 @@ pub const COMMANDS: &[Command] = &[
     diagnostics::HOST_INFO,
     insert::COMMAND,
     hello::IS_MASTER,
+    sessions::KILL_ALL,
+    sessions::KILL_BY_PATTERN,
     kill_cursors::COMMAND,
+    sessions::KILL,
     list_collections::COMMAND,
     diagnostics::LIST_COMMANDS,
     list_databases::COMMAND,
@@ -146,7 +158,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "collMod",
     "commitTransaction",
     "compact",
-    "configureFailPoint",
     "convertToCapped",
     "createRole",
     "createSearchIndexes",
@@ -172,10 +183,7 @@ pub const UNSUPPORTED: &[&str] = &[
     "grantRolesToRole",
     "grantRolesToUser",
     "invalidateUserCache",
-    "killAllSessions",
-    "killAllSessionsByPattern",
     "killOp",
-    "killSessions",
     "listSearchIndexes",
     "listShards",
     "lockInfo",
@@ -233,6 +241,12 @@ pub fn run(
     mode: Mode,
     waiting_since: Option<Instant>,
 ) -> Step {
+    if shared.options.test_commands
+        && waiting_since.is_none()
+        && let Some(step) = configure_fail_point::before(shared, client, request, mode)
+    {
+        return step;
+    }
     let mut ran = None;
     let flow =
         Context::new(shared, client, request, mode, waiting_since).and_then(|mut context| {

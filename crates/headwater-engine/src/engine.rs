@@ -19,6 +19,7 @@ use crate::bson::{DocBuf, DocWriter};
 use crate::catalog::{self, Catalog};
 use crate::commands;
 use crate::error::{Code, Error, Result};
+use crate::fail_point::FailPoints;
 use crate::request::{Mode, Request, Step};
 use crate::session::Sessions;
 use crate::session::cursors::Cursors;
@@ -102,6 +103,8 @@ pub struct Shared {
     pub cursors: Cursors,
     /// Sessions and what their retryable writes did.
     pub sessions: Sessions,
+    /// What is to fail, for tests of clients.
+    pub fail_points: FailPoints,
     /// Counters that `serverStatus` shows.
     pub status: Status,
     /// When the engine was opened.
@@ -146,6 +149,7 @@ impl Engine {
             node,
             cursors: Cursors::default(),
             sessions: Sessions::default(),
+            fail_points: FailPoints::default(),
             status: Status::default(),
             started: Instant::now(),
             catalog: RwLock::new(Arc::new(catalog)),
@@ -181,6 +185,10 @@ impl Engine {
             match self.start(client, request, Mode::Blocking, waiting_since) {
                 Step::Done(reply) => return reply,
                 Step::Busy => {}
+                Step::Close => {
+                    let message = "the connection was closed by a fail point";
+                    return self.error_reply(&Error::new(Code::HOST_UNREACHABLE, message));
+                }
                 Step::WhenDurable { seq, reply } => {
                     return match self.0.store.wait_durable(seq, None) {
                         Ok(_) => reply,

@@ -12,6 +12,7 @@ pub mod collection;
 pub mod commands;
 pub mod engine;
 pub mod error;
+pub mod fail_point;
 mod housekeeping;
 pub mod index;
 pub mod limits;

@@ -54,6 +54,8 @@ pub enum Step {
         /// When to answer whatever there is.
         deadline: Instant,
     },
+    /// No answer: the connection is to be closed, as a fail point says.
+    Close,
     /// Nothing was done: run again in [`Mode::Blocking`] on a thread that may block.
     Busy,
 }

@@ -54,6 +54,8 @@ pub(crate) struct Connection<S: Service, T> {
 pub(crate) enum Closed {
     /// The client closed it.
     Gone,
+    /// A command is to be answered by closing it.
+    Asked,
     /// The server stops.
     Shutdown,
     /// The client sent or took no bytes for too long.
@@ -277,6 +279,7 @@ where
         loop {
             step = match step {
                 Step::Done(reply) => return Ok(reply),
+                Step::Close => return Err(Closed::Asked),
                 Step::WhenDurable { reply, .. } if silent => return Ok(reply),
                 Step::WhenDurable { seq, reply } => return self.when_durable(seq, reply).await,
                 Step::Await { after, deadline } => {

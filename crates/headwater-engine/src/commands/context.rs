@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::concern::{ReadConcern, WriteConcern};
 use super::fields::Fields;
 use super::{Command, Needs, UNSUPPORTED, find_command};
-use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, View};
 use crate::engine::{Client, Shared, WriteGuard};
 use crate::error::{Code, Error, Result};
 use crate::namespace::{Namespace, check_db};
@@ -56,7 +56,7 @@ impl<'a> Context<'a> {
         let Some(first) = body.first() else {
             return Err(Error::new(Code::FAILED_TO_PARSE, "an empty document is no command"));
         };
-        let command = row(first.name_str())?;
+        let command = row(shared, first.name_str())?;
         let fields = Fields::new(body, command.name);
         fields.only_command(command.fields)?;
         check_sequences(request, command)?;
@@ -172,9 +172,7 @@ impl<'a> Context<'a> {
 
     /// Adds the labels that MongoDB puts on errors of this kind of command.
     pub fn label(&self, error: Error) -> Error {
-        const RETRYABLE: &[i32] =
-            &[6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436];
-        if self.transaction.is_some() && RETRYABLE.contains(&error.code().0) {
+        if self.transaction.is_some() && is_retryable(error.code().0) {
             return error.with_label("RetryableWriteError");
         }
         error
@@ -189,7 +187,16 @@ impl<'a> Context<'a> {
 
     /// Ends the reply to a write and says when it may be sent.
     pub fn finish_write(&self, mut reply: DocWriter) -> Step {
-        self.write_concern.write_error(&mut reply);
+        match super::configure_fail_point::in_reply(self) {
+            Some(failure) => {
+                let code =
+                    failure.write_concern_error.as_ref().and_then(|e| e.as_doc().get("code"));
+                let code = code.and_then(Number::from_raw).map_or(0, |code| code.to_f64() as i32);
+                let retryable = self.transaction.is_some() && is_retryable(code);
+                failure.write_beside(&mut reply, retryable.then_some("RetryableWriteError"));
+            }
+            None => self.write_concern.write_error(&mut reply),
+        }
         let reply = self.finish(reply);
         // A write that changed nothing still stands for what it saw: that must be durable too.
         let seq = self.seq.unwrap_or_else(|| self.shared.store.last());
@@ -282,6 +289,11 @@ impl<'a> Context<'a> {
     }
 }
 
+/// Whether a write that failed with the code may be sent again, by MongoDB's list.
+pub(super) fn is_retryable(code: i32) -> bool {
+    matches!(code, 6 | 7 | 89 | 91 | 189 | 262 | 9001 | 10107 | 11600 | 11602 | 13435 | 13436)
+}
+
 /// A UUID in a binary field.
 ///
 /// # Errors
@@ -306,8 +318,9 @@ pub(super) fn uuid(fields: Fields<'_>, name: &str) -> Result<[u8; 16]> {
     }
 }
 
-fn row(name: &str) -> Result<&'static Command> {
-    find_command(name).ok_or_else(|| {
+fn row(shared: &Shared, name: &str) -> Result<&'static Command> {
+    let there = |row: &&Command| shared.options.test_commands || !row.is_for_tests();
+    find_command(name).filter(there).ok_or_else(|| {
         if UNSUPPORTED.binary_search(&name).is_ok() {
             Error::not_supported(format!("the command '{name}'"))
         } else {

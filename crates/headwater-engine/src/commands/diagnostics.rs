@@ -158,10 +158,11 @@ fn get_log(context: &mut Context<'_>) -> Result<Flow> {
     Ok(Flow::Reply(reply))
 }
 
-fn list_commands(_context: &mut Context<'_>) -> Result<Flow> {
+fn list_commands(context: &mut Context<'_>) -> Result<Flow> {
     let mut reply = DocWriter::new();
     reply.document("commands", |commands| {
-        for command in COMMANDS {
+        let tests = context.shared.options.test_commands;
+        for command in COMMANDS.iter().filter(|command| tests || !command.is_for_tests()) {
             commands.document(command.name, |row| {
                 row.str("help", command.help);
                 row.bool("requiresAuth", command.needs != Needs::Nothing);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::cursors::write_batch;
 use super::{Command, Context, Flow, Needs};
 use crate::bson::{ArrayWriter, View};
+use crate::engine::Shared;
 use crate::error::{Code, Error, Result};
 use crate::query::cursor::{Batch, Fill};
 use crate::query::run::Run;
@@ -57,13 +58,21 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut documents = ArrayWriter::new();
     let size = size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));
     let run = Run::now(shared, context.deadline)?;
+    if context.waiting_since.is_none()
+        && let Some(error) = failed_on_demand(shared)
+    {
+        shared.cursors.end(id);
+        return Err(if cursor.body.awaits_data() { resumable(error) } else { error });
+    }
     let filled = cursor.body.fill(&run, &mut Batch::new(&mut documents, size));
     let fill = match filled {
         Ok(fill) => fill,
         Err(error) => {
             shared.cursors.end(id);
-            let awaits = cursor.body.awaits_data();
-            return Err(if awaits { error } else { error.with_prefix(PREFIX) });
+            return Err(match cursor.body.awaits_data() {
+                true => resumable(error),
+                false => error.with_prefix(PREFIX),
+            });
         }
     };
     if let Fill::Await(after) = fill
@@ -84,4 +93,22 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         shared.cursors.put_back(cursor);
     }
     Ok(Flow::Reply(reply))
+}
+
+/// What the fail point `failGetMoreAfterCursorCheckout` makes of it.
+fn failed_on_demand(shared: &Shared) -> Option<Error> {
+    let failure = shared.options.test_commands.then(|| shared.fail_points.in_get_more())??;
+    let message = "Hit the 'failGetMoreAfterCursorCheckout' failpoint";
+    failure.code.map(|code| Error::new(Code(code), message))
+}
+
+/// Labels an error of a change stream that the client may open again behind its last token, by MongoDB's list.
+fn resumable(error: Error) -> Error {
+    const RESUMABLE: &[i32] = &[
+        6, 7, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
+    ];
+    if RESUMABLE.contains(&error.code().0) {
+        return error.with_label("ResumableChangeStreamError");
+    }
+    error
 }

@@ -1,9 +1,9 @@
-//! `startSession`, `refreshSessions`, `endSessions`: the life of logical sessions.
+//! `startSession`, `refreshSessions`, `endSessions`, `killSessions` and its kind: the life of logical sessions.
 
 use super::context::uuid;
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::bson::{DocWriter, Raw};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::SESSION_MINUTES;
 
 pub(super) const START: Command = Command {
@@ -33,6 +33,33 @@ pub(super) const END: Command = Command {
     run: end,
 };
 
+pub(super) const KILL: Command = Command {
+    name: "killSessions",
+    aliases: &[],
+    help: "Closes what sessions have open",
+    needs: Needs::Nothing,
+    fields: &[],
+    run: end,
+};
+
+pub(super) const KILL_ALL: Command = Command {
+    name: "killAllSessions",
+    aliases: &[],
+    help: "Closes what all sessions have open",
+    needs: Needs::Nothing,
+    fields: &[],
+    run: kill_all,
+};
+
+pub(super) const KILL_BY_PATTERN: Command = Command {
+    name: "killAllSessionsByPattern",
+    aliases: &[],
+    help: "Closes what the sessions that a pattern fits have open",
+    needs: Needs::Nothing,
+    fields: &[],
+    run: kill_by_pattern,
+};
+
 fn start(_context: &mut Context<'_>) -> Result<Flow> {
     let id = super::create::new_uuid();
     let mut reply = DocWriter::new();
@@ -52,6 +79,50 @@ fn refresh(context: &mut Context<'_>) -> Result<Flow> {
 fn end(context: &mut Context<'_>) -> Result<Flow> {
     let ids = session_ids(context)?;
     context.shared.cursors.kill_sessions(|id| ids.contains(id));
+    Ok(Flow::Reply(DocWriter::new()))
+}
+
+/// Without names of users all sessions are meant. There are no users, so no session belongs to a named one.
+fn kill_all(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let users =
+        fields.array("killAllSessions")?.ok_or_else(|| fields.missing("killAllSessions"))?;
+    for user in users.iter() {
+        let Some(user) = user.as_doc() else {
+            return Err(fields.wrong_type("killAllSessions", user.kind, &["object"]));
+        };
+        let user = Fields::new(user, "killAllSessions");
+        user.only(&["db", "user"])?;
+        user.str("user")?.ok_or_else(|| user.missing("user"))?;
+        user.str("db")?.ok_or_else(|| user.missing("db"))?;
+    }
+    if users.iter().next().is_none() {
+        context.shared.cursors.kill_sessions(|_| true);
+    }
+    Ok(Flow::Reply(DocWriter::new()))
+}
+
+fn kill_by_pattern(context: &mut Context<'_>) -> Result<Flow> {
+    const NAME: &str = "killAllSessionsByPattern";
+    let fields = context.fields();
+    let patterns = fields.array(NAME)?.ok_or_else(|| fields.missing(NAME))?;
+    let mut all = patterns.iter().next().is_none();
+    let mut ids = Vec::new();
+    for pattern in patterns.iter() {
+        let Some(pattern) = pattern.as_doc() else {
+            return Err(fields.wrong_type(NAME, pattern.kind, &["object"]));
+        };
+        let pattern = Fields::new(pattern, NAME);
+        pattern.only(&["lsid", "uid", "users", "roles"])?;
+        if ["uid", "users", "roles"].iter().any(|name| pattern.get(name).is_some()) {
+            return Err(Error::not_supported("a pattern of users or roles"));
+        }
+        match pattern.document("lsid")? {
+            Some(lsid) => ids.push(uuid(Fields::new(lsid, "lsid"), "id")?),
+            None => all = true,
+        }
+    }
+    context.shared.cursors.kill_sessions(|id| all || ids.contains(id));
     Ok(Flow::Reply(DocWriter::new()))
 }
 

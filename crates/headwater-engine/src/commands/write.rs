@@ -84,7 +84,11 @@ impl WriteGuard<'_> {
         let mut op = self.begin()?;
         let value = change(&mut op)?;
         if let Some(retry) = retry {
-            retry.lock().record(&mut op, &retry.id, statement, outcome)?;
+            let mut session = retry.lock();
+            if let Err(error) = session.record(&mut op, &retry.id, statement, outcome) {
+                session.undo(statement);
+                return Err(error);
+            }
         }
         let event = event.finish();
         match op.commit(clock_floor(), event.as_doc().as_bytes()) {

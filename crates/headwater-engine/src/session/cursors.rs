@@ -37,7 +37,7 @@ pub struct Cursors {
 /// A cursor at rest, or the place of one that a `getMore` has taken.
 enum Slot {
     Idle { cursor: Cursor, since: Instant },
-    Busy { killed: bool },
+    Busy { killed: bool, session: Option<[u8; 16]> },
 }
 
 impl std::fmt::Debug for Cursors {
@@ -89,7 +89,8 @@ impl Cursors {
                     ));
                 }
                 check_session(cursor, session)?;
-                match slots.insert(id, Slot::Busy { killed: false }) {
+                let session = cursor.session;
+                match slots.insert(id, Slot::Busy { killed: false, session }) {
                     Some(Slot::Idle { cursor, .. }) => Ok(cursor),
                     _ => Err(not_found(id)),
                 }
@@ -101,7 +102,7 @@ impl Cursors {
     pub fn put_back(&self, cursor: Cursor) {
         let mut slots = self.slots.lock();
         let id = cursor.id;
-        if let Some(Slot::Busy { killed: true }) | None = slots.get(&id) {
+        if let Some(Slot::Busy { killed: true, .. }) | None = slots.get(&id) {
             slots.remove(&id);
             return;
         }
@@ -117,7 +118,7 @@ impl Cursors {
     pub fn kill(&self, id: i64) -> bool {
         let mut slots = self.slots.lock();
         match slots.get_mut(&id) {
-            Some(Slot::Busy { killed }) => {
+            Some(Slot::Busy { killed, .. }) => {
                 *killed = true;
                 true
             }
@@ -131,14 +132,17 @@ impl Cursors {
 
     /// Whether a taken cursor was killed.
     pub fn was_killed(&self, id: i64) -> bool {
-        matches!(self.slots.lock().get(&id), Some(Slot::Busy { killed: true }))
+        matches!(self.slots.lock().get(&id), Some(Slot::Busy { killed: true, .. }))
     }
 
     /// Closes the cursors of sessions.
     pub fn kill_sessions(&self, belongs: impl Fn(&[u8; 16]) -> bool) {
         self.slots.lock().retain(|_, slot| match slot {
             Slot::Idle { cursor, .. } => !cursor.session.as_ref().is_some_and(&belongs),
-            Slot::Busy { .. } => true,
+            Slot::Busy { killed, session } => {
+                *killed |= session.as_ref().is_some_and(&belongs);
+                true
+            }
         });
     }
 

@@ -4,6 +4,8 @@ mod aggregate;
 mod bson;
 mod commands;
 mod crash;
+mod fail_points;
 mod indexed;
 mod query;
+mod streams;
 mod update;
