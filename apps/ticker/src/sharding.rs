@@ -23,6 +23,8 @@ const OWNERS_EVERY: Duration = Duration::from_secs(30);
 const LOWEST_PRICE: i32 = 20;
 const PRICE_STEPS: i32 = 70;
 const ALREADY_INITIALISED: i32 = 23;
+/// `CommandNotFound` and `CommandNotSupported`: something that answers like a router but has no shards.
+const NO_SHARDING: [i32; 2] = [59, 115];
 
 /// Shards the empty collection, splits it at explicit points and moves the parts so that every shard owns at least
 /// one that will hold data; goes on as soon as that is verified. No document is written.
@@ -37,11 +39,14 @@ pub async fn prepare(market: &Market, numbers: Numbers) -> Result<()> {
         doc! { "enableSharding": DATABASE },
         doc! { "shardCollection": &name, "key": { "_id": 1 } },
     ] {
-        match admin.run_command(command).await {
-            Err(error) if server_code(&error) != Some(ALREADY_INITIALISED) => {
-                return Err(error.into());
+        let Err(error) = admin.run_command(command).await else { continue };
+        match server_code(&error) {
+            Some(ALREADY_INITIALISED) => {}
+            Some(code) if NO_SHARDING.contains(&code) => {
+                output::note(&format!("   loading without shards: {}", one_line(&error)));
+                return Ok(());
             }
-            _ => {}
+            _ => return Err(error.into()),
         }
     }
     let shards = shards(market).await?;

@@ -1,17 +1,21 @@
 //! The demonstration as a shell without a terminal sees it.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
-use crate::process::{Folder, output};
+use ticker::init::{self, Load};
+use ticker::market::Market;
+
+use crate::process::{Folder, Running, output};
 
 #[test]
 fn it_prints_its_uri_and_changes_and_ends_in_time() {
-    let ended = output(&["demo", "--port", "0", "--seconds", "3"]);
+    let ended = output(&["demo", "--port", "0", "--seconds", "8"]);
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let text = String::from_utf8(ended.stdout).unwrap();
     assert!(text.contains("-- Any MongoDB driver can connect to mongodb://127.0.0.1:"), "{text}");
     let changes = text.lines().filter(|line| line.starts_with("Stock ")).count();
-    assert!((2..=13).contains(&changes), "{text}");
+    assert!((2..=33).contains(&changes), "{text}");
     let folder = text.split("-- Data is in ").nth(1).unwrap().split(" (removed").next().unwrap();
     assert!(!std::path::Path::new(folder).exists(), "{folder} is left behind");
 }
@@ -46,4 +50,18 @@ fn without_a_port_a_taken_one_is_no_trouble() {
     assert_eq!(ended.status.code(), Some(0), "{ended:?}");
     let text = String::from_utf8(ended.stdout).unwrap();
     assert!(text.contains("-- Port 27017 is taken, so this is port "), "{text}");
+}
+
+#[tokio::test]
+async fn the_market_loads_through_a_router_that_has_no_shards() {
+    let listen = ["--data", ":memory:", "--listen", "127.0.0.1:0", "--as", "mongos"];
+    let server = Running::start(&listen, &[]);
+    let uri = format!("mongodb://{}/", server.address);
+    let market = Market::connect(&uri, Duration::from_secs(5)).await.unwrap();
+    assert!(market.is_router());
+    let load = Load { numbers: 10, batch: 1_000, resume: false, force: false, terminal: false };
+    init::run(&market, load).await.unwrap();
+    let all = market.stocks().count_documents(Default::default()).await.unwrap();
+    assert_eq!(all, 53);
+    market.close().await;
 }
