@@ -153,6 +153,20 @@ impl Pipeline {
         &self.stages
     }
 
+    /// The filter of the leading `$match` stages, as far as it names no variable: what a collection may be asked for
+    /// instead of all its documents. The stages stay.
+    pub(crate) fn leading_filter(&self) -> DocBuf {
+        let mut filters = Vec::new();
+        for stage in &self.stages {
+            let Shape::Match(filter) = stage.shape() else { break };
+            if filter.as_bytes().windows(2).any(|pair| pair == b"$$") {
+                break;
+            }
+            filters.push(filter);
+        }
+        conjunction(&filters)
+    }
+
     /// Splits off what a find plan can answer: leading `$match`, then `$sort`, `$skip` and `$limit`.
     pub fn split_head(&self) -> (Head, Pipeline) {
         let mut head = Head::default();
@@ -189,7 +203,7 @@ impl Pipeline {
 }
 
 /// The conjunction of filters.
-fn conjunction(filters: &[Doc<'_>]) -> DocBuf {
+pub(crate) fn conjunction(filters: &[Doc<'_>]) -> DocBuf {
     let filters: Vec<_> = filters.iter().filter(|filter| !filter.is_empty()).collect();
     match filters[..] {
         [] => DocBuf::new(),
@@ -203,6 +217,24 @@ fn conjunction(filters: &[Doc<'_>]) -> DocBuf {
 }
 
 fn check_places(stages: &[Arc<dyn StageSpec>], context: &Context<'_>) -> Result<()> {
+    let brings_source = stages.first().is_some_and(|stage| stage.is_source());
+    match stages.first() {
+        Some(first)
+            if context.collection.is_none()
+                && !brings_source
+                && context.place == Place::Command =>
+        {
+            let name = first.name();
+            let message =
+                format!("{{aggregate: 1}} is not valid for '{name}'; a collection is required.");
+            return Err(Error::new(Code::INVALID_NAMESPACE, message));
+        }
+        Some(first) if context.collection.is_some() && first.name() == "$documents" => {
+            let message = "'$documents' can only be run with database or cluster-level aggregation {aggregate: 1}";
+            return Err(Error::new(Code::INVALID_NAMESPACE, message));
+        }
+        _ => {}
+    }
     for (at, stage) in stages.iter().enumerate() {
         let name = stage.name();
         if stage.is_source() && at > 0 {
@@ -210,20 +242,7 @@ fn check_places(stages: &[Arc<dyn StageSpec>], context: &Context<'_>) -> Result<
             return Err(Error::location(40602, message));
         }
     }
-    let brings_source = stages.first().is_some_and(|stage| stage.is_source());
-    match stages.first() {
-        Some(first) if context.collection.is_none() && !brings_source => {
-            let name = first.name();
-            let message =
-                format!("{{aggregate: 1}} is not valid for '{name}'; a collection is required.");
-            Err(Error::new(Code::INVALID_NAMESPACE, message))
-        }
-        Some(first) if context.collection.is_some() && first.name() == "$documents" => {
-            let message = "'$documents' can only be run with database or cluster-level aggregation {aggregate: 1}";
-            Err(Error::new(Code::INVALID_NAMESPACE, message))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Tells a `$sort` how many documents a following `$limit` lets through.

@@ -126,7 +126,7 @@ impl Sum {
         let others = match self.total_i64() {
             Some(total) => Decimal::from(total),
             None if self.high.is_finite() => {
-                Decimal::from_f64(self.high).add(Decimal::from_f64(self.low))
+                Decimal::from_f64_wide(self.high).add(Decimal::from_f64_wide(self.low))
             }
             None => Decimal::from_f64(self.special),
         };

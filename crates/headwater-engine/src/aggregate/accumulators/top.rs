@@ -87,11 +87,7 @@ impl Accumulator for Kept {
         let mut key = Vec::new();
         self.order.write_key(doc, &mut key)?;
         let n = self.n.unwrap_or(1);
-        // Of equals the first to come stays.
-        let at = match self.bottom {
-            true => self.values.partition_point(|(kept, _)| *kept < key),
-            false => self.values.partition_point(|(kept, _)| *kept <= key),
-        };
+        let at = self.values.partition_point(|(kept, _)| *kept <= key);
         let full = self.values.len() >= n;
         if full && (if self.bottom { at == 0 } else { at >= n }) {
             return Ok(());
@@ -100,7 +96,13 @@ impl Accumulator for Kept {
         self.bytes += size(&entry);
         self.values.insert(at, entry);
         if full {
-            let dropped = self.values.remove(if self.bottom { 0 } else { n });
+            // Of equals the first to come stays.
+            let lowest = || {
+                let (first, _) = self.values.first()?;
+                self.values.iter().rposition(|(kept, _)| kept == first)
+            };
+            let at = if self.bottom { lowest().unwrap_or(0) } else { n };
+            let dropped = self.values.remove(at);
             self.bytes -= size(&dropped);
         }
         if self.bytes > STAGE_MEMORY_BYTES_MAX {

@@ -12,7 +12,6 @@ fn fold<'a>(
 ) -> Result<Value<'a>> {
     let mut bits = start;
     let mut long = false;
-    let mut null = false;
     for arg in args {
         match arg.view() {
             Some(View::Int32(value)) => bits = run(bits, i64::from(value)),
@@ -20,18 +19,14 @@ fn fold<'a>(
                 long = true;
                 bits = run(bits, value);
             }
-            _ if arg.is_nullish() => null = true,
+            _ if arg.is_nullish() => return Ok(Value::NULL),
             _ => {
                 let message = format!("{name} only supports int and long operands.");
                 return Err(Error::new(Code::TYPE_MISMATCH, message));
             }
         }
     }
-    Ok(match null {
-        true => Value::NULL,
-        false if long => Value::i64(bits),
-        false => Value::i32(bits as i32),
-    })
+    Ok(if long { Value::i64(bits) } else { Value::i32(bits as i32) })
 }
 
 pub(super) fn and(args: Vec<Value<'_>>) -> Result<Value<'_>> {

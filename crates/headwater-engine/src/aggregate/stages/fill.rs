@@ -39,12 +39,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
     }
     let output = output.ok_or_else(|| missing_field(NAME, "output"))?;
-    if output.is_empty() {
-        return Err(Error::location(
-            6_050_203,
-            "Maximum one of 'partitionBy' and 'partitionByFields can be specified in '$fill'",
-        ));
-    }
     if partition.is_some() && fields.is_some() {
         let message =
             "Maximum one of 'partitionBy' and 'partitionByFields can be specified in '$fill'";
@@ -73,7 +67,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
                 reference.str("field", &format!("${name}"));
                 let reference = reference.finish();
                 let argument = reference.as_doc().get("field").unwrap_or(Raw::NULL);
-                if order.is_none() {
+                if order.is_none() && method == "linear" {
                     return Err(Error::location(
                         605_001,
                         "$linearFill must be specified with a top level sortBy expression with exactly one element",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Path};
 use crate::aggregate::pipeline::Context;
-use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Value, key};
+use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value, key};
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
@@ -174,10 +174,16 @@ impl Frontier {
 
 impl GraphLookup {
     fn filter(&self, values: &[u8]) -> DocBuf {
-        let wanted = Raw { kind: crate::bson::Type::Array, data: values };
+        let wanted = Raw { kind: Type::Array, data: values };
         let mut filter = DocWriter::new();
         filter.array("$and", |all| {
             all.document(|one| one.document(&self.connect_to, |values| values.raw("$in", wanted)));
+            // A null is followed to nulls, not to documents without the field.
+            if Array::trusted(values).iter().any(|value| value.kind == Type::Null) {
+                all.document(|one| {
+                    one.document(&self.connect_to, |field| field.bool("$exists", true))
+                });
+            }
             if !self.restriction.as_doc().is_empty() {
                 all.doc(self.restriction.as_doc());
             }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Frame, Path, Scope, check_variable_name};
-use crate::aggregate::pipeline::{Context, Pipeline, Place, expect, missing_field, unknown_field};
+use crate::aggregate::pipeline::{
+    Context, Pipeline, Place, conjunction, expect, missing_field, unknown_field,
+};
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
@@ -191,7 +193,8 @@ pub(super) fn open(
     if pipeline.has_source() {
         return Ok(pipeline.build(Box::new(Empty)));
     }
-    Ok(pipeline.build(env.open(db, collection, Doc::EMPTY)?))
+    let filter = pipeline.leading_filter();
+    Ok(pipeline.build(env.open(db, collection, filter.as_doc())?))
 }
 
 /// No documents.
@@ -255,7 +258,11 @@ impl Lookup {
             None => &self.inner.pipeline,
         };
         let source: Box<dyn Stage> = match &self.from {
-            Some(from) if !pipeline.has_source() => env.open(&self.db, from, filter.as_doc())?,
+            Some(from) if !pipeline.has_source() => {
+                let leading = pipeline.leading_filter();
+                let filter = conjunction(&[filter.as_doc(), leading.as_doc()]);
+                env.open(&self.db, from, filter.as_doc())?
+            }
             _ => Box::new(Empty),
         };
         let mut run = pipeline.build(source);

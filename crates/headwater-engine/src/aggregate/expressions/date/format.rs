@@ -196,7 +196,8 @@ fn read(text: &str, format: &str, zone: &Zone) -> Result<i64> {
                 let (value, digits) = number(3)?;
                 fields.milli = Some(value * 10_i64.pow(3 - digits.min(3) as u32));
             }
-            'j' => fields.day_of_year = Some(number(3)?.0),
+            // MongoDB counts these days from 0.
+            'j' => fields.day_of_year = Some(number(3)?.0 + 1),
             'u' => fields.iso_day = Some(number(1)?.0),
             'V' => fields.iso_week = Some(number(2)?.0),
             'b' | 'B' => {

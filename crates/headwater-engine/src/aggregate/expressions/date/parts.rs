@@ -253,6 +253,7 @@ impl FromParts {
                 Err(Error::location(code, message))
             }
             "year" | "isoWeekYear" => Ok(Some(number)),
+            "second" | "millisecond" => Ok(Some(number.clamp(-(1 << 53), 1 << 53))),
             _ if i16::try_from(number).is_err() => {
                 let message = format!(
                     "'{name}' must evaluate to a value in the range [-32768, 32767]; value {number} is not in range"
@@ -280,8 +281,10 @@ impl Operator for FromParts {
         let Some(zone) = self.zone.eval(frame)? else { return Ok(Value::NULL) };
         let [year, month, day, hour, minute, second, milli, iso_year, week, day_of_week] = values;
         let day = if iso { iso_days(iso_year, week, day_of_week) } else { days(year, month, day) };
-        let local = day * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000;
-        Ok(Value::date(zone.moment(local, false).saturating_add(milli)))
+        let local = day * DAY_MS + (hour * 60 + minute) * 60_000;
+        let local = second.checked_mul(1000).and_then(|ms| ms.checked_add(local));
+        let moment = local.and_then(|local| zone.moment(local, false).checked_add(milli));
+        moment.map(Value::date).ok_or_else(|| Error::location(40523, "$dateFromParts overflowed"))
     }
 }
 
