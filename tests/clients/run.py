@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from server import ROOT, binary, headwater
+from server import ROOT, built, headwater
 
 HERE = pathlib.Path(__file__).resolve().parent
 ENV = pathlib.Path(os.environ.get("TEST_ENV", ROOT / ".test-env"))
@@ -27,7 +27,7 @@ CLIENTS = {
     "node": ["node", ENV / "node/node_driver.mjs"],
     "mongoose": ["node", ENV / "node/mongoose_odm.mjs"],
     "mongosh": [ENV / "node/node_modules/.bin/mongosh", "{plain}", "--quiet", "--norc", "--file", HERE / "mongosh_shell.js"],
-    "rust": [binary().with_name("rust-client")],
+    "rust": [built("rust-client")],
     "php": ["php", HERE / "php_driver.php"],
     "c": [ENV / "c_driver"],
 }

@@ -12,13 +12,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 START_SECONDS = 20
 
 
+def built(name):
+    """A program that cargo built last in the debug folder."""
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / name
+
+
 def binary():
-    """The program under test: HEADWATER_BIN, or what cargo built last in the debug folder."""
-    named = os.environ.get("HEADWATER_BIN")
-    if named:
-        return pathlib.Path(named)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "debug" / "headwater"
+    """The program under test: what HEADWATER_BIN names, or what was built."""
+    return pathlib.Path(os.environ.get("HEADWATER_BIN") or built("headwater"))
 
 
 def free_port():

@@ -5,6 +5,10 @@ use std::fmt::Write;
 
 use crate::tables::{NAMES, belongs, read};
 
+/// What needs no row in the table of index kinds.
+const PLAIN_INDEXES: &str =
+    "Ascending and descending keys: of one field or several, into arrays, unique or sparse.\n";
+
 /// The page as it should be.
 pub fn page() -> String {
     let mut page = String::from(
@@ -34,8 +38,15 @@ pub fn page() -> String {
         }
         let mut chars = title.chars();
         let capital = chars.next().map(|c| c.to_ascii_uppercase()).unwrap_or_default();
-        let _ = writeln!(page, "\n## {capital}{} ({})\n", chars.as_str(), supported.len());
-        let _ = writeln!(page, "{}", code(&supported));
+        let _ = writeln!(page, "\n## {capital}{}\n", chars.as_str());
+        match (name, supported.is_empty()) {
+            ("INDEX_KINDS", _) => page.push_str(PLAIN_INDEXES),
+            (_, true) => page.push_str("None.\n"),
+            (_, false) => {}
+        }
+        if !supported.is_empty() {
+            let _ = writeln!(page, "{}", code(&supported));
+        }
         if !unsupported.is_empty() {
             let _ = writeln!(
                 page,
