@@ -232,6 +232,12 @@ fn parse_object(doc: Doc<'_>, scope: &mut Scope) -> Result<Expression> {
     Ok(if constant { document.folded() } else { document })
 }
 
+/// Whether an operator of that name exists, supported or not.
+pub(crate) fn is_known(name: &str) -> bool {
+    EXPRESSIONS.binary_search_by_key(&name, |row| row.name).is_ok()
+        || UNSUPPORTED_EXPRESSIONS.binary_search(&name).is_ok()
+}
+
 /// Compiles the operator `name` with its argument.
 ///
 /// # Errors

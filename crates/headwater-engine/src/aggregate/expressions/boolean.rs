@@ -25,18 +25,14 @@ impl Operator for Junction {
 
 fn junction(decisive: bool, argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
     let mut args = arguments(argument, scope)?;
-    // What comes after a deciding constant is never looked at.
+    // A deciding constant decides wherever it stands.
     let decides = |arg: &Expression| arg.as_constant().is_some_and(|v| is_true(v) == decisive);
-    if let Some(at) = args.iter().position(decides) {
-        args.truncate(at + 1);
+    if args.iter().any(decides) {
+        return Ok(Expression::Constant(Value::bool(decisive)));
     }
-    args.retain(|arg| arg.as_constant().is_none_or(|v| is_true(v) == decisive));
-    if args.iter().all(|arg| arg.as_constant().is_some()) {
-        return Ok(Expression::Constant(Value::bool(if args.is_empty() {
-            !decisive
-        } else {
-            decisive
-        })));
+    args.retain(|arg| arg.as_constant().is_none());
+    if args.is_empty() {
+        return Ok(Expression::Constant(Value::bool(!decisive)));
     }
     Ok(Expression::Special(Box::new(Junction { decisive, args })))
 }

@@ -163,6 +163,8 @@ pub(super) fn zip(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
     for element in doc {
         match element.name {
             b"inputs" => inputs = list(element.value, 34461, "inputs", scope)?,
+            // What is no array gives no defaults.
+            b"defaults" if element.value.as_array().is_none() => {}
             b"defaults" => defaults = list(element.value, 34462, "defaults", scope)?,
             b"useLongestLength" => {
                 longest = element.value.as_bool().ok_or_else(|| {

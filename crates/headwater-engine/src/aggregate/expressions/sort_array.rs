@@ -1,10 +1,11 @@
 //! `$sortArray`.
 
+use std::cmp::Ordering;
+
 use super::named::Named;
-use super::{Expression, Frame, Operator, Scope, value_text};
-use crate::bson::{ArrayWriter, Doc, DocWriter, Number, Raw, Value, compare};
+use super::{Expression, Frame, Operator, Path, Scope};
+use crate::bson::{ArrayWriter, Doc, Number, Raw, Value, compare, compare_values};
 use crate::error::{Error, Result};
-use crate::query::sort::SortPattern;
 
 #[derive(Debug)]
 struct SortArray {
@@ -15,7 +16,7 @@ struct SortArray {
 #[derive(Debug)]
 enum Order {
     Whole { descending: bool },
-    Fields(SortPattern),
+    Fields(Vec<(Path, bool)>),
 }
 
 impl Operator for SortArray {
@@ -33,7 +34,7 @@ impl Operator for SortArray {
         match &self.order {
             Order::Whole { descending: false } => values.sort_by(|a, b| compare(*a, *b)),
             Order::Whole { descending: true } => values.sort_by(|a, b| compare(*b, *a)),
-            Order::Fields(pattern) => values = by_fields(pattern, values)?,
+            Order::Fields(fields) => values.sort_by(|a, b| by_fields(fields, *a, *b)),
         }
         let mut sorted = ArrayWriter::new();
         values.into_iter().for_each(|raw| sorted.raw(raw));
@@ -41,16 +42,20 @@ impl Operator for SortArray {
     }
 }
 
-/// Sorts documents by fields; what is no document has no fields.
-fn by_fields<'a>(pattern: &SortPattern, values: Vec<Raw<'a>>) -> Result<Vec<Raw<'a>>> {
-    let mut keyed = Vec::with_capacity(values.len());
-    for raw in values {
-        let mut key = Vec::new();
-        pattern.write_key(raw.as_doc().unwrap_or(Doc::EMPTY), &mut key)?;
-        keyed.push((key, raw));
+/// Compares two values by fields; a descending one is marked. What is no document has no fields. Arrays compare as
+/// wholes.
+fn by_fields(fields: &[(Path, bool)], a: Raw<'_>, b: Raw<'_>) -> Ordering {
+    let field = |raw: Raw<'_>, path: &Path| match path.of_doc(raw.as_doc().unwrap_or(Doc::EMPTY)) {
+        value if value.is_missing() => Value::NULL,
+        value => value.into_owned(),
+    };
+    for (path, descending) in fields {
+        let order = compare_values(&field(a, path), &field(b, path));
+        if order.is_ne() {
+            return if *descending { order.reverse() } else { order };
+        }
     }
-    keyed.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(keyed.into_iter().map(|(_, raw)| raw).collect())
+    Ordering::Equal
 }
 
 /// `{$sortArray: {input, sortBy}}`, where `sortBy` is a direction or a sort pattern.
@@ -91,15 +96,13 @@ fn parse_order(raw: Raw<'_>) -> Result<Order> {
     if doc.is_empty() {
         return Err(invalid("The sort pattern is empty when it should be a set of fields."));
     }
-    let mut pattern = DocWriter::new();
+    let mut fields = Vec::new();
     for element in doc {
         let direction = Number::from_raw(element.value).and_then(Number::to_i64_exact);
         let Some(direction @ (1 | -1)) = direction else {
             return Err(invalid("The sort element value must be either 1 or -1"));
         };
-        pattern.i32(element.name_str(), direction as i32);
+        fields.push((Path::parse(element.name_str())?, direction < 0));
     }
-    let pattern = pattern.finish();
-    let parsed = SortPattern::parse(pattern.as_doc());
-    parsed.map(Order::Fields).map_err(|error| invalid(&value_text(&Value::str(error.message()))))
+    Ok(Order::Fields(fields))
 }

@@ -6,7 +6,7 @@ use super::window::{WindowFields, WindowFunction};
 use super::{Parsed, project};
 use crate::aggregate::expressions::{Expression, Path};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
-use crate::bson::{DocWriter, Raw, Type};
+use crate::bson::{Doc, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 
 const NAME: &str = "$fill";
@@ -39,6 +39,11 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
     }
     let output = output.ok_or_else(|| missing_field(NAME, "output"))?;
+    if output.is_empty() {
+        let message =
+            "The output field in '$fill' must contain an object with at least one element";
+        return Err(Error::location(6_050_203, message));
+    }
     if partition.is_some() && fields.is_some() {
         let message =
             "Maximum one of 'partitionBy' and 'partitionByFields can be specified in '$fill'";
@@ -48,12 +53,13 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let mut constants = DocWriter::new();
     for element in output {
         let name = element.name_str();
+        if element.value.as_doc().is_some_and(Doc::is_empty) {
+            continue;
+        }
         let spec = element.value.as_doc().filter(|spec| spec.iter().count() == 1);
         let Some(part) = spec.and_then(|spec| spec.first()) else {
-            return Err(Error::location(
-                6_050_202,
-                "Each fill output field must have exactly one fill method specified",
-            ));
+            let message = "Each fill output specification must be an object with exactly one field";
+            return Err(Error::location(6_050_200, message));
         };
         match (part.name, part.value.as_str()) {
             (b"value", _) => constants.document(name, |value| {
@@ -93,10 +99,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
                             "BSON field '$fill.partitionByFields' must be an array of strings",
                         )
                     })?;
-                    if name.starts_with('$') {
-                        let message = "Each field in 'partitionByFields' must not begin with '$'";
-                        return Err(Error::location(6_050_205, message));
-                    }
                     key.push((at.to_string().into(), Expression::Field(Path::parse(name)?)));
                 }
                 Some(Expression::Document(key))

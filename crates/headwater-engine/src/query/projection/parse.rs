@@ -2,7 +2,7 @@
 
 use super::tree::{Field, Fields};
 use super::{Projection, prefix};
-use crate::aggregate::expressions::{self, Expression, Scope, bson_text, document_text};
+use crate::aggregate::expressions::{self, Expression, Scope, bson_text, document_text, is_known};
 use crate::bson::{Doc, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::COMMAND_DEPTH_MAX;
@@ -71,6 +71,13 @@ impl Builder<'_> {
                 31310,
                 format!("Cannot use an expression {name}: {text} in an exclusion projection"),
             ));
+        }
+        if let Some(first) = value.as_doc().and_then(Doc::first)
+            && first.name.starts_with(b"$")
+            && !is_known(first.name_str())
+        {
+            let message = format!("Unknown expression {}", first.name_str());
+            return Err(Error::location(31325, message));
         }
         let expression = Expression::parse(value, self.scope)?;
         let compares_nothing = matches!(

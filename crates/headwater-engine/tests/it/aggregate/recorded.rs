@@ -46,7 +46,9 @@ fn run(command: Doc<'_>, memory: &Memory) -> Option<Result<Vec<DocBuf>>> {
     let stages = command.get("pipeline")?;
     let run = || {
         let variables = command.get("let").and_then(Raw::as_doc);
-        let mut scope = Scope::new(variables, NOW_MS)?.with_cluster_time(1 << 32);
+        let mut scope = Scope::new(variables, NOW_MS)?
+            .with_cluster_time(1 << 32)
+            .with_user_roles(Array::trusted(Doc::EMPTY.as_bytes()).as_raw());
         let mut context = Context::new(&mut scope, "test", collection);
         let pipeline = Pipeline::parse_value(stages, &mut context)?;
         let source = match collection {

@@ -63,13 +63,13 @@ impl Operator for DateDiff {
         let zone = self.zone.eval(frame).map_err(zone_failed)?;
         let Some(zone) = zone else { return Ok(Value::NULL) };
         let week_start = match &self.week_start {
-            Some(day) if unit == Unit::Week => {
+            Some(day) => {
                 let Some(day) = week_start_argument(NAME, &day.eval(frame)?)? else {
                     return Ok(Value::NULL);
                 };
                 day
             }
-            _ => 7,
+            None => 7,
         };
         let date = |value: &Value<'_>, what: &str| {
             as_date(value).ok_or_else(|| {

@@ -107,7 +107,9 @@ fn part(name: &str, part: Part, argument: Raw<'_>, scope: &mut Scope) -> Result<
     };
     let zone = ZoneArgument::new(zone);
     let constant = date.as_constant().is_some() && zone.is_constant();
-    zone.check(scope);
+    if date.as_constant().is_none() {
+        zone.check(scope);
+    }
     let call = Expression::Special(Box::new(PartOf { part, date, zone }));
     Ok(if constant { call.folding(scope) } else { call })
 }

@@ -101,13 +101,13 @@ impl Operator for DateTrunc {
             return Ok(Value::NULL);
         };
         let week_start = match &self.week_start {
-            Some(day) if unit == Unit::Week => {
+            Some(day) => {
                 let Some(day) = week_start_argument(NAME, &day.eval(frame)?)? else {
                     return Ok(Value::NULL);
                 };
                 day
             }
-            _ => 7,
+            None => 7,
         };
         let Some(date) = as_date(&date) else {
             let message =
