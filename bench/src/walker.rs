@@ -133,7 +133,7 @@ fn document(at: usize) -> Vec<u8> {
     doc.str("name", &format!("Person number {at:06}"));
     doc.str("email", &format!("person.{at:06}@example.com"));
     doc.i32("age", (at % 90) as i32);
-    doc.bool("active", at % 3 == 0);
+    doc.bool("active", at.is_multiple_of(3));
     doc.f64("score", at as f64 / 7.0);
     doc.date("created", 1_700_000_000_000 + at as i64);
     doc.document("address", |address| {

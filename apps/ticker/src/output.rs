@@ -15,7 +15,7 @@ pub fn line(text: &str) -> Result<()> {
 /// Prints text on standard output at once.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub fn write(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;

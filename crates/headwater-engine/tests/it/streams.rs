@@ -311,8 +311,8 @@ fn a_stream_begins_at_a_time() {
     let mut later = watch_c(&db, &at(time + (3600 << 32)));
     insert(&db, "test", "c", 4);
     assert!(later.next(1).is_empty());
-    let both = format!(r#"{{"resumeAfter": {{"_data": "00"}}, "startAfter": {{"_data": "00"}}}}"#);
-    assert_eq!(code(&open(&db, "test", "c", &both, "")), 50674);
+    let both = r#"{"resumeAfter": {"_data": "00"}, "startAfter": {"_data": "00"}}"#;
+    assert_eq!(code(&open(&db, "test", "c", both, "")), 50674);
 }
 
 #[test]
