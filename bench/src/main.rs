@@ -1,5 +1,6 @@
 //! Measurements. `cargo run --release -p headwater-bench -- NAME`; without a name it lists them.
 
+mod engine;
 mod store;
 mod update;
 mod walker;
@@ -11,6 +12,7 @@ type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 const MEASUREMENTS: &[Row] = &[
     ("bare", "the server in front of nothing, which `wire` measures: bare ADDR", wire::bare::run),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
+    ("engine", "commands through the engine without sockets", engine::run),
     ("store", "the store beside LMDB alone and fjall: store [PART..] [--documents N]", store::run),
     ("store-load", "the process that `store` kills: store-load ENGINE FOLDER", store::load_forever),
     ("update", "updates of documents in memory, beside copying the document", update::run),
