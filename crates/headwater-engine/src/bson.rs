@@ -7,7 +7,7 @@ mod compare;
 mod decimal;
 mod doc;
 pub mod extjson;
-mod iso;
+pub(crate) mod iso;
 pub mod key;
 mod number;
 pub mod print;

@@ -145,7 +145,9 @@ fn purge(shared: &Shared) -> Result<()> {
         for (table, id) in orphan.prefixes() {
             let mut more = true;
             while more && !shared.is_closing() {
-                more = purge_some(shared, table, id)?;
+                let (lower, upper) = (id.to_be_bytes(), (id + 1).to_be_bytes());
+                let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+                more = remove_some(shared, table, lower, upper)?;
             }
         }
         if shared.is_closing() {
@@ -159,14 +161,17 @@ fn purge(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-fn purge_some(shared: &Shared, table: Table, id: u32) -> Result<bool> {
+/// Removes the first keys of a range in one operation; `true` if there may be more.
+fn remove_some(
+    shared: &Shared,
+    table: Table,
+    lower: Bound<&[u8]>,
+    upper: Bound<&[u8]>,
+) -> Result<bool> {
     let mut guard = shared.write()?;
-    let (lower, upper) = (id.to_be_bytes(), (id + 1).to_be_bytes());
     let mut keys = Vec::new();
     {
-        let read = guard.read()?;
-        let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
-        let mut cursor = read.range(table, lower, upper, Direction::Forward)?;
+        let mut cursor = guard.read()?.range(table, lower, upper, Direction::Forward)?;
         while keys.len() < KEYS_AT_ONCE
             && let Some((key, _)) = cursor.next()?
         {
@@ -191,22 +196,9 @@ fn expire_sessions(shared: &Shared) -> Result<()> {
     }
     shared.cursors.kill_sessions(|id| old.contains(id));
     for id in old {
-        let mut guard = shared.write()?;
-        let mut keys = Vec::new();
-        {
-            let read = guard.read()?;
-            let (lower, upper) = (retry::key(&id, 0), retry::key(&id, i32::MAX));
-            let (lower, upper) = (Bound::Included(&lower[..]), Bound::Included(&upper[..]));
-            let mut cursor = read.range(tables::SESSIONS, lower, upper, Direction::Forward)?;
-            while let Some((key, _)) = cursor.next()? {
-                keys.push(key.to_vec());
-            }
-        }
-        let mut op = guard.begin()?;
-        for key in &keys {
-            op.delete(tables::SESSIONS, key)?;
-        }
-        op.commit(clock_floor(), &[])?;
+        let (lower, upper) = (retry::key(&id, 0), retry::key(&id, i32::MAX));
+        let (lower, upper) = (Bound::Included(&lower[..]), Bound::Included(&upper[..]));
+        while remove_some(shared, tables::SESSIONS, lower, upper)? {}
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 const DAY: i64 = 86_400_000;
 
 /// Days since 1970-01-01 of a date of the Gregorian calendar.
+///
+/// Source: Howard Hinnant, 'chrono-Compatible Low-Level Date Algorithms', `days_from_civil`.
 pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
     // Years start in March, so that the leap day is the last.
     let year = if month > 2 { year } else { year - 1 };
@@ -15,6 +17,8 @@ pub(crate) fn days_of(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Year, month and day of days since 1970-01-01.
+///
+/// Source: as [`days_of`], `civil_from_days`.
 pub(crate) fn date_of(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

@@ -34,7 +34,17 @@ pub enum Type {
 
 const TYPES: [Option<Type>; 256] = {
     let mut table = [None; 256];
-    let all = [
+    let mut i = 0;
+    while i < Type::ALL.len() {
+        table[Type::ALL[i] as usize] = Some(Type::ALL[i]);
+        i += 1;
+    }
+    table
+};
+
+impl Type {
+    /// Every type.
+    pub const ALL: [Type; 21] = [
         Type::Double,
         Type::String,
         Type::Document,
@@ -57,15 +67,7 @@ const TYPES: [Option<Type>; 256] = {
         Type::MinKey,
         Type::MaxKey,
     ];
-    let mut i = 0;
-    while i < all.len() {
-        table[all[i] as usize] = Some(all[i]);
-        i += 1;
-    }
-    table
-};
 
-impl Type {
     /// The type of a type byte, `None` if the format has no such type.
     #[inline]
     pub fn from_byte(byte: u8) -> Option<Type> {

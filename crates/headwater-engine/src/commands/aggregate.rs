@@ -7,7 +7,7 @@ use super::cursors::{First, cursor_argument, reply_first};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
-use crate::bson::{Array, ArrayWriter, Doc, Raw};
+use crate::bson::{Array, ArrayWriter, Raw};
 use crate::change::stream::ChangeStream;
 use crate::collation::Collation;
 use crate::engine::now_ms;
@@ -156,9 +156,7 @@ fn source(
     namespace: Option<&Namespace>,
     collation: Option<&Arc<Collation>>,
 ) -> Result<Box<dyn Stage>> {
-    let hint =
-        context.fields().get("hint").filter(|h: &Raw<'_>| !h.as_doc().is_some_and(Doc::is_empty));
-    let hint = hint.map(Hint::parse).transpose()?;
+    let hint = Hint::argument(context.fields())?;
     let collection = namespace.and_then(|n| run.catalog.collection(n.db(), n.collection()));
     let Some(collection) = collection.filter(|_| !pipeline.has_source()) else {
         return Ok(pipeline.build(Box::new(Nothing)));

@@ -28,8 +28,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let collation = collation(fields)?;
     let skip = fields.count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = limit(context)?;
-    let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
-    let hint = hint.map(Hint::parse).transpose()?;
+    let hint = Hint::argument(fields)?;
     let scope = || Ok(Scope::new(None, now_ms())?.with_collation(collation.clone()));
     let mut query = match &collation {
         None => Query::express(filter, scope)?,

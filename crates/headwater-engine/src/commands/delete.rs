@@ -113,8 +113,7 @@ impl<'a> Delete<'a> {
             }
         };
         let collation = collation(fields)?;
-        let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
-        Ok(Delete { filter, one, collation, hint: hint.map(Hint::parse).transpose()? })
+        Ok(Delete { filter, one, collation, hint: Hint::argument(fields)? })
     }
 
     fn is_short(&self) -> bool {

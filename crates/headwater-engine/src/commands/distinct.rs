@@ -41,8 +41,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let mut query =
         Query::parse(filter, &mut Scope::new(None, now_ms())?.with_collation(collation.clone()))?;
-    let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
-    query.hint = hint.map(Hint::parse).transpose()?;
+    query.hint = Hint::argument(fields)?;
     status::count(&context.shared.status.operations.query, 1);
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let mut values: BTreeMap<Vec<u8>, (Type, Vec<u8>)> = BTreeMap::new();

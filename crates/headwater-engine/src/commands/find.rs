@@ -11,7 +11,6 @@ use crate::query::cursor::Rows;
 use crate::query::find::{Shape, start};
 use crate::query::plan::{Hint, Query, choose};
 use crate::query::projection::Projection;
-use crate::query::run::Run;
 use crate::query::sort::SortPattern;
 use crate::status;
 
@@ -87,7 +86,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let name = namespace.as_str().to_owned();
     match run.catalog.collection(namespace.db(), namespace.collection()).cloned() {
-        None => reply_nothing(context, &run, name, first),
+        None => Ok(reply_nothing(&name)),
         Some(collection) => {
             shape.sort = query.sort.clone();
             let chosen = choose(&collection, query)?;
@@ -100,16 +99,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 /// A collection that is not there has no documents; a batch size of 0 makes no cursor for them.
-fn reply_nothing(
-    context: &Context<'_>,
-    run: &Run<'_>,
-    namespace: String,
-    first: First,
-) -> Result<Flow> {
-    let _ = (context, run, first);
+fn reply_nothing(namespace: &str) -> Flow {
     let body = Rows::new([]);
-    let reply = super::cursors::write_batch("firstBatch", ArrayWriter::new(), 0, &namespace, &body);
-    Ok(Flow::Reply(reply))
+    Flow::Reply(super::cursors::write_batch("firstBatch", ArrayWriter::new(), 0, namespace, &body))
 }
 
 fn is_empty(hint: Raw<'_>) -> bool {

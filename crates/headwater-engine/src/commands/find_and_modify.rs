@@ -47,7 +47,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
-    let task = Task::parse(context)?;
+    let (task, query) = Task::parse(context)?;
     let namespace = context.namespace()?;
     if context.mode == crate::request::Mode::Inline && !is_by_id(task.filter) {
         return Ok(Flow::Busy);
@@ -66,7 +66,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let catalog = guard.catalog();
     let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
     let found = match &collection {
-        Some(collection) => find_first(context, &guard, collection, task.query()?)?,
+        Some(collection) => find_first(context, &guard, collection, query)?,
         None => None,
     };
     let reply = match (found, collection, &task.update) {
@@ -90,9 +90,6 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
 /// What is asked for.
 struct Task<'a> {
     filter: Doc<'a>,
-    sort: Doc<'a>,
-    variables: Option<Doc<'a>>,
-    hint: Option<Hint>,
     matcher: Option<Arc<Matcher>>,
     /// `None` to remove.
     update: Option<Update>,
@@ -102,7 +99,7 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn parse(context: &Context<'a>) -> Result<Task<'a>> {
+    fn parse(context: &Context<'a>) -> Result<(Task<'a>, Query)> {
         let fields = context.fields();
         let wrong = |message: &str| Err(Error::new(Code::FAILED_TO_PARSE, message));
         let remove = fields.loose_bool("remove")?.unwrap_or(false);
@@ -146,21 +143,12 @@ impl<'a> Task<'a> {
             let message = "cannot use a positional projection and return the new document";
             return Err(Error::new(Code::BAD_VALUE, message));
         }
-        let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
-        let hint = hint.map(Hint::parse).transpose()?;
+        let hint = Hint::argument(fields)?;
         let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
-        let matcher = Query::parse(filter, &mut scope)?.matcher;
-        let task =
-            Task { filter, sort, variables, hint, matcher, update, upsert, give_new, projection };
-        task.query()?;
-        Ok(task)
-    }
-
-    fn query(&self) -> Result<Query> {
-        let mut query = Query::parse(self.filter, &mut Scope::new(self.variables, now_ms())?)?;
-        query.hint = self.hint.clone();
-        set_order(&mut query, self.sort)?;
-        Ok(query)
+        let mut query = Query { hint, ..Query::parse(filter, &mut scope)? };
+        set_order(&mut query, sort)?;
+        let matcher = query.matcher.clone();
+        Ok((Task { filter, matcher, update, upsert, give_new, projection }, query))
     }
 
     fn change(

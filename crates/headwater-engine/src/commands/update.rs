@@ -126,7 +126,6 @@ impl<'a> Entry<'a> {
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
         }
         simple_collation(fields)?;
-        let hint = fields.get("hint").filter(|h| !h.as_doc().is_some_and(Doc::is_empty));
         let entry = Entry {
             filter,
             update,
@@ -135,7 +134,7 @@ impl<'a> Entry<'a> {
             sort: fields.document("sort")?.unwrap_or(Doc::EMPTY),
             multi: fields.bool("multi")?.unwrap_or(false),
             upsert: fields.bool("upsert")?.unwrap_or(false),
-            hint: hint.map(Hint::parse).transpose()?,
+            hint: Hint::argument(fields)?,
         };
         if entry.multi && !entry.sort.is_empty() {
             let message = "Cannot specify sort with multi=true";

@@ -17,6 +17,7 @@ use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, Number, Raw, Type};
 use crate::catalog::Collection;
 use crate::collection::entry_key;
+use crate::commands::Fields;
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
 use crate::index::keys::id_key;
@@ -61,6 +62,15 @@ pub struct Chosen {
 }
 
 impl Hint {
+    /// The `hint` of a command or statement; null and the empty document ask for nothing.
+    ///
+    /// # Errors
+    /// As [`Hint::parse`].
+    pub fn argument(fields: Fields<'_>) -> Result<Option<Hint>> {
+        let hint = fields.get("hint").filter(|hint| !hint.as_doc().is_some_and(Doc::is_empty));
+        hint.map(Hint::parse).transpose()
+    }
+
     /// Reads the `hint` argument.
     ///
     /// # Errors

@@ -47,6 +47,14 @@ pub struct Plan {
     pub matcher: Option<Arc<Matcher>>,
 }
 
+impl Plan {
+    /// Whether a document passes the filter.
+    #[inline]
+    fn wants(&self, doc: Doc<'_>) -> Result<bool> {
+        self.matcher.as_ref().map_or(Ok(true), |matcher| matcher.matches(doc))
+    }
+}
+
 /// A way to documents.
 #[derive(Debug)]
 pub enum Access {
@@ -145,9 +153,7 @@ impl Scan {
         let Some(bytes) = read.get(tables::DOCUMENTS, &key)? else { return Ok(true) };
         self.docs_examined += 1;
         let doc = Doc::trusted(bytes);
-        if let Some(matcher) = &self.plan.matcher
-            && !matcher.matches(doc)?
-        {
+        if !self.plan.wants(doc)? {
             return Ok(true);
         }
         Ok(visit(record, doc)? != Next::StopBefore)
@@ -165,15 +171,12 @@ impl Scan {
             document_key(self.plan.collection.id + 1, 0),
         );
         let (mut lower, mut upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
-        if let Some(last) = &self.last {
-            if reverse {
-                upper = Bound::Excluded(last);
-            } else {
-                lower = Bound::Excluded(last);
-            }
+        match &self.last {
+            Some(last) if reverse => upper = Bound::Excluded(last),
+            Some(last) => lower = Bound::Excluded(last),
+            None => {}
         }
         let mut cursor = read.range(tables::DOCUMENTS, lower, upper, direction(reverse))?;
-        let matcher = self.plan.matcher.as_deref();
         let mut until_check = 1;
         let mut at: Option<&[u8]> = None;
         let mut ended = true;
@@ -185,11 +188,7 @@ impl Scan {
             }
             self.docs_examined += 1;
             let doc = Doc::trusted(bytes);
-            let wanted = match matcher {
-                Some(matcher) => matcher.matches(doc)?,
-                None => true,
-            };
-            if wanted {
+            if self.plan.wants(doc)? {
                 match visit(record_of(key).unwrap_or(0), doc)? {
                     Next::Continue => {}
                     Next::Stop => {
@@ -219,7 +218,6 @@ impl Scan {
     ) -> Result<bool> {
         let Access::Index { index, ranges, reverse } = &self.plan.access else { return Ok(true) };
         let count = ranges.len();
-        let matcher = self.plan.matcher.as_deref();
         let dedupe = self.dedupe || index.is_multikey();
         let mut until_check = 1;
         while self.range < count {
@@ -227,12 +225,10 @@ impl Scan {
             let Some((lower, upper)) = ranges.get(at) else { break };
             let (mut lower, mut upper) =
                 (Bound::Included(lower.as_slice()), Bound::Excluded(upper.as_slice()));
-            if let Some(last) = &self.last {
-                if *reverse {
-                    upper = Bound::Excluded(last);
-                } else {
-                    lower = Bound::Excluded(last);
-                }
+            match &self.last {
+                Some(last) if *reverse => upper = Bound::Excluded(last),
+                Some(last) => lower = Bound::Excluded(last),
+                None => {}
             }
             let mut cursor = read.range(tables::INDEX, lower, upper, direction(*reverse))?;
             let mut position: Option<&[u8]> = None;
@@ -250,11 +246,7 @@ impl Scan {
                     if let Some(bytes) = read.get(tables::DOCUMENTS, &document)? {
                         self.docs_examined += 1;
                         let doc = Doc::trusted(bytes);
-                        let wanted = match matcher {
-                            Some(matcher) => matcher.matches(doc)?,
-                            None => true,
-                        };
-                        if wanted {
+                        if self.plan.wants(doc)? {
                             let next = visit(record, doc)?;
                             stopped = next != Next::Continue;
                             if next == Next::StopBefore {

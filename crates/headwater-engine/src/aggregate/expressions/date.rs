@@ -10,6 +10,7 @@ pub(crate) mod unit;
 pub(crate) mod zone;
 
 use super::array::kind_name;
+use crate::bson::iso;
 use crate::bson::{Value, View};
 use crate::error::{Error, Result};
 
@@ -76,41 +77,17 @@ impl Civil {
     /// Of milliseconds since 1970.
     pub(super) fn of(ms: i64) -> Civil {
         let rest = ms.rem_euclid(DAY_MS);
-        let (year, month, day) = civil(ms.div_euclid(DAY_MS));
+        let (year, month, day) = iso::date_of(ms.div_euclid(DAY_MS));
         let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
         Civil { year, month, day, hour, minute, second: rest / 1000 % 60, milli: rest % 1000 }
     }
 }
 
-/// Year, month and day of a number of days since 1970-01-01.
-///
-/// Source: Howard Hinnant, 'chrono-Compatible Low-Level Date Algorithms', `civil_from_days`.
-pub(super) fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
 /// The days since 1970-01-01 of a year, month and day. Months and days beyond their range carry over.
-///
-/// Source: as [`civil`], `days_from_civil`.
 pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = year + (month - 1).div_euclid(12);
     let month = (month - 1).rem_euclid(12) + 1;
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let shifted = if month > 2 { month - 3 } else { month + 9 };
-    let day_of_year = (153 * shifted + 2) / 5;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468 + day - 1
+    iso::days_of(year, month, 1) + day - 1
 }
 
 /// The day of the week from 1, Monday, to 7.
@@ -122,7 +99,7 @@ pub(super) fn iso_day_of_week(days: i64) -> i64 {
 pub(super) fn iso_week(days_since_1970: i64) -> (i64, i64) {
     // The week belongs to the year of its Thursday.
     let thursday = days_since_1970 + 4 - iso_day_of_week(days_since_1970);
-    let (year, _, _) = civil(thursday);
+    let (year, _, _) = iso::date_of(thursday);
     (year, (thursday - days(year, 1, 1)) / 7 + 1)
 }
 
@@ -171,7 +148,7 @@ mod tests {
     #[test]
     fn days_and_civil_are_inverse() {
         for day in (-800_000..800_000).step_by(97) {
-            let (year, month, date) = civil(day);
+            let (year, month, date) = iso::date_of(day);
             assert_eq!(days(year, month, date), day);
             let (iso_year, week) = iso_week(day);
             assert_eq!(iso_days(iso_year, week, iso_day_of_week(day)), day);

@@ -13,30 +13,6 @@ pub(super) struct Target {
     pub(super) subtype: u8,
 }
 
-const KINDS: [Type; 21] = [
-    Type::Double,
-    Type::String,
-    Type::Document,
-    Type::Array,
-    Type::Binary,
-    Type::Undefined,
-    Type::ObjectId,
-    Type::Bool,
-    Type::Date,
-    Type::Null,
-    Type::Regex,
-    Type::DbPointer,
-    Type::Code,
-    Type::Symbol,
-    Type::CodeWithScope,
-    Type::Int32,
-    Type::Timestamp,
-    Type::Int64,
-    Type::Decimal,
-    Type::MinKey,
-    Type::MaxKey,
-];
-
 impl Target {
     /// The target of a `to` argument, `None` for null.
     ///
@@ -64,7 +40,7 @@ impl Target {
 
 fn kind(value: &Value<'_>) -> Result<Type> {
     if let Some(name) = value.raw().and_then(Raw::as_str) {
-        let found = KINDS.iter().find(|kind| kind.alias() == name);
+        let found = Type::ALL.iter().find(|kind| kind.alias() == name);
         return found
             .copied()
             .ok_or_else(|| Error::new(Code::BAD_VALUE, format!("Unknown type name: {name}")));

@@ -333,7 +333,7 @@ pub(in super::super) fn date_from_parts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::expressions::date::civil;
+    use crate::bson::iso::date_of;
 
     #[test]
     fn weeks_before_the_first_sunday_are_week_0() {
@@ -341,6 +341,6 @@ mod tests {
         assert_eq!(Part::Week.of(monday), 0);
         assert_eq!(Part::IsoWeek.of(monday), 1);
         assert_eq!(Part::DayOfWeek.of(monday), 2);
-        assert_eq!(civil(days(2023, 14, 1)), (2024, 2, 1));
+        assert_eq!(date_of(days(2023, 14, 1)), (2024, 2, 1));
     }
 }
