@@ -162,9 +162,13 @@ impl Server {
 
     /// Stops listening, closes idle connections, lets every command that has arrived finish and its reply go out, for no
     /// longer than `grace`; then cuts off the rest. Returns whether everything finished in time.
-    pub async fn shutdown(self, grace: Duration) -> bool {
+    pub async fn shutdown(mut self, grace: Duration) -> bool {
         self.listeners.iter().for_each(JoinHandle::abort);
         self.shared.shutdown.begin();
+        // An aborted listener lets go of its address, and of its socket file, only once its task has ended.
+        for listener in std::mem::take(&mut self.listeners) {
+            let _ = listener.await;
+        }
         let all = u32::try_from(self.shared.settings.connections_max).unwrap_or(u32::MAX);
         let finished = async {
             let _ = self.shared.slots.acquire_many(all).await;
