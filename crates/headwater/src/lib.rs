@@ -8,6 +8,7 @@
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod resilience;
 mod uri;
 
 use std::fmt;
@@ -20,6 +21,9 @@ use mongodb::options::ClientOptions;
 
 pub use error::{Error, Result};
 pub use mongodb;
+pub use resilience::settings::{
+    BreakerSettings, BulkheadSettings, ResilienceSettings, RetrySettings,
+};
 
 /// A connection to a database: one inside this process, or any MongoDB deployment.
 ///
