@@ -1,5 +1,8 @@
-//! The embedded database through the connector: start, stop, sharing, and what its values tell.
+//! The connector: the embedded database, remote deployments, and both under the faults of a network.
 
 #[cfg(feature = "embedded")]
 mod embedded;
+mod faults;
+mod proxy;
 mod remote;
+mod serve;
