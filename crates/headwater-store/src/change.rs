@@ -2,6 +2,7 @@
 //! overlays. Layout in docs/format.md.
 
 use crate::Table;
+use crate::options::{KEY_BYTES_MAX, TABLES};
 
 /// Bytes before the key: value length, key length, table, zero.
 pub(crate) const CHANGE_HEADER: usize = 8;
@@ -16,6 +17,13 @@ pub struct Change<'a> {
     pub key: &'a [u8],
     /// The new value, or `None` for a delete.
     pub value: Option<&'a [u8]>,
+}
+
+impl Change<'_> {
+    /// Whether an operation could have made it.
+    pub(crate) fn is_valid(&self) -> bool {
+        usize::from(self.table.0) < TABLES && (1..=KEY_BYTES_MAX).contains(&self.key.len())
+    }
 }
 
 /// Appends a change. Lengths were checked by the caller.

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     TooLarge,
     /// More snapshots are held than the tree has reader slots.
     TooManySnapshots,
+    /// The call would wait for the [`Writer`](crate::Writer) that its own thread holds, for ever.
+    WriterHeld,
     /// The store was closed.
     Closed,
 }

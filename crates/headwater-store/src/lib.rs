@@ -11,6 +11,7 @@ mod cursor;
 mod error;
 mod filter;
 mod folder;
+mod holder;
 pub mod io;
 mod log;
 mod options;

@@ -18,8 +18,10 @@ pub const TABLES: usize = 8;
 #[derive(Clone)]
 pub struct Options {
     /// Bytes of changes held in memory (overlays) before [`writer`](crate::Store::writer) makes
-    /// its caller wait for the checkpoint. A checkpoint starts at half of it. Also bounds how much
-    /// log is replayed after a crash. Default 128 MiB.
+    /// its caller wait for the checkpoint. A checkpoint starts at half of it, or at three quarters
+    /// while a snapshot from before then is held: the tree can't use pages again that it sees, so
+    /// fewer and larger checkpoints make it grow less. Also bounds how much log is replayed after
+    /// a crash. Default 128 MiB.
     pub memory_bytes_max: usize,
     /// Size of a log segment file, allocated ahead and recycled. Default 64 MiB.
     pub segment_bytes: u64,

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::checkpoint::{self, Checkpointer};
 use crate::folder::Folder;
+use crate::holder::Holder;
 use crate::io::memory::Memory;
 use crate::log::appender::Appender;
 use crate::log::disk::{Log, Retention};
@@ -60,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) tree: Tree,
     pub(crate) log: Arc<Log>,
     pub(crate) checkpointer: Checkpointer,
+    pub(crate) holder: Holder,
     writer: Mutex<WriterState>,
     view: Mutex<Arc<View>>,
     epoch: AtomicU64,
@@ -130,12 +132,14 @@ impl Store {
             appender: Appender::new(next_segment, last, place, segment_bytes),
             draft: Draft::new(),
             committing: false,
+            half_full: false,
         };
         let shared = Arc::new(Shared {
             options,
             tree,
             log,
             checkpointer: Checkpointer::new(applied),
+            holder: Holder::default(),
             writer: Mutex::new(state),
             view: Mutex::new(Arc::new(view)),
             epoch: AtomicU64::new(0),
@@ -164,9 +168,11 @@ impl Store {
     ///
     /// # Errors
     /// [`Poisoned`](crate::ErrorKind::Poisoned) after a failed write,
+    /// [`WriterHeld`](crate::ErrorKind::WriterHeld) on a thread that has a writer already,
     /// [`Closed`](crate::ErrorKind::Closed).
     pub fn writer(&self) -> Result<Writer<'_>> {
         let shared = &*self.handle.shared;
+        shared.holder.refuse("a second writer")?;
         loop {
             shared.log.poison.check()?;
             let state = lock(&shared.writer);
@@ -222,6 +228,7 @@ impl Store {
     /// # Errors
     /// As [`wait_durable`](Store::wait_durable).
     pub fn wait_written(&self, seq: Seq) -> Result<()> {
+        self.handle.shared.refuse_own(seq)?;
         self.handle.shared.log.wait_written(seq)
     }
 
@@ -229,8 +236,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Poisoned`](crate::ErrorKind::Poisoned) when it may never become durable,
-    /// [`Closed`](crate::ErrorKind::Closed).
+    /// [`WriterHeld`](crate::ErrorKind::WriterHeld) when there is no deadline and it is what this
+    /// thread's own [`Writer`] has not published yet, [`Closed`](crate::ErrorKind::Closed).
     pub fn wait_durable(&self, seq: Seq, deadline: Option<Instant>) -> Result<bool> {
+        if deadline.is_none() {
+            self.handle.shared.refuse_own(seq)?;
+        }
         self.handle.shared.log.wait_durable(seq, deadline)
     }
 
@@ -272,12 +283,26 @@ impl Store {
     }
 
     /// Moves everything published so far into the tree and waits until that is done. Happens by
-    /// itself as memory fills.
+    /// itself as memory fills. Waits for a writer held by another thread; what a held writer has
+    /// committed is not published, so a checkpoint asked for by its own thread could never end
+    /// and is refused.
+    ///
+    /// ```
+    /// # use headwater_store::{ErrorKind, Options, Store};
+    /// # fn main() -> headwater_store::Result<()> {
+    /// let store = Store::in_memory(Options::default());
+    /// let writer = store.writer()?;
+    /// assert_eq!(store.checkpoint().unwrap_err().kind(), ErrorKind::WriterHeld);
+    /// drop(writer);
+    /// store.checkpoint()?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`writer`](Store::writer).
     pub fn checkpoint(&self) -> Result<()> {
         let shared = &*self.handle.shared;
+        shared.holder.refuse("a checkpoint")?;
         shared.log.poison.check()?;
         let ticket = shared.checkpointer.request();
         shared.checkpointer.wait(ticket);
@@ -288,7 +313,9 @@ impl Store {
     /// [`Closed`](crate::ErrorKind::Closed) from then on; snapshots stay readable.
     ///
     /// # Errors
-    /// [`Poisoned`](crate::ErrorKind::Poisoned) when a write failed.
+    /// [`Poisoned`](crate::ErrorKind::Poisoned) when a write failed;
+    /// [`WriterHeld`](crate::ErrorKind::WriterHeld) when this thread still holds a writer (of
+    /// another handle), and the store stays open.
     pub fn close(self) -> Result<()> {
         self.handle.close()
     }
@@ -306,6 +333,7 @@ impl Handle {
 
     fn close(&self) -> Result<()> {
         let shared = &*self.shared;
+        shared.holder.refuse("closing")?;
         let threads = std::mem::take(&mut *lock(&self.threads));
         let ended = shared.log.poison.check();
         if threads.is_empty() {
@@ -373,6 +401,7 @@ impl Shared {
         }
         let frozen = std::mem::replace(&mut state.active, Overlay::new());
         state.frozen = Some(frozen.clone());
+        state.half_full = false;
         self.publish_next_epoch(&state);
         let applied = Applied { seq: frozen.last(), place: state.appender.place() };
         Some((frozen, applied))
@@ -389,12 +418,29 @@ impl Shared {
 
     /// Asks for a checkpoint when it is time for one.
     pub(crate) fn checkpoint_when_full(&self) {
-        self.request_when_full(&lock(&self.writer));
+        self.request_when_full(&mut lock(&self.writer));
     }
 
-    pub(crate) fn request_when_full(&self, state: &WriterState) {
-        if state.frozen.is_none() && state.active.bytes() >= self.options.memory_bytes_max / 2 {
+    /// Half of the memory filled is when; three quarters while a snapshot from before that moment
+    /// is held, since every checkpoint then adds the pages it replaces to the tree's file.
+    pub(crate) fn request_when_full(&self, state: &mut WriterState) {
+        let (bytes, max) = (state.active.bytes(), self.options.memory_bytes_max);
+        if state.frozen.is_some() || bytes < max / 2 {
+            return;
+        }
+        if !std::mem::replace(&mut state.half_full, true) {
+            self.tree.begin_era();
+        }
+        if bytes >= max / 4 * 3 || !self.tree.holds_earlier() {
             self.checkpointer.request();
+        }
+    }
+
+    /// Refuses to let a writer wait for what it has not published.
+    fn refuse_own(&self, seq: Seq) -> Result<()> {
+        match self.holder.is_here() && seq > lock(&self.view).last {
+            true => self.holder.refuse("waiting for an operation that isn't published"),
+            false => Ok(()),
         }
     }
 

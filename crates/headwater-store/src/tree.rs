@@ -43,6 +43,22 @@ impl Tree {
         }
     }
 
+    /// Remembers which snapshots are held now, for [`holds_earlier`](Tree::holds_earlier).
+    pub(crate) fn begin_era(&self) {
+        if let Tree::Lmdb(tree) = self {
+            tree.begin_era();
+        }
+    }
+
+    /// Whether a snapshot from before this era is still held and keeps pages from being used
+    /// again. Never one of a tree in memory, which has no pages.
+    pub(crate) fn holds_earlier(&self) -> bool {
+        match self {
+            Tree::Lmdb(tree) => tree.holds_earlier(),
+            Tree::Map(_) => false,
+        }
+    }
+
     /// Makes every change of `overlay` part of the tree and records how far the log is applied, both
     /// durable when this returns.
     pub(crate) fn apply(&self, overlay: &Overlay, applied: Applied) -> Result<()> {

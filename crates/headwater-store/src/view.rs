@@ -12,13 +12,16 @@ use crate::{Error, ErrorKind, Result, Seq, Table};
 
 /// Reading of one consistent state: a [`Snapshot`], or an [`Operation`](crate::Operation) that
 /// also sees its own changes.
-pub trait Read {
+pub trait Read: Layered {
     /// The value of `key`, or `None` when there is none.
     ///
     /// # Errors
     /// [`ErrorKind::Corrupt`] when the value fails its checksum (checked on a sampled share of
     /// reads), [`ErrorKind::Io`] when the tree can't be read.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>>;
+    #[inline]
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
+        self.layers()?.get(table, key)
+    }
 
     /// A cursor over the keys between two bounds, in ascending or descending order.
     ///
@@ -52,7 +55,14 @@ pub trait Read {
         lower: Bound<&[u8]>,
         upper: Bound<&[u8]>,
         direction: Direction,
-    ) -> Result<Cursor<'_>>;
+    ) -> Result<Cursor<'_>> {
+        Cursor::new(self.layers()?, table, (lower, upper), direction)
+    }
+}
+
+/// What every reader is made of; closes [`Read`] to other crates.
+pub trait Layered {
+    fn layers(&self) -> Result<Layers<'_>>;
 }
 
 /// The published state of the overlays.
@@ -66,7 +76,7 @@ pub(crate) struct View {
 
 /// Borrowed layers, newest first.
 #[derive(Clone, Copy)]
-pub(crate) struct Layers<'s> {
+pub struct Layers<'s> {
     pub(crate) draft: Option<&'s Draft>,
     pub(crate) active: &'s Overlay,
     pub(crate) frozen: Option<&'s Overlay>,
@@ -114,25 +124,14 @@ impl Snapshot {
     pub fn seq(&self) -> Seq {
         self.view.last
     }
+}
 
-    fn layers(&self) -> Layers<'_> {
+impl Layered for Snapshot {
+    #[inline]
+    fn layers(&self) -> Result<Layers<'_>> {
         let View { active, frozen, .. } = &*self.view;
-        Layers { draft: None, active, frozen: frozen.as_ref(), tree: &self.tree }
+        Ok(Layers { draft: None, active, frozen: frozen.as_ref(), tree: &self.tree })
     }
 }
 
-impl Read for Snapshot {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
-        self.layers().get(table, key)
-    }
-
-    fn range(
-        &self,
-        table: Table,
-        lower: Bound<&[u8]>,
-        upper: Bound<&[u8]>,
-        direction: Direction,
-    ) -> Result<Cursor<'_>> {
-        Cursor::new(self.layers(), table, (lower, upper), direction)
-    }
-}
+impl Read for Snapshot {}

@@ -3,16 +3,14 @@
 //! dropping the [`Writer`] publishes everything at once.
 
 use std::cell::OnceCell;
-use std::ops::Bound;
 use std::sync::MutexGuard;
 
-use crate::cursor::{Cursor, Direction};
 use crate::log::appender::Appender;
 use crate::options::{KEY_BYTES_MAX, RECORD_BYTES_MAX, TABLES};
 use crate::overlay::{Draft, Overlay};
 use crate::store::Shared;
 use crate::tree::TreeReader;
-use crate::view::{Layers, Read, no_table};
+use crate::view::{Layered, Layers, Read, no_table};
 use crate::{Error, ErrorKind, Result, Seq, Table};
 
 /// What the writer lock guards.
@@ -24,10 +22,13 @@ pub(crate) struct WriterState {
     pub(crate) draft: Draft,
     /// Set while an operation is being committed: found set on entry, a holder panicked there.
     pub(crate) committing: bool,
+    /// Whether the active overlay was seen to fill half of the memory.
+    pub(crate) half_full: bool,
 }
 
 /// The exclusive right to write. Everything committed under it becomes visible at once when it is
-/// dropped.
+/// dropped. A thread has one at most, and can't wait for a checkpoint or for what it committed under
+/// it before that.
 pub struct Writer<'s> {
     shared: &'s Shared,
     state: MutexGuard<'s, WriterState>,
@@ -37,6 +38,7 @@ pub struct Writer<'s> {
 
 impl<'s> Writer<'s> {
     pub(crate) fn new(shared: &'s Shared, state: MutexGuard<'s, WriterState>) -> Writer<'s> {
+        shared.holder.enter();
         Writer { shared, state, tree: OnceCell::new(), dirty: false }
     }
 
@@ -51,7 +53,7 @@ impl<'s> Writer<'s> {
         self.state.last
     }
 
-    fn layers(&self, draft: bool) -> Result<Layers<'_>> {
+    fn layers_with<'a>(&'a self, draft: Option<&'a Draft>) -> Result<Layers<'a>> {
         let tree = match self.tree.get() {
             Some(tree) => tree,
             None => {
@@ -59,36 +61,30 @@ impl<'s> Writer<'s> {
                 self.tree.get_or_init(|| tree)
             }
         };
-        let WriterState { active, frozen, draft: changes, .. } = &*self.state;
-        Ok(Layers { draft: draft.then_some(changes), active, frozen: frozen.as_ref(), tree })
+        let WriterState { active, frozen, .. } = &*self.state;
+        Ok(Layers { draft, active, frozen: frozen.as_ref(), tree })
     }
 }
 
-impl Read for Writer<'_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
-        self.layers(false)?.get(table, key)
-    }
-
-    fn range(
-        &self,
-        table: Table,
-        lower: Bound<&[u8]>,
-        upper: Bound<&[u8]>,
-        direction: Direction,
-    ) -> Result<Cursor<'_>> {
-        Cursor::new(self.layers(false)?, table, (lower, upper), direction)
+impl Layered for Writer<'_> {
+    fn layers(&self) -> Result<Layers<'_>> {
+        self.layers_with(None)
     }
 }
+
+impl Read for Writer<'_> {}
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
+        self.tree.take();
         if self.dirty {
             // Published before it can become durable: whoever is told of a durable change can
             // read it.
             self.shared.publish(&self.state);
             self.state.appender.submit(&self.shared.log);
-            self.shared.request_when_full(&self.state);
+            self.shared.request_when_full(&mut self.state);
         }
+        self.shared.holder.leave();
     }
 }
 
@@ -159,21 +155,13 @@ impl Operation<'_, '_> {
     }
 }
 
-impl Read for Operation<'_, '_> {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<&[u8]>> {
-        self.writer.layers(true)?.get(table, key)
-    }
-
-    fn range(
-        &self,
-        table: Table,
-        lower: Bound<&[u8]>,
-        upper: Bound<&[u8]>,
-        direction: Direction,
-    ) -> Result<Cursor<'_>> {
-        Cursor::new(self.writer.layers(true)?, table, (lower, upper), direction)
+impl Layered for Operation<'_, '_> {
+    fn layers(&self) -> Result<Layers<'_>> {
+        self.writer.layers_with(Some(&self.writer.state.draft))
     }
 }
+
+impl Read for Operation<'_, '_> {}
 
 #[cold]
 fn invalid_key(length: usize) -> Error {

@@ -257,8 +257,9 @@ impl Log {
         // The name is durable before the content changes: else a power cut could bring a recycled
         // file back under its old name with the new content.
         self.io.sync_folder(&self.folder).map_err(failed)?;
-        let base = if chunk.previous == 0 { 0 } else { chunk.previous + 1 };
         let (number, previous) = (chunk.segment, chunk.previous);
+        let base = segment::base_after(previous)
+            .ok_or_else(|| Error::corrupt("sequence numbers ended"))?;
         let header = Header { segment: number, base, previous, created_ms: now_ms() };
         write_full(&*file, &header.encode(), 0).map_err(failed)?;
         let segment = Arc::new(Segment::begun(header, path.clone(), file, size));

@@ -86,6 +86,9 @@ pub(crate) fn decode(bytes: &[u8], segment: u64) -> Result<RawRecord<'_>, Unread
     let (length, sum) = ([a, b, c, d], u32::from_le_bytes([e, f, g, h]));
     let (seq, durable) = words.split_at(8);
     let (seq, durable) = (little(seq), little(durable));
+    if seq == Seq::MAX {
+        return Err(Unreadable::Invalid);
+    }
     let payload = u32::from_le_bytes(length) as usize;
     if !(CHANGES_LENGTH..=crate::RECORD_BYTES_MAX).contains(&payload) {
         return Err(Unreadable::Invalid);
@@ -109,7 +112,10 @@ fn split(payload: &[u8]) -> Option<(&[u8], &[u8])> {
     let (changes, event) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     let mut remaining = changes;
     while !remaining.is_empty() {
-        let (_, length) = change::decode(remaining)?;
+        let (change, length) = change::decode(remaining)?;
+        if !change.is_valid() {
+            return None;
+        }
         remaining = remaining.get(length..)?;
     }
     Some((changes, event))

@@ -105,10 +105,13 @@ pub(crate) fn recover(io: &dyn Io, folder: &Path, applied: Applied) -> Result<Re
             applied.seq
         )));
     }
-    if let Some(unbegun) = unbegun
-        && unbegun.proves_loss(HEADER as u64, last)?
-    {
-        return Err(damaged_header(&unbegun.path));
+    if let Some(unbegun) = unbegun {
+        if unbegun.proves_loss(HEADER as u64, last)? {
+            return Err(damaged_header(&unbegun.path));
+        }
+        // Its number is used again, and its records must not be found behind the new ones.
+        let failed = |error| Error::io("removing", &unbegun.path, error);
+        io.remove(&unbegun.path).map_err(failed)?;
     }
     let start = Start { segments, last };
     Ok(Recovered { start, overlay, next_segment, place, replayed })

@@ -59,8 +59,18 @@ impl Header {
         let valid = body.starts_with(MAGIC)
             && body.get(8..12)? == VERSION.to_le_bytes()
             && crc32c::crc32c(body) == u32::from_le_bytes(*sum)
-            && header.segment == number;
+            && header.segment == number
+            && Some(header.base) == base_after(header.previous);
         valid.then_some(header)
+    }
+}
+
+/// The base of a segment that follows the record `previous`; `None` when no record can follow.
+pub(crate) fn base_after(previous: Seq) -> Option<Seq> {
+    match previous {
+        0 => Some(0),
+        Seq::MAX => None,
+        previous => Some(previous + 1),
     }
 }
 

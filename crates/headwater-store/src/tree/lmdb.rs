@@ -50,6 +50,9 @@ pub(crate) struct Lmdb {
 struct Readers {
     idle: Vec<RoTxn<'static, WithoutTls>>,
     live: usize,
+    /// Of the live ones, those that began before the era.
+    earlier: usize,
+    era: u64,
     commits: u64,
     growing: bool,
 }
@@ -86,7 +89,8 @@ impl Lmdb {
                     .ok_or_else(|| Error::corrupt("tree: bad position in the log"))?,
             }
         };
-        let readers = Readers { idle: Vec::new(), live: 0, commits: 0, growing: false };
+        let readers =
+            Readers { idle: Vec::new(), live: 0, earlier: 0, era: 0, commits: 0, growing: false };
         let tree = Lmdb {
             env,
             tables,
@@ -120,7 +124,20 @@ impl Lmdb {
                 .map_err(|error| Error::tree("starting a snapshot", error))?,
         };
         readers.live += 1;
-        Ok(LmdbReader { read: Some(read), commits: readers.commits, tree: Arc::clone(self) })
+        let Readers { era, commits, .. } = *readers;
+        Ok(LmdbReader { read: Some(read), era, commits, tree: Arc::clone(self) })
+    }
+
+    /// Begins the next era: the snapshots held now are its earlier ones.
+    pub(crate) fn begin_era(&self) {
+        let mut readers = self.readers();
+        readers.era += 1;
+        readers.earlier = readers.live;
+    }
+
+    /// Whether a snapshot from before this era is still held.
+    pub(crate) fn holds_earlier(&self) -> bool {
+        self.readers().earlier > 0
     }
 
     /// Applies in key order, in transactions of about `transaction_bytes`; the last one records
@@ -298,6 +315,7 @@ fn unseal<'a>(key: &[u8], sealed: &'a [u8], check: bool) -> Result<&'a [u8]> {
 /// One read transaction; returned to the pool when dropped.
 pub(crate) struct LmdbReader {
     read: Option<RoTxn<'static, WithoutTls>>,
+    era: u64,
     commits: u64,
     tree: Arc<Lmdb>,
 }
@@ -312,6 +330,7 @@ impl Drop for LmdbReader {
             false => drop(read),
         }
         readers.live -= 1;
+        readers.earlier -= usize::from(self.era < readers.era);
         if readers.growing && readers.live == 0 {
             self.tree.readers_changed.notify_all();
         }

@@ -1,6 +1,6 @@
 //! Memory caps, growth of the tree, retention of the history, limits on snapshots.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_store::{Direction, ErrorKind, Options, Store, Table};
 
@@ -180,4 +180,53 @@ fn memory_is_given_back_by_overwrites_and_deletes() {
     let stats = store.stats();
     assert_eq!((stats.active_bytes, stats.overlay_entries), (0, 0));
     assert!(stats.checkpoints > 2, "{stats:?}");
+}
+
+#[test]
+fn a_held_snapshot_puts_the_checkpoint_off_up_to_three_quarters() {
+    const CAP: u64 = 1 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { memory_bytes_max: CAP as usize, ..Options::default() };
+    let store = Store::open(folder.path(), options).unwrap();
+    let write_up_to = |bytes: u64| {
+        while store.stats().active_bytes < bytes && store.stats().checkpoints == 0 {
+            let mut writer = store.writer().unwrap();
+            let mut operation = writer.begin();
+            operation.put(T, b"key", &[1; 5_000]).unwrap();
+            operation.commit(0, b"").unwrap();
+        }
+    };
+    let checkpointed = || {
+        let until = Instant::now() + Duration::from_secs(20);
+        while store.stats().checkpoints == 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        store.stats().checkpoints > 0
+    };
+    let snapshot = store.snapshot().unwrap();
+    write_up_to(CAP / 8 * 5);
+    std::thread::sleep(Duration::from_millis(50));
+    let stats = store.stats();
+    assert_eq!((stats.checkpoints, stats.frozen_bytes), (0, 0), "{stats:?}");
+    // Snapshots from after that moment put nothing off.
+    let later = store.snapshot().unwrap();
+    drop(snapshot);
+    write_up_to(stats.active_bytes + 1);
+    assert!(checkpointed());
+    drop(later);
+    store.close().unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { memory_bytes_max: CAP as usize, ..Options::default() };
+    let store = Store::open(folder.path(), options).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    for _ in 0..CAP / 5_000 / 5 * 4 {
+        write(&store, b"", |operation| operation.put(T, b"key", &[1; 5_000]));
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    while store.stats().checkpoints == 0 {
+        assert!(Instant::now() < until, "{:?}", store.stats());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(all(&snapshot, T, Direction::Forward), []);
 }

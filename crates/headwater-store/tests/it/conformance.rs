@@ -207,3 +207,37 @@ fn a_closed_store_says_so() {
         assert_eq!(snapshot.get(T, b"a").unwrap(), Some(&b"1"[..]));
     }
 }
+
+#[test]
+fn a_thread_with_the_writer_is_not_let_wait_for_itself() {
+    for variant in VARIANTS {
+        let opened = variant.open();
+        let store = &opened.store;
+        let held = |error: headwater_store::Error| {
+            assert_eq!(error.kind(), ErrorKind::WriterHeld, "{variant:?}: {error}");
+        };
+        let before = write(store, b"", |operation| operation.put(T, b"k", b"before"));
+        let mut writer = store.writer().unwrap();
+        let mut operation = writer.begin();
+        operation.put(T, b"k", b"v").unwrap();
+        let seq = operation.commit(0, b"").unwrap();
+        held(store.checkpoint().unwrap_err());
+        held(store.writer().err().unwrap());
+        held(store.clone().close().unwrap_err());
+        held(store.wait_durable(seq, None).unwrap_err());
+        held(store.wait_written(seq).unwrap_err());
+        assert!(store.try_writer().unwrap().is_none());
+        assert!(store.wait_durable(before, None).unwrap(), "what is published may be waited for");
+        // Another thread is let wait, and is served once the writer is dropped.
+        let other = std::thread::spawn({
+            let store = store.clone();
+            move || store.checkpoint()
+        });
+        drop(writer);
+        other.join().unwrap().unwrap();
+        store.checkpoint().unwrap();
+        assert!(store.wait_durable(seq, None).unwrap());
+        drop(store.writer().unwrap());
+        drop(opened.reopen());
+    }
+}

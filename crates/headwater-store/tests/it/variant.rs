@@ -39,7 +39,10 @@ impl Variant {
     }
 
     pub(crate) fn open(self) -> Opened {
-        let folder = tempfile::tempdir().unwrap();
+        self.open_at(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn open_at(self, folder: TempDir) -> Opened {
         let store = self.open_in(folder.path());
         Opened { store, variant: self, folder }
     }
