@@ -147,7 +147,7 @@ fn forge(file: &mut Vec<u8>, segment: u64, mut with: &[u8]) {
             step => seq.wrapping_add(u64::from(*step)).wrapping_sub(16),
         };
         let (payload, rest) = rest.split_at(rest.len().min(usize::from(*length)));
-        log::seal_record(file, segment, seq, seq.saturating_sub(u64::from(*behind)), payload);
+        log::seal_record(file, segment, seq, seq.wrapping_sub(u64::from(*behind)), payload);
         with = rest;
     }
 }

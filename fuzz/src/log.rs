@@ -25,7 +25,6 @@ pub struct Reading {
 
 struct Record<'a> {
     seq: u64,
-    durable: u64,
     changes: &'a [u8],
     event: &'a [u8],
     length: usize,
@@ -84,7 +83,7 @@ fn checksum(segment: u64, length: [u8; 4], seq: u64, durable: u64, payload: &[u8
 fn record(bytes: &[u8], segment: u64) -> Option<Record<'_>> {
     let length = number_at::<4>(bytes, 0)? as usize;
     let (seq, durable) = (number_at::<8>(bytes, 8)?, number_at::<8>(bytes, 16)?);
-    if !(4..=PAYLOAD_BYTES_MAX).contains(&length) || seq == u64::MAX {
+    if !(4..=PAYLOAD_BYTES_MAX).contains(&length) || seq == u64::MAX || durable >= seq {
         return None;
     }
     let whole = bytes.get(..(RECORD_HEADER + length).next_multiple_of(8))?;
@@ -95,7 +94,7 @@ fn record(bytes: &[u8], segment: u64) -> Option<Record<'_>> {
     }
     let (changes, event) = payload[4..].split_at_checked(number_at::<4>(payload, 0)? as usize)?;
     apply(changes, &mut State::new())?;
-    Some(Record { seq, durable, changes, event, length: whole.len() })
+    Some(Record { seq, changes, event, length: whole.len() })
 }
 
 /// `None` when the bytes are no changes.

@@ -86,7 +86,7 @@ pub(crate) fn decode(bytes: &[u8], segment: u64) -> Result<RawRecord<'_>, Unread
     let (length, sum) = ([a, b, c, d], u32::from_le_bytes([e, f, g, h]));
     let (seq, durable) = words.split_at(8);
     let (seq, durable) = (little(seq), little(durable));
-    if seq == Seq::MAX {
+    if seq == Seq::MAX || durable >= seq {
         return Err(Unreadable::Invalid);
     }
     let payload = u32::from_le_bytes(length) as usize;
