@@ -8,7 +8,12 @@
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+#[cfg(all(doctest, feature = "embedded"))]
+mod guides;
+mod json;
+mod object_id;
 mod resilience;
+mod sanitize;
 mod uri;
 
 use std::fmt;
@@ -20,10 +25,13 @@ use mongodb::Client;
 use mongodb::options::ClientOptions;
 
 pub use error::{Error, Result};
+pub use json::{JsonMode, ToJson};
 pub use mongodb;
+pub use object_id::{is_valid_object_id, object_id};
 pub use resilience::settings::{
     BreakerSettings, BulkheadSettings, ResilienceSettings, RetrySettings,
 };
+pub use sanitize::{Cleaned, Refused, Sanitizer};
 
 /// A connection to a database: one inside this process, or any MongoDB deployment.
 ///

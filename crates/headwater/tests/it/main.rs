@@ -3,6 +3,9 @@
 #[cfg(feature = "embedded")]
 mod embedded;
 mod faults;
+mod json;
+mod object_id;
 mod proxy;
 mod remote;
+mod sanitize;
 mod serve;

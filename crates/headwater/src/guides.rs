@@ -1,0 +1,7 @@
+//! The guide pages of the connector, compiled as documentation tests so that they stay right.
+
+#[doc = include_str!("../../../docs/connector/input.md")]
+struct Input;
+
+#[doc = include_str!("../../../docs/connector/json.md")]
+struct Json;
