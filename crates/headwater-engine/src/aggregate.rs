@@ -7,3 +7,4 @@ pub mod expressions;
 pub mod pipeline;
 pub(crate) mod random;
 pub mod stages;
+pub mod strict;

@@ -1,6 +1,7 @@
 //! The commands: one file each, a table of them, and the way that every command goes: find the row, check the arguments
 //! that all share, run, finish the reply. Knows nothing of sockets.
 
+mod api;
 mod collation;
 mod concern;
 mod context;

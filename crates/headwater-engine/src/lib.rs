@@ -21,6 +21,7 @@ pub mod object_id;
 pub mod query;
 pub mod request;
 pub mod session;
+pub mod sizes;
 pub mod status;
 pub mod update;
 

@@ -1,5 +1,6 @@
 //! What a caller hands to the engine and what it gets back. Knows nothing of sockets or framing.
 
+use std::fmt;
 use std::time::Instant;
 
 use crate::bson::{Doc, DocBuf};
@@ -22,6 +23,34 @@ pub struct Sequence<'a> {
     pub name: &'a str,
     /// The documents in order.
     pub documents: Vec<Doc<'a>>,
+}
+
+/// What a command says of the Stable API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StableApi {
+    /// Whether it names version 1, the only one.
+    pub version_1: bool,
+    /// `apiStrict`, if it is there.
+    pub strict: Option<bool>,
+    /// `apiDeprecationErrors`, if it is there.
+    pub deprecation_errors: Option<bool>,
+}
+
+impl fmt::Display for StableApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.version_1 {
+            return f.write_str("{}");
+        }
+        f.write_str("{ apiVersion: \"1\"")?;
+        for (name, value) in
+            [("apiStrict", self.strict), ("apiDeprecationErrors", self.deprecation_errors)]
+        {
+            if let Some(value) = value {
+                write!(f, ", {name}: {value}")?;
+            }
+        }
+        f.write_str(" }")
+    }
 }
 
 /// How far a command may go on the calling thread.

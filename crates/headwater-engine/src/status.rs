@@ -43,6 +43,12 @@ impl Operations {
     }
 }
 
+/// The name of this machine.
+pub fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
 /// Adds to a counter.
 pub fn count(counter: &AtomicI64, by: usize) {
     counter.fetch_add(i64::try_from(by).unwrap_or(i64::MAX), Ordering::Relaxed);

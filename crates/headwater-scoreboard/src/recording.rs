@@ -1,4 +1,5 @@
-//! The recorded cases of `testdata/oracle`: where they are and what a case holds. Knows no engine and no verdicts.
+//! The recorded cases of `testdata/oracle` and `testdata/asked`: where they are and what a case holds. Knows no engine and
+//! no verdicts.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,6 +27,11 @@ pub struct Case {
 /// The folder of our copy of the recordings.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/oracle")
+}
+
+/// The folder of what was asked since, as plain text.
+fn asked() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/asked")
 }
 
 /// All files below a folder, relative to it and sorted.
@@ -62,29 +68,43 @@ pub fn unpacked(path: &Path) -> io::Result<String> {
 /// # Errors
 /// What is wrong with the recordings.
 pub fn cases(prefix: &str) -> Result<Vec<Case>, String> {
-    let folder = folder();
     let mut cases = Vec::new();
+    let folder = folder();
     for name in files(&folder).map_err(|e| format!("{}: {e}", folder.display()))? {
         let Some(file) = name.strip_suffix(".gz") else { continue };
         let text = unpacked(&folder.join(&name)).map_err(|e| format!("{name}: {e}"))?;
-        if let Some(file) = file.strip_suffix(".jsonl") {
-            for line in text.lines() {
-                cases.push(Case::new(file, parse(line, &name)?)?);
-            }
-        } else {
-            let any = format!("\"{ANY_CURSOR}\"");
-            let text =
-                text.replace("\"$numberLong\": \"<cursor>\"", &format!("\"$numberLong\": {any}"));
-            let scripts = parse(&text, &name)?;
-            let scripts = scripts.as_doc().get("cases").and_then(|cases| cases.as_array());
-            for script in scripts.ok_or_else(|| format!("{name}: no cases"))?.iter() {
-                let script = script.as_doc().ok_or_else(|| format!("{name}: not a case"))?;
-                cases.push(Case::new(file.trim_end_matches(".json"), script.to_buf())?);
-            }
+        match file.strip_suffix(".jsonl") {
+            Some(file) => lines(&text, file, &mut cases)?,
+            None => scripts(&text, file.trim_end_matches(".json"), &mut cases)?,
         }
+    }
+    let asked = asked();
+    for name in files(&asked).map_err(|e| format!("{}: {e}", asked.display()))? {
+        let Some(file) = name.strip_suffix(".jsonl") else { continue };
+        let text =
+            std::fs::read_to_string(asked.join(&name)).map_err(|e| format!("{name}: {e}"))?;
+        lines(&text, &format!("asked/{file}"), &mut cases)?;
     }
     cases.retain(|case| case.name.starts_with(prefix));
     Ok(cases)
+}
+
+fn lines(text: &str, file: &str, cases: &mut Vec<Case>) -> Result<(), String> {
+    for line in text.lines() {
+        cases.push(Case::new(file, parse(line, file)?)?);
+    }
+    Ok(())
+}
+
+fn scripts(text: &str, file: &str, cases: &mut Vec<Case>) -> Result<(), String> {
+    let any = format!("\"$numberLong\": \"{ANY_CURSOR}\"");
+    let scripts = parse(&text.replace("\"$numberLong\": \"<cursor>\"", &any), file)?;
+    let scripts = scripts.as_doc().get("cases").and_then(|cases| cases.as_array());
+    for script in scripts.ok_or_else(|| format!("{file}: no cases"))?.iter() {
+        let script = script.as_doc().ok_or_else(|| format!("{file}: not a case"))?;
+        cases.push(Case::new(file, script.to_buf())?);
+    }
+    Ok(())
 }
 
 fn parse(text: &str, name: &str) -> Result<DocBuf, String> {

@@ -115,11 +115,8 @@ impl Pipeline {
             let message = format!("Pipeline length must be no longer than {STAGES_MAX} stages.");
             return Err(Error::location(7_749_501, message));
         }
-        for raw in stages.iter() {
-            let Some(doc) = raw.as_doc() else {
-                let message = "Each element of the 'pipeline' array must be an object";
-                return Err(Error::new(Code::TYPE_MISMATCH, message));
-            };
+        check_names(stages)?;
+        for doc in stages.iter().filter_map(Raw::as_doc) {
             stages::parse(doc, context, &mut parsed)?;
         }
         check_places(&parsed, context)?;
@@ -202,6 +199,20 @@ impl Pipeline {
     }
 }
 
+/// Checks that everything in a pipeline is a stage with a known name; MongoDB does so before it looks into any of them.
+///
+/// # Errors
+/// `TypeMismatch` (14), 40323 and 40324.
+pub fn check_names(stages: Array<'_>) -> Result<()> {
+    stages.iter().try_for_each(|raw| match raw.as_doc() {
+        Some(doc) => stages::named(doc).map(drop),
+        None => {
+            let message = "Each element of the 'pipeline' array must be an object";
+            Err(Error::new(Code::TYPE_MISMATCH, message))
+        }
+    })
+}
+
 /// The conjunction of filters.
 pub(crate) fn conjunction(filters: &[Doc<'_>]) -> DocBuf {
     let filters: Vec<_> = filters.iter().filter(|filter| !filter.is_empty()).collect();
@@ -218,10 +229,12 @@ pub(crate) fn conjunction(filters: &[Doc<'_>]) -> DocBuf {
 
 fn check_places(stages: &[Arc<dyn StageSpec>], context: &Context<'_>) -> Result<()> {
     let brings_source = stages.first().is_some_and(|stage| stage.is_source());
+    // `$collStats` reads no documents, but it must know of which collection to tell.
+    let of_collection = |first: &Arc<dyn StageSpec>| !brings_source || first.name() == "$collStats";
     match stages.first() {
         Some(first)
             if context.collection.is_none()
-                && !brings_source
+                && of_collection(first)
                 && context.place == Place::Command =>
         {
             let name = first.name();
@@ -229,8 +242,11 @@ fn check_places(stages: &[Arc<dyn StageSpec>], context: &Context<'_>) -> Result<
                 format!("{{aggregate: 1}} is not valid for '{name}'; a collection is required.");
             return Err(Error::new(Code::INVALID_NAMESPACE, message));
         }
-        Some(first) if context.collection.is_some() && first.name() == "$documents" => {
-            let message = "'$documents' can only be run with database or cluster-level aggregation {aggregate: 1}";
+        Some(first) if context.collection.is_some() && !of_collection(first) => {
+            let name = first.name();
+            let message = format!(
+                "'{name}' can only be run with database or cluster-level aggregation {{aggregate: 1}}"
+            );
             return Err(Error::new(Code::INVALID_NAMESPACE, message));
         }
         _ => {}

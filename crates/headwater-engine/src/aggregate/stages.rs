@@ -4,6 +4,7 @@
 
 mod bucket;
 mod bucket_auto;
+mod coll_stats;
 mod count;
 mod densify;
 mod documents;
@@ -13,6 +14,7 @@ mod graph_lookup;
 mod group;
 mod inhibit;
 mod limit;
+mod list_local_sessions;
 mod lookup;
 mod matching;
 mod nested;
@@ -33,7 +35,7 @@ use std::sync::Arc;
 pub(in crate::aggregate) use sort::parse_sort_pattern;
 
 use super::pipeline::{Context, Place};
-use crate::bson::{Doc, Raw};
+use crate::bson::{Doc, Element, Raw};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
 
@@ -97,6 +99,7 @@ pub static STAGES: &[Row] = &[
     row("$addFields", project::add_fields),
     row("$bucket", bucket::parse),
     row("$bucketAuto", bucket_auto::parse),
+    row("$collStats", coll_stats::parse),
     row("$count", count::parse),
     row("$densify", densify::parse),
     row("$documents", documents::parse),
@@ -105,6 +108,7 @@ pub static STAGES: &[Row] = &[
     row("$graphLookup", graph_lookup::parse),
     row("$group", group::parse),
     row("$limit", limit::parse),
+    row("$listLocalSessions", list_local_sessions::parse),
     row("$lookup", lookup::parse),
     row("$match", matching::parse),
     row("$project", project::project),
@@ -125,11 +129,9 @@ pub static STAGES: &[Row] = &[
 /// Stages of MongoDB 8.0 that this version does not have, sorted.
 pub static UNSUPPORTED_STAGES: &[&str] = &[
     "$changeStreamSplitLargeEvent",
-    "$collStats",
     "$currentOp",
     "$geoNear",
     "$indexStats",
-    "$listLocalSessions",
     "$listSampledQueries",
     "$listSessions",
     "$merge",
@@ -148,16 +150,33 @@ const SEARCH_NOT_ENABLED: &str = "Using $search and $vectorSearch aggregation st
     Please connect to Atlas or an AtlasCLI local deployment to enable.For more information on how to connect, see \
     https://dochub.mongodb.org/core/atlas-cli-deploy-local-reqs";
 
-/// Parses one stage, checks that it may stand in the context's place, and appends what it stands for.
+/// The one field of a stage, whose name is one that MongoDB has, supported here or not.
 ///
 /// # Errors
-/// 40323, 40324; 40600, 31441, 51047 for a stage that may not stand inside another; what the stage raises.
-pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed) -> Result<()> {
+/// 40323 for a document that has another number of fields, 40324 for an unknown name.
+pub(super) fn named(doc: Doc<'_>) -> Result<Element<'_>> {
     let mut elements = doc.iter();
     let (Some(element), None) = (elements.next(), elements.next()) else {
         let message = "A pipeline stage specification object must contain exactly one field.";
         return Err(Error::location(40323, message));
     };
+    let name = element.name_str();
+    let known = STAGES.binary_search_by_key(&name, |row| row.name).is_ok()
+        || UNSUPPORTED_STAGES.binary_search(&name).is_ok()
+        || SEARCH_STAGES.contains(&name)
+        || name == "$changeStream";
+    match known {
+        true => Ok(element),
+        false => Err(Error::location(40324, format!("Unrecognized pipeline stage name: '{name}'"))),
+    }
+}
+
+/// Parses one stage, checks that it may stand in the context's place, and appends what it stands for.
+///
+/// # Errors
+/// Those of [`named`]; 40600, 31441, 51047 for a stage that may not stand inside another; what the stage raises.
+pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed) -> Result<()> {
+    let element = named(doc)?;
     let name = element.name_str();
     check_place(name, context.place)?;
     if let Ok(at) = STAGES.binary_search_by_key(&name, |row| row.name) {
@@ -172,18 +191,16 @@ pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed
         let message = "$changeStream is only valid as the first stage in a pipeline";
         return Err(Error::location(40602, message));
     }
-    if UNSUPPORTED_STAGES.binary_search(&name).is_ok() {
-        return Err(Error::not_supported(format_args!("The stage {name}")));
-    }
-    Err(Error::location(40324, format!("Unrecognized pipeline stage name: '{name}'")))
+    Err(Error::not_supported(format_args!("The stage {name}")))
 }
 
-const FIRST_ONLY: [&str; 7] = [
+const FIRST_ONLY: [&str; 8] = [
     "$changeStream",
     "$collStats",
     "$currentOp",
     "$geoNear",
     "$indexStats",
+    "$listLocalSessions",
     "$listSessions",
     "$planCacheStats",
 ];

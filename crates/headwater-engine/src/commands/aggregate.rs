@@ -70,12 +70,13 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Busy);
     }
     status::count(&context.shared.status.operations.query, 1);
+    let scope = scope(context, collation.as_ref())?;
     if let Some(argument) = change_stream(stages) {
-        return watch(context, stages, argument, namespace.as_ref(), first);
+        return watch(context, stages, argument, namespace.as_ref(), &scope, first);
     }
-    let pipeline = parse(context, stages, namespace.as_ref(), collation.as_ref())?;
+    let pipeline = parse(context, stages, namespace.as_ref(), &scope)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
-    let source = source(context, &run, &pipeline, namespace.as_ref(), collation.as_ref())?;
+    let source = source(context, &run, &pipeline, namespace.as_ref(), &scope)?;
     let name = match &namespace {
         Some(namespace) => namespace.as_str().to_owned(),
         None => format!("{}.$cmd.aggregate", context.db),
@@ -96,13 +97,14 @@ fn watch(
     stages: Array<'_>,
     argument: Raw<'_>,
     namespace: Option<&Namespace>,
+    scope: &Scope,
     first: First,
 ) -> Result<Flow> {
     let mut rest = ArrayWriter::new();
     stages.iter().skip(1).for_each(|stage| rest.raw(stage));
     let rest = rest.into_bytes();
     let anything = Namespace::new(context.db, "$cmd.aggregate");
-    let pipeline = parse(context, Array::trusted(&rest), namespace.or(Some(&anything)), None)?;
+    let pipeline = parse(context, Array::trusted(&rest), namespace.or(Some(&anything)), scope)?;
     let stream = ChangeStream::open(context.shared, context.db, namespace, argument, &pipeline)?;
     let name = namespace.unwrap_or(&anything).as_str().to_owned();
     let run = Run::now(context.shared, context.deadline)?;
@@ -129,7 +131,7 @@ fn check_collated(stages: Array<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The variables of the command.
+/// The variables of the command: one scope for the whole of it.
 fn scope(context: &Context<'_>, collation: Option<&Arc<Collation>>) -> Result<Scope> {
     let variables = context.fields().document("let")?;
     let scope = Scope::new(variables, now_ms())?.with_collation(collation.cloned());
@@ -140,9 +142,9 @@ fn parse(
     context: &Context<'_>,
     stages: Array<'_>,
     namespace: Option<&Namespace>,
-    collation: Option<&Arc<Collation>>,
+    scope: &Scope,
 ) -> Result<Pipeline> {
-    let mut scope = scope(context, collation)?;
+    let mut scope = scope.clone();
     let collection = namespace.map(Namespace::collection);
     let mut around = pipeline::Context::new(&mut scope, context.db, collection);
     Pipeline::parse(stages, &mut around)
@@ -154,7 +156,7 @@ fn source(
     run: &Run<'_>,
     pipeline: &Pipeline,
     namespace: Option<&Namespace>,
-    collation: Option<&Arc<Collation>>,
+    scope: &Scope,
 ) -> Result<Box<dyn Stage>> {
     let hint = Hint::argument(context.fields())?;
     let collection = namespace.and_then(|n| run.catalog.collection(n.db(), n.collection()));
@@ -162,11 +164,10 @@ fn source(
         return Ok(pipeline.build(Box::new(Nothing)));
     };
     let (head, rest) = pipeline.split_head();
-    let mut scope = scope(context, collation)?;
-    let mut query = Query::parse(head.filter.as_doc(), &mut scope)?;
+    let mut query = Query::parse(head.filter.as_doc(), &mut scope.clone())?;
     query.hint = hint;
     query.sort = head.sort.as_ref().map(|sort| SortPattern::parse(sort.as_doc())).transpose()?;
-    query.sort = query.sort.map(|sort| sort.with_collation(collation.cloned()));
+    query.sort = query.sort.map(|sort| sort.with_collation(scope.collation().cloned()));
     let sort = query.sort.clone();
     let chosen = choose(collection, query)?;
     let sorted = chosen.sorted;

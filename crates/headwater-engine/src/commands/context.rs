@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::concern::{ReadConcern, WriteConcern};
 use super::fields::Fields;
-use super::{Command, Needs, UNSUPPORTED, find_command};
+use super::{Command, Needs, UNSUPPORTED, api, find_command};
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, View};
 use crate::engine::{Client, Shared, WriteGuard};
 use crate::error::{Code, Error, Result};
 use crate::namespace::{Namespace, check_db};
 use crate::query::run::{Run, time_is_up};
-use crate::request::{Mode, Request, Step};
+use crate::request::{Mode, Request, StableApi, Step};
 
 /// A command on its way.
 pub struct Context<'a> {
@@ -36,6 +36,8 @@ pub struct Context<'a> {
     pub session: Option<[u8; 16]>,
     /// The transaction number of a retryable write.
     pub transaction: Option<i64>,
+    /// What it says of the Stable API.
+    pub api: StableApi,
     read_concern: ReadConcern,
     seq: Option<u64>,
 }
@@ -76,6 +78,7 @@ impl<'a> Context<'a> {
             write_concern: WriteConcern::default(),
             session: None,
             transaction: None,
+            api: StableApi::default(),
             read_concern: ReadConcern::default(),
             seq: None,
         };
@@ -240,7 +243,7 @@ impl<'a> Context<'a> {
             self.write_concern = WriteConcern::parse(concern)?;
         }
         self.read_session(fields)?;
-        check_api(fields)?;
+        self.api = api::check(fields, self.command.name)?;
         // One node's time is the only time there is; a later one that a client gossips changes nothing.
         fields.document("$clusterTime")?;
         Ok(())
@@ -343,23 +346,6 @@ fn check_sequences(request: &Request<'_>, command: &Command) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn check_api(fields: Fields<'_>) -> Result<()> {
-    let version = fields.str("apiVersion")?;
-    let strict = fields.bool("apiStrict")?;
-    let deprecation = fields.bool("apiDeprecationErrors")?;
-    match version {
-        None if strict.is_some() || deprecation.is_some() => Err(Error::location(
-            4886600,
-            "Provided apiStrict and/or apiDeprecationErrors without passing apiVersion",
-        )),
-        None | Some("1") => Ok(()),
-        Some(other) => {
-            let message = format!("API version must be \"1\". Found '{other}'");
-            Err(Error::new(Code(322), message))
-        }
-    }
 }
 
 /// Refuses a collation other than the simple one, which compares bytes as the engine does.

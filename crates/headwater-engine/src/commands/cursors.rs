@@ -17,6 +17,8 @@ pub(super) struct First {
     pub single: bool,
     /// Whether an idle cursor stays open.
     pub no_timeout: bool,
+    /// Whether it is a listing's, whose replies name the cursor before the documents.
+    pub listing: bool,
 }
 
 impl First {
@@ -24,7 +26,7 @@ impl First {
     pub(super) fn of_size(batch_size: Option<i64>) -> First {
         let documents = batch_size
             .map_or(FIRST_BATCH_DOCUMENTS, |size| usize::try_from(size).unwrap_or(usize::MAX));
-        First { documents, single: false, no_timeout: false }
+        First { documents, single: false, no_timeout: false, listing: false }
     }
 }
 
@@ -56,6 +58,7 @@ pub(super) fn reply_rows(
     if context.fields().raw("cursor").is_none() {
         first.documents = usize::MAX;
     }
+    first.listing = true;
     let run = Run::now(context.shared, context.deadline)?;
     reply_first(context, &run, namespace, first, Box::new(Rows::new(rows)))
 }
@@ -82,13 +85,28 @@ pub(super) fn reply_first(
         _ if first.single => 0,
         _ => context.shared.cursors.new_id(),
     };
-    let reply = write_batch("firstBatch", documents, id, &namespace, body.as_ref());
+    let reply = match first.listing {
+        true => write_listing(documents, id, &namespace),
+        false => write_batch("firstBatch", documents, id, &namespace, body.as_ref()),
+    };
     if id != 0 {
         let session = context.session;
-        let no_timeout = first.no_timeout;
-        context.shared.cursors.insert(Cursor { id, namespace, session, no_timeout, body })?;
+        let (no_timeout, api) = (first.no_timeout, context.api);
+        context.shared.cursors.insert(Cursor { id, namespace, session, no_timeout, api, body })?;
     }
     Ok(Flow::Reply(reply))
+}
+
+/// The `cursor` document of a listing's first reply: MongoDB writes it in another order.
+fn write_listing(documents: ArrayWriter, id: i64, namespace: &str) -> DocWriter {
+    let mut reply = DocWriter::new();
+    let documents = documents.into_bytes();
+    reply.document("cursor", |cursor| {
+        cursor.i64("id", id);
+        cursor.str("ns", namespace);
+        cursor.raw("firstBatch", Raw { kind: Type::Array, data: &documents });
+    });
+    reply
 }
 
 /// The `cursor` document of a reply.

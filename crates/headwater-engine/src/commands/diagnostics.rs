@@ -46,7 +46,6 @@ pub(super) const REPL_SET_GET_CONFIG: Command = asks(
 
 fn host_info(_context: &mut Context<'_>) -> Result<Flow> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let memory_mb = std::fs::read_to_string("/proc/meminfo")
         .ok()
@@ -55,7 +54,7 @@ fn host_info(_context: &mut Context<'_>) -> Result<Flow> {
     let mut reply = DocWriter::new();
     reply.document("system", |system| {
         system.date("currentTime", now_ms());
-        system.str("hostname", host.trim());
+        system.str("hostname", &crate::status::host_name());
         system.i32("cpuAddrSize", usize::BITS as i32);
         system.i64("memSizeMB", memory_mb);
         system.i64("memLimitMB", memory_mb);

@@ -1,17 +1,14 @@
 //! `distinct`: the different values of a field among the documents that match.
 
-use std::collections::BTreeMap;
-
 use super::collation::collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
-use crate::bson::key::{Collate, Direction};
-use crate::bson::{Doc, DocWriter, Raw, Type, key};
+use crate::bson::key::Collate;
+use crate::bson::{Doc, DocWriter};
 use crate::engine::now_ms;
 use crate::error::{Error, Result};
-use crate::limits::{BATCH_BYTES_MAX, STAGE_MEMORY_BYTES_MAX};
+use crate::query::distinct::Distinct;
 use crate::query::exec::Environment;
-use crate::query::path::{Leaf, Path, Root};
 use crate::query::plan::{Hint, Query, choose};
 use crate::query::scan::{Next, Scan};
 use crate::status;
@@ -33,7 +30,6 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let message = "Key field cannot contain an embedded null byte";
         return Err(Error::location(31032, message));
     }
-    let path = Path::parse(path)?;
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
     let collation = collation(fields)?;
     if context.mode == crate::request::Mode::Inline {
@@ -44,43 +40,19 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     query.hint = Hint::argument(fields)?;
     status::count(&context.shared.status.operations.query, 1);
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
-    let mut values: BTreeMap<Vec<u8>, (Type, Vec<u8>)> = BTreeMap::new();
-    let mut bytes = 0;
+    let mut distinct = Distinct::new(path);
     if let Some(collection) = run.catalog.collection(namespace.db(), namespace.collection()) {
+        let collate = collation
+            .as_ref()
+            .map(|collation| move |text: &str, out: &mut Vec<u8>| collation.append_key(text, out));
+        let collate = collate.as_ref().map(|collate| collate as Collate<'_>);
         let mut scan = Scan::new(choose(collection, query)?.plan);
         run.scan(&mut scan, &mut |_, doc| {
-            let mut add = |value: Raw<'_>| {
-                let collate = collation.as_ref().map(|collation| {
-                    move |text: &str, out: &mut Vec<u8>| collation.append_key(text, out)
-                });
-                let collate = collate.as_ref().map(|collate| collate as Collate<'_>);
-                let mut encoded = Vec::new();
-                key::append_with(&mut encoded, value, Direction::Ascending, collate);
-                bytes += encoded.len();
-                values.entry(encoded).or_insert_with(|| (value.kind, value.data.to_vec()));
-            };
-            path.walk(Root::Doc(doc), Leaf::Whole, &mut |value, _| {
-                match value.map(|value| (value, value.as_array())) {
-                    None => {}
-                    Some((value, None)) => add(value),
-                    Some((_, Some(array))) => array.iter().for_each(&mut add),
-                }
-                Ok(false)
-            })?;
-            if bytes > STAGE_MEMORY_BYTES_MAX {
-                return Err(Error::location(17217, "distinct too big, 16mb cap"));
-            }
+            distinct.add(doc, collate)?;
             Ok(Next::Continue)
         })?;
     }
     let mut reply = DocWriter::new();
-    reply.array("values", |out| {
-        for (kind, data) in values.values() {
-            out.raw(Raw { kind: *kind, data });
-        }
-    });
-    if reply.len() > BATCH_BYTES_MAX {
-        return Err(Error::location(17217, "distinct too big, 16mb cap"));
-    }
+    reply.array("values", |values| distinct.write(values));
     Ok(Flow::Reply(reply))
 }

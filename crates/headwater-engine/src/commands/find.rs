@@ -64,7 +64,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     refuse_unsupported(fields)?;
     let collation = collation(fields)?;
     let variables = fields.document("let")?;
-    let scope = || Ok(Scope::new(variables, now_ms())?.with_collation(collation.clone()));
+    let with_let = variables.map(|let_doc| Scope::new(Some(let_doc), now_ms())).transpose()?;
+    let scope = || {
+        let scope = with_let.clone().map_or_else(|| Scope::new(None, now_ms()), Ok)?;
+        Ok(scope.with_collation(collation.clone()))
+    };
     let mut query = match &collation {
         None => Query::express(filter, scope)?,
         Some(_) => Query::parse(filter, &mut scope()?)?,
@@ -77,7 +81,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         shape.projection = Some(Projection::parse_find(projection, &mut scope)?);
     }
     if shape.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
-        query = Query::parse(filter, &mut Scope::new(variables, now_ms())?)?;
+        query = Query::parse(filter, &mut scope()?)?;
     }
     query.hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
     set_order(&mut query, sort)?;

@@ -136,7 +136,7 @@ impl<'a> Task<'a> {
             check_upsert_filter(filter)?;
         }
         let update = update.map(|update| Update::parse(update, &options)).transpose()?;
-        let mut scope = Scope::new(variables, now_ms())?;
+        let mut scope = update_scope.clone();
         let projection = fields.document("fields")?.filter(|p| !p.is_empty());
         let projection = projection.map(|p| Projection::parse_find(p, &mut scope)).transpose()?;
         if give_new && projection.as_ref().is_some_and(Projection::needs_position) {

@@ -41,6 +41,16 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = format!("{}.{collection}", context.db);
     let shared = context.shared;
     let mut cursor = shared.cursors.take(id, &namespace, context.session)?;
+    if cursor.api != context.api {
+        let (own, opened) = (context.api, cursor.api);
+        shared.cursors.put_back(cursor);
+        return Err(Error::new(
+            Code::API_MISMATCH_ERROR,
+            format!(
+                "API parameter mismatch: getMore used params {own}, the cursor-creating command used {opened}"
+            ),
+        ));
+    }
     if context.waiting_since.is_none() {
         status::count(&shared.status.operations.getmore, 1);
     }

@@ -39,7 +39,7 @@ pub(super) const KILL: Command = Command {
     help: "Closes what sessions have open",
     needs: Needs::Nothing,
     fields: &[],
-    run: end,
+    run: kill,
 };
 
 pub(super) const KILL_ALL: Command = Command {
@@ -60,8 +60,9 @@ pub(super) const KILL_BY_PATTERN: Command = Command {
     run: kill_by_pattern,
 };
 
-fn start(_context: &mut Context<'_>) -> Result<Flow> {
+fn start(context: &mut Context<'_>) -> Result<Flow> {
     let id = super::create::new_uuid();
+    context.shared.sessions.get(id)?;
     let mut reply = DocWriter::new();
     reply.document("id", |session| session.binary("id", 4, &id));
     reply.i32("timeoutMinutes", SESSION_MINUTES);
@@ -70,13 +71,20 @@ fn start(_context: &mut Context<'_>) -> Result<Flow> {
 
 fn refresh(context: &mut Context<'_>) -> Result<Flow> {
     let ids = session_ids(context)?;
-    context.shared.sessions.refresh(&ids);
+    context.shared.sessions.refresh(&ids)?;
     Ok(Flow::Reply(DocWriter::new()))
 }
 
 /// Ended sessions lose their cursors. What their retryable writes did is kept until they would have expired: a resend may
 /// still be on its way.
 fn end(context: &mut Context<'_>) -> Result<Flow> {
+    let ids = session_ids(context)?;
+    context.shared.cursors.kill_sessions(|id| ids.contains(id));
+    context.shared.sessions.end(&ids);
+    Ok(Flow::Reply(DocWriter::new()))
+}
+
+fn kill(context: &mut Context<'_>) -> Result<Flow> {
     let ids = session_ids(context)?;
     context.shared.cursors.kill_sessions(|id| ids.contains(id));
     Ok(Flow::Reply(DocWriter::new()))

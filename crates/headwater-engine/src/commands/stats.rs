@@ -1,13 +1,13 @@
 //! `dbStats`, `collStats`, `serverStatus`: figures.
 
-use std::sync::Arc;
-
 use super::{Command, Context, Flow, Needs, build_info};
-use crate::bson::{DocWriter, Number};
+use crate::bson::DocWriter;
 use crate::catalog::Collection;
 use crate::collection::load_figures;
 use crate::engine::now_ms;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
+use crate::sizes::{Sizes, scale, write_missing};
+use crate::status::host_name;
 
 pub(super) const DB_STATS: Command = Command {
     name: "dbStats",
@@ -36,19 +36,6 @@ pub(super) const SERVER_STATUS: Command = Command {
     run: server_status,
 };
 
-fn scale(context: &Context<'_>) -> Result<i64> {
-    let fields = context.fields();
-    let Some(scale) = fields.get("scale") else { return Ok(1) };
-    match Number::from_raw(scale).map(Number::to_i64_saturating) {
-        None => Err(fields.wrong_type("scale", scale.kind, &["long", "int", "decimal", "double"])),
-        Some(scale) if scale < 1 => Err(Error::new(
-            Code::BAD_VALUE,
-            format!("BSON field 'scale' value must be >= 1, actual value '{scale}'"),
-        )),
-        Some(scale) => Ok(scale),
-    }
-}
-
 /// Documents and bytes of a collection, read once if they are not known; `None` if this thread may not wait for that.
 fn figures(context: &Context<'_>, collection: &Collection) -> Result<Option<(i64, i64)>> {
     if !collection.figures.is_loaded() {
@@ -58,18 +45,11 @@ fn figures(context: &Context<'_>, collection: &Collection) -> Result<Option<(i64
     Ok(Some(collection.figures.get()))
 }
 
-fn number(out: &mut DocWriter, name: &str, value: i64) {
-    match i32::try_from(value) {
-        Ok(value) => out.i32(name, value),
-        Err(_) => out.i64(name, value),
-    }
-}
-
 fn db_stats(context: &mut Context<'_>) -> Result<Flow> {
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
-    let scale = scale(context)?;
+    let scale = scale(context.fields().get("scale"), "dbStats.scale")?;
     let catalog = context.shared.catalog();
     let (mut collections, mut objects, mut bytes, mut indexes) = (0, 0, 0, 0);
     for collection in catalog.collections(context.db) {
@@ -98,37 +78,20 @@ fn coll_stats(context: &mut Context<'_>) -> Result<Flow> {
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
-    let scale = scale(context)?;
+    let scale = scale(context.fields().get("scale"), "collStats.scale")?;
     let namespace = context.namespace()?;
     let catalog = context.shared.catalog();
-    let collection: Option<&Arc<Collection>> =
-        catalog.collection(namespace.db(), namespace.collection());
     let mut reply = DocWriter::new();
     reply.str("ns", namespace.as_str());
-    let (documents, bytes) = match collection {
-        None => (0, 0),
-        Some(collection) => match figures(context, collection)? {
-            Some(figures) => figures,
-            None => return Ok(Flow::Busy),
-        },
-    };
-    number(&mut reply, "size", bytes / scale);
-    number(&mut reply, "count", documents);
-    if documents > 0 {
-        number(&mut reply, "avgObjSize", bytes / documents);
-    }
-    number(&mut reply, "numOrphanDocs", 0);
-    number(&mut reply, "storageSize", bytes / scale);
-    number(&mut reply, "totalIndexSize", 0);
-    number(&mut reply, "totalSize", bytes / scale);
-    reply.document("indexSizes", |sizes| {
-        for index in collection.iter().flat_map(|collection| &collection.indexes) {
-            sizes.i32(&index.name, 0);
+    match catalog.collection(namespace.db(), namespace.collection()) {
+        None => write_missing(&mut reply, scale),
+        Some(collection) => {
+            if figures(context, collection)?.is_none() {
+                return Ok(Flow::Busy);
+            }
+            Sizes::of(collection).write(&mut reply, scale);
         }
-    });
-    reply.bool("capped", false);
-    reply.i32("nindexes", collection.map_or(0, |collection| collection.indexes.len() as i32));
-    number(&mut reply, "scaleFactor", scale);
+    }
     Ok(Flow::Reply(reply))
 }
 
@@ -137,8 +100,7 @@ fn server_status(context: &mut Context<'_>) -> Result<Flow> {
     let (open, pinned) = shared.cursors.figures();
     let (connections, total) = shared.status.connections();
     let mut reply = DocWriter::new();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    reply.str("host", host.trim());
+    reply.str("host", &host_name());
     reply.str("version", build_info::VERSION);
     reply.str("process", if shared.options.as_mongos { "mongos" } else { "mongod" });
     reply.i64("pid", i64::from(std::process::id()));

@@ -9,6 +9,7 @@ use super::insert::{check_id, insert_document};
 use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
+use crate::aggregate::pipeline::check_names;
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
@@ -85,6 +86,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     context.wrote(guard.last());
     drop(guard);
+    // MongoDB counts the stages of all statements when they are done; an unknown one fails the command, and what the
+    // other statements did stays.
+    let pipelines = statements.iter().filter_map(|entry| entry.update.as_array());
+    pipelines.into_iter().try_for_each(check_names)?;
     Ok(Flow::Written(reply.finish_update()))
 }
 
@@ -165,7 +170,7 @@ fn run_entry(
         update::check_upsert_filter(entry.filter)?;
     }
     let update = Update::parse(entry.update, &options)?;
-    let mut query = Query::parse(entry.filter, &mut Scope::new(variables, now_ms())?)?;
+    let mut query = Query::parse(entry.filter, &mut scope.clone())?;
     query.hint = entry.hint.clone();
     set_order(&mut query, entry.sort)?;
     let catalog = guard.catalog();

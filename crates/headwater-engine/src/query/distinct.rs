@@ -57,7 +57,9 @@ impl Distinct {
         if self.values.contains_key(&key) {
             return Ok(());
         }
-        self.bytes += value.data.len() + 2;
+        // As an element of the reply's array: its type, its number as a name, its bytes.
+        let digits = self.values.len().checked_ilog10().unwrap_or(0) as usize + 1;
+        self.bytes += digits + 2 + value.data.len();
         if self.bytes > DOCUMENT_BYTES_MAX {
             return Err(Error::location(17217, "distinct too big, 16mb cap"));
         }
@@ -98,4 +100,27 @@ fn each_value<'a>(doc: Doc<'a>, path: &str, visit: &mut dyn FnMut(Raw<'a>)) {
 fn starts_with_number(path: &str) -> bool {
     let first = path.split('.').next().unwrap_or_default();
     !first.is_empty() && first.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bson::{DocBuf, DocWriter};
+
+    fn text(letter: &str, bytes: usize) -> DocBuf {
+        let mut doc = DocWriter::new();
+        doc.str("a", &letter.repeat(bytes));
+        doc.finish()
+    }
+
+    #[test]
+    fn only_different_values_count_against_the_limit() {
+        let mut distinct = Distinct::new("a");
+        let doc = text("x", DOCUMENT_BYTES_MAX / 2);
+        for _ in 0..4 {
+            distinct.add(doc.as_doc(), None).unwrap();
+        }
+        let other = text("y", DOCUMENT_BYTES_MAX / 2);
+        assert_eq!(distinct.add(other.as_doc(), None).unwrap_err().code().0, 17217);
+    }
 }

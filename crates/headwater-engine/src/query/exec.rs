@@ -7,6 +7,7 @@
 use super::scan::{Scan, Visit};
 use crate::bson::{Doc, DocBuf};
 use crate::error::{Code, Error, Result};
+use crate::sizes::Sizes;
 
 /// One step of a running plan or pipeline: gives documents one by one.
 pub trait Stage: Send {
@@ -32,6 +33,22 @@ pub trait Environment {
     /// # Errors
     /// A filter that does not parse; a view that cannot be resolved.
     fn open(&self, db: &str, collection: &str, filter: Doc<'_>) -> Result<Box<dyn Stage>>;
+
+    /// The sizes of a collection; `None` if there is none of that name. Only a view of a store has them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn sizes(&self, _db: &str, _collection: &str) -> Result<Option<Sizes>> {
+        Err(Error::new(Code::INTERNAL_ERROR, "this environment has no store"))
+    }
+
+    /// The ids of the sessions that the node knows, with the milliseconds since 1970 when each was used last.
+    ///
+    /// # Errors
+    /// An environment without sessions.
+    fn sessions(&self) -> Result<Vec<([u8; 16], i64)>> {
+        Err(Error::new(Code::INTERNAL_ERROR, "this environment has no sessions"))
+    }
 
     /// Runs a scan on this view. Only a view of a store can.
     ///

@@ -10,8 +10,10 @@ use super::plan;
 use super::scan::{Scan, Visit};
 use crate::bson::Doc;
 use crate::catalog::Catalog;
+use crate::collection::load_figures;
 use crate::engine::Shared;
 use crate::error::{Code, Error, Result};
+use crate::sizes::Sizes;
 
 /// A view of one moment.
 pub struct Run<'a> {
@@ -71,6 +73,22 @@ impl Environment for Run<'_> {
         };
         let query = plan::Query::of_filter(filter)?;
         Ok(Box::new(super::scan::ScanStage::new(plan::choose(collection, query)?.plan)))
+    }
+
+    fn sizes(&self, db: &str, collection: &str) -> Result<Option<Sizes>> {
+        let Some(collection) = self.catalog.collection(db, collection) else { return Ok(None) };
+        if !collection.figures.is_loaded() {
+            // Counting needs the writer: nobody may write meanwhile.
+            match &self.read {
+                View::Snapshot(_) => load_figures(self.shared.write()?.read()?, collection)?,
+                View::Writer(read) => load_figures(*read, collection)?,
+            }
+        }
+        Ok(Some(Sizes::of(collection)))
+    }
+
+    fn sessions(&self) -> Result<Vec<([u8; 16], i64)>> {
+        Ok(self.shared.sessions.list())
     }
 
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::error::{Code, Error, Result};
 use crate::limits::{CURSOR_IDLE_MS_MAX, CURSORS_MAX};
 use crate::query::cursor::Body;
+use crate::request::StableApi;
 
 /// An open cursor.
 pub struct Cursor {
@@ -22,6 +23,8 @@ pub struct Cursor {
     pub session: Option<[u8; 16]>,
     /// Whether it is never closed for being idle.
     pub no_timeout: bool,
+    /// What the command that opened it said of the Stable API; a `getMore` must say the same.
+    pub api: StableApi,
     /// What it runs.
     pub body: Box<dyn Body>,
 }

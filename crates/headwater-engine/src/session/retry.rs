@@ -27,6 +27,8 @@ pub struct Sessions(Mutex<HashMap<[u8; 16], Slot>>);
 struct Slot {
     session: Arc<Mutex<Session>>,
     used: Instant,
+    /// Whether the client has ended it; what its writes did is kept all the same.
+    ended: bool,
 }
 
 /// One session's retryable writes.
@@ -63,21 +65,43 @@ impl Sessions {
                 "Unable to add session into the cache because the number of active sessions is too high",
             ));
         }
-        let slot = slots
-            .entry(id)
-            .or_insert_with(|| Slot { session: Arc::default(), used: Instant::now() });
+        let slot = slots.entry(id).or_insert_with(|| Slot {
+            session: Arc::default(),
+            used: Instant::now(),
+            ended: false,
+        });
         slot.used = Instant::now();
+        slot.ended = false;
         Ok(slot.session.clone())
     }
 
-    /// Says that sessions are still used.
-    pub fn refresh(&self, ids: &[[u8; 16]]) {
+    /// Says that sessions are still used; makes those that are not known yet.
+    ///
+    /// # Errors
+    /// Those of [`Sessions::get`].
+    pub fn refresh(&self, ids: &[[u8; 16]]) -> Result<()> {
+        ids.iter().try_for_each(|id| self.get(*id).map(drop))
+    }
+
+    /// Says that clients have ended sessions.
+    pub fn end(&self, ids: &[[u8; 16]]) {
         let mut slots = self.0.lock();
         for id in ids {
             if let Some(slot) = slots.get_mut(id) {
-                slot.used = Instant::now();
+                slot.ended = true;
             }
         }
+    }
+
+    /// The sessions that have not ended, with the milliseconds since 1970 when each was used last.
+    pub fn list(&self) -> Vec<([u8; 16], i64)> {
+        let now_ms = crate::engine::now_ms();
+        let slots = self.0.lock();
+        let row = |(id, slot): (&[u8; 16], &Slot)| {
+            let idle_ms = i64::try_from(slot.used.elapsed().as_millis()).unwrap_or(i64::MAX);
+            (*id, now_ms.saturating_sub(idle_ms))
+        };
+        slots.iter().filter(|(_, slot)| !slot.ended).map(row).collect()
     }
 
     /// Forgets sessions that were not used for their life time and gives their ids, so that their records can go.

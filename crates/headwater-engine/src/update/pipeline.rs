@@ -2,7 +2,7 @@
 
 use super::replace::kept_id;
 use super::{Outcome, UpdateOptions, diff, parse};
-use crate::aggregate::pipeline::{Context, Pipeline};
+use crate::aggregate::pipeline::{Context, Pipeline, check_names};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Value};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
@@ -30,19 +30,15 @@ impl PipelineUpdate {
             let value = Value::from(constant.value).into_owned();
             scope.define_constant(constant.name_str(), value);
         }
-        let pipeline = Pipeline::parse(stages, &mut Context::new(&mut scope, "", Some("")))?;
-        let allowed = |name: &&str| ALLOWED.binary_search(name).is_ok();
-        match stages
-            .iter()
-            .filter_map(|s| Some(s.as_doc()?.first()?.name_str()))
-            .find(|n| !allowed(n))
-        {
-            Some(name) => Err(Error::new(
-                Code::INVALID_OPTIONS,
-                format!("{name} is not allowed to be used within an update"),
-            )),
-            None => Ok(PipelineUpdate { pipeline }),
+        check_names(stages)?;
+        let refused = |name: &&str| ALLOWED.binary_search(name).is_err();
+        let mut names = stages.iter().filter_map(|stage| Some(stage.as_doc()?.first()?.name_str()));
+        if let Some(name) = names.find(refused) {
+            let message = format!("{name} is not allowed to be used within an update");
+            return Err(Error::new(Code::INVALID_OPTIONS, message));
         }
+        let pipeline = Pipeline::parse(stages, &mut Context::new(&mut scope, "", Some("")))?;
+        Ok(PipelineUpdate { pipeline })
     }
 
     pub(super) fn apply(&self, old: Doc<'_>) -> Result<Outcome> {

@@ -7,5 +7,6 @@ mod crash;
 mod fail_points;
 mod indexed;
 mod query;
+mod sessions;
 mod streams;
 mod update;

@@ -20,6 +20,7 @@ pub struct Scope {
     now_ms: i64,
     folding_error: Option<Error>,
     uses_outer: bool,
+    reads_document: bool,
 }
 
 /// What a variable's name stands for.
@@ -39,6 +40,7 @@ pub(crate) enum Binding {
 
 impl Scope {
     /// The system variables, and the variables of a command's `let`. `now_ms` is `$$NOW` in milliseconds since 1970.
+    /// The values of `let` are computed here: a command makes one scope and clones it, so that `$rand` keeps its value.
     ///
     /// # Errors
     /// A `let` with an invalid name or a value that is no constant expression.
@@ -61,6 +63,7 @@ impl Scope {
             now_ms,
             folding_error: None,
             uses_outer: false,
+            reads_document: false,
         };
         for element in let_doc.into_iter().flatten() {
             scope.define_let(element.name_str(), element.value)?;
@@ -124,16 +127,19 @@ impl Scope {
         self.uses_outer = true;
     }
 
+    /// Defines a variable of a command's `let`: its value is computed once, before there are documents.
     fn define_let(&mut self, name: &str, raw: Raw<'_>) -> Result<()> {
         check_variable_name(name)?;
-        let Expression::Constant(value) = Expression::parse(raw, self)? else {
-            if let Some(error) = self.take_folding_error() {
-                return Err(error);
-            }
-            let message = "Command let Expression tried to access a field, but this is not allowed because command let \
-                           expressions run before the query examines any documents.";
+        self.reads_document = false;
+        let expression = Expression::parse(raw, self)?;
+        // Evaluating raises it again, without the words of optimizing.
+        self.folding_error = None;
+        if self.reads_document {
+            let message = "Command let Expression tried to access a field, but this is not allowed becauseCommand let \
+                           Expressions run before the query examines any documents.";
             return Err(Error::location(4_890_500, message));
-        };
+        }
+        let value = expression.evaluate(Doc::EMPTY)?.into_owned();
         self.define_constant(name, value);
         Ok(())
     }
@@ -145,6 +151,7 @@ impl Scope {
     pub(crate) fn resolve(&mut self, name: &str) -> Result<Binding> {
         let found = self.names.iter().rev().find(|(known, _)| &**known == name);
         self.uses_outer |= matches!(found, Some((_, Binding::Outer)));
+        self.reads_document |= matches!(found, Some((_, Binding::Root)));
         match found {
             Some((_, Binding::Unavailable)) => {
                 Err(Error::location(51144, format!("Builtin variable '$${name}' is not available")))
