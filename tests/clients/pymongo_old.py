@@ -2,11 +2,10 @@
 
 import sys
 
-import gridfs
 import pymongo
-from pymongo.errors import DuplicateKeyError
 
-from checks import BATCH, DOCUMENTS, blob, expect, expect_duplicate, run
+from checks import expect, run
+from pymongo_blocking import shared
 
 PLAIN, REPLICA_SET = sys.argv[1:3]
 client = pymongo.MongoClient(PLAIN, serverSelectionTimeoutMS=5000)
@@ -36,37 +35,11 @@ def crud():
     expect(sorted(c.distinct("a")), [0, 3], "distinct")
 
 
-def cursor():
-    c = db["cursor"]
-    c.insert_many([{"_id": n} for n in range(DOCUMENTS)])
-    found = [d["_id"] for d in c.find(batch_size=BATCH).sort("_id", 1)]
-    expect(found, list(range(DOCUMENTS)), "three batches")
-
-
-def aggregate():
-    c = db["aggregate"]
-    c.insert_many([{"k": n % 3, "v": n} for n in range(30)])
-    found = list(c.aggregate([{"$group": {"_id": "$k", "sum": {"$sum": "$v"}}}, {"$sort": {"_id": 1}}]))
-    expect([d["sum"] for d in found], [135, 145, 155], "group")
-
-
 def index():
     c = db["index"]
     expect(c.create_index("n", unique=True), "n_1", "create_index")
     expect(sorted(c.index_information()), ["_id_", "n_1"], "index_information")
     expect("index" in db.collection_names(), True, "collection_names")
-
-
-def duplicate():
-    c = db["duplicate"]
-    c.create_index("n", unique=True)
-    c.insert_one({"_id": 1, "n": 1})
-    try:
-        c.insert_one({"_id": 2, "n": 1})
-    except DuplicateKeyError as error:
-        expect_duplicate(error)
-    else:
-        raise AssertionError("no error")
 
 
 def watch():
@@ -80,23 +53,11 @@ def watch():
         expect(next(stream)["fullDocument"], {"_id": 2}, "resumed event")
 
 
-def grid():
-    bucket = gridfs.GridFSBucket(db)
-    data = blob()
-    file = bucket.upload_from_stream("blob", data)
-    expect(bucket.open_download_stream(file).read() == data, True, "content")
-    bucket.delete(file)
-    expect(db["fs.chunks"].count({}), 0, "chunks after delete")
-
-
 run({
     "connect": connect,
     "connect-replicaset": connect_replica_set,
     "crud": crud,
-    "cursor": cursor,
-    "aggregate": aggregate,
+    **shared(db, lambda c: c.count({})),
     "index": index,
-    "duplicate": duplicate,
     "watch": watch,
-    "gridfs": grid,
 })

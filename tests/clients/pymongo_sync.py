@@ -2,11 +2,10 @@
 
 import sys
 
-import gridfs
 import pymongo
-from pymongo.errors import DuplicateKeyError
 
-from checks import BATCH, DOCUMENTS, blob, expect, expect_duplicate, run
+from checks import BATCH, DOCUMENTS, expect, run
+from pymongo_blocking import shared
 
 PLAIN, REPLICA_SET = sys.argv[1:3]
 client = pymongo.MongoClient(PLAIN, serverSelectionTimeoutMS=5000)
@@ -51,30 +50,6 @@ def crud():
     expect(c.estimated_document_count(), 4, "estimated_document_count")
 
 
-def cursor():
-    c = db["cursor"]
-    c.insert_many([{"_id": n, "text": "x" * 100} for n in range(DOCUMENTS)])
-    found = [d["_id"] for d in c.find(batch_size=BATCH).sort("_id", -1)]
-    expect(found, list(range(DOCUMENTS))[::-1], "three batches")
-    part = c.find(batch_size=2)
-    next(part)
-    part.close()
-    expect(len(list(c.find().skip(10).limit(20))), 20, "skip and limit")
-    with client.start_session() as session:
-        expect(len(list(c.find(session=session, batch_size=BATCH))), DOCUMENTS, "in a session")
-
-
-def aggregate():
-    c = db["aggregate"]
-    c.insert_many([{"k": n % 3, "v": n} for n in range(30)])
-    found = list(c.aggregate([
-        {"$match": {"v": {"$lt": 20}}},
-        {"$group": {"_id": "$k", "sum": {"$sum": "$v"}, "n": {"$sum": 1}}},
-        {"$sort": {"_id": 1}},
-    ]))
-    expect(found, [{"_id": 0, "sum": 63, "n": 7}, {"_id": 1, "sum": 70, "n": 7}, {"_id": 2, "sum": 57, "n": 6}], "group")
-
-
 def index():
     c = db["index"]
     expect(c.create_index([("a", 1), ("b", -1)]), "a_1_b_-1", "create_index")
@@ -84,18 +59,6 @@ def index():
     expect([i["name"] for i in c.list_indexes()], ["_id_", "n_1"], "list_indexes")
     expect("index" in db.list_collection_names(), True, "list_collection_names")
     expect(db.name in client.list_database_names(), True, "list_database_names")
-
-
-def duplicate():
-    c = db["duplicate"]
-    c.create_index("n", unique=True)
-    c.insert_one({"_id": 1, "n": 1})
-    try:
-        c.insert_one({"_id": 2, "n": 1})
-    except DuplicateKeyError as error:
-        expect_duplicate(error)
-    else:
-        raise AssertionError("no error")
 
 
 def watch():
@@ -115,26 +78,22 @@ def watch():
         expect(third["documentKey"], {"_id": 1}, "documentKey")
 
 
-def grid():
-    bucket = gridfs.GridFSBucket(db)
-    data = blob()
-    file = bucket.upload_from_stream("blob", data)
-    with bucket.open_download_stream(file) as stream:
-        expect(stream.read() == data, True, "content")
-        stream.seek(12_345_678)
-        expect(stream.read(10), data[12_345_678:12_345_688], "seek")
-    bucket.delete(file)
-    expect(db["fs.chunks"].count_documents({}), 0, "chunks after delete")
+alike = shared(db, lambda c: c.count_documents({}))
+
+
+def cursor():
+    alike["cursor"]()
+    with client.start_session() as session:
+        found = list(db["cursor"].find(session=session, batch_size=BATCH))
+        expect(len(found), DOCUMENTS, "in a session")
 
 
 run({
     "connect": connect,
     "connect-replicaset": connect_replica_set,
     "crud": crud,
+    **alike,
     "cursor": cursor,
-    "aggregate": aggregate,
     "index": index,
-    "duplicate": duplicate,
     "watch": watch,
-    "gridfs": grid,
 })

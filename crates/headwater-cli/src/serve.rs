@@ -1,11 +1,11 @@
-//! `headwater serve`: opens the engine, listens, and ends in order on SIGINT or SIGTERM.
+//! `headwater serve`: takes its addresses, opens the engine, answers, and ends in order on SIGINT or SIGTERM.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use headwater_engine::{Engine, EngineOptions};
-use headwater_server::Server;
+use headwater_server::{Bound, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Failure;
@@ -33,8 +33,10 @@ pub(crate) fn run(words: Vec<String>) -> Result<(), Failure> {
         .thread_name("headwater")
         .build()
         .map_err(|error| Failure::running("cannot start threads", error))?;
+    // A wrong or taken address is said before the data folder is touched.
+    let bound = runtime.block_on(bind(&settings))?;
     let engine = open(&settings)?;
-    let served = runtime.block_on(serve(&settings, &engine));
+    let served = runtime.block_on(serve(&settings, bound, &engine));
     let closed = engine.close().map_err(|error| Failure::running("closing the data", error));
     served.and(closed)?;
     tracing::info!("stopped");
@@ -65,11 +67,11 @@ fn open(settings: &Settings) -> Result<Engine, Failure> {
     }
 }
 
-async fn serve(settings: &Settings, engine: &Engine) -> Result<(), Failure> {
+async fn serve(settings: &Settings, bound: Bound, engine: &Engine) -> Result<(), Failure> {
     let failed = |error| Failure::running("cannot watch for signals", error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let server = listen(settings, engine).await?;
+    let server = bound.serve(Arc::new(engine.clone()));
     for address in server.tcp_addresses() {
         let uri = format!("mongodb://{address}/?replicaSet={}", settings.replica_set);
         tracing::info!(%address, uri, "listening");
@@ -99,7 +101,7 @@ async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> &'static str 
     }
 }
 
-async fn listen(settings: &Settings, engine: &Engine) -> Result<Server, Failure> {
+async fn bind(settings: &Settings) -> Result<Bound, Failure> {
     let mut builder = Server::builder().connections_max(settings.connections_max);
     if let Some(address) = &settings.listen {
         builder = resolve(address).await?.into_iter().fold(builder, |b, address| b.tcp(address));
@@ -110,8 +112,7 @@ async fn listen(settings: &Settings, engine: &Engine) -> Result<Server, Failure>
     if let Some(address) = &settings.advertise {
         builder = builder.advertise(address);
     }
-    let served = builder.serve(Arc::new(engine.clone())).await;
-    served.map_err(|error| match error.is_not_loopback() {
+    builder.bind().await.map_err(|error| match error.is_not_loopback() {
         true => Failure::usage(error.to_string()),
         false => Failure::running("cannot start", error),
     })

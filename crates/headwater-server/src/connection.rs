@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::codec::{Compressor, Fault, Header, Malformed, compressed, msg, opcode, query};
-use crate::dispatch::{Detached, Dispatch, error_reply};
+use crate::dispatch::{Detached, Dispatch, error_reply, internal_error};
 use crate::exhaust;
 use crate::inbox::Inbox;
 use crate::negotiation::{is_hello, offer, stays_plain};
@@ -26,7 +26,7 @@ use crate::service::Service;
 use crate::shutdown::Watch;
 
 /// Messages above this are unpacked, validated and run on a thread that may block.
-const INLINE_BYTES_MAX: usize = 256 * 1024;
+const INLINE_BYTES_MAX: usize = 64 * 1024;
 /// Replies are sent before more requests are handled once this much waits to be sent.
 const UNSENT_BYTES_MAX: usize = 64 * 1024;
 /// While a command runs, no more than this is received of those behind it.
@@ -237,6 +237,13 @@ where
             Begun::Answered(reply) => (Step::Done(reply), Detached::msg(message, flags, true)),
             Begun::Unfinished(step) => (step, Detached::msg(message, flags, true)),
             Begun::Converted(step, body) => (step, Detached::body(body)),
+            Begun::Long if matches!(envelope.kind, Kind::Query) => match converted(message).await {
+                Ok(body) => (Step::Busy, Detached::body(body)),
+                Err(error) => {
+                    self.push(&envelope, &query::error_reply(&error));
+                    return Ok(());
+                }
+            },
             Begun::Long => (Step::Busy, Detached::msg(message, flags, false)),
         };
         let mut request = Arc::new(request);
@@ -391,12 +398,12 @@ fn begin<S: Service>(
     envelope: &Envelope,
     message: &[u8],
 ) -> Result<Begun, Malformed> {
-    let Kind::Msg { flags } = envelope.kind else {
-        return Ok(begin_query(dispatch, message));
-    };
     if message.len() > INLINE_BYTES_MAX {
         return Ok(Begun::Long);
     }
+    let Kind::Msg { flags } = envelope.kind else {
+        return Ok(begin_query(dispatch, message));
+    };
     let command = match msg::command(message, flags) {
         Ok(command) => command,
         Err(Fault::Reply(error)) => return Ok(Begun::Answered(error_reply(&error))),
@@ -416,6 +423,12 @@ fn begin_query<S: Service>(dispatch: &Dispatch<S>, message: &[u8]) -> Begun {
     let command = crate::codec::Command { body: body.as_doc(), sequences: Vec::new() };
     let step = dispatch.inline(&command, None);
     Begun::Converted(step, body)
+}
+
+/// The command of a long `OP_QUERY`, validated on a thread that may block.
+async fn converted(message: Vec<u8>) -> Result<DocBuf, Error> {
+    let converted = tokio::task::spawn_blocking(move || query::command(&message)).await;
+    converted.unwrap_or_else(|_| Err(internal_error()))
 }
 
 /// Whether the reply goes out as it is: nothing to negotiate, to leave uncompressed or to go on with.

@@ -136,7 +136,7 @@ fn start<S: Service>(
     })
 }
 
-fn internal_error() -> Error {
+pub(crate) fn internal_error() -> Error {
     Error::new(Code::INTERNAL_ERROR, "the command failed inside the server; its log has more")
 }
 

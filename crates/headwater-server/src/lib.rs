@@ -17,5 +17,5 @@ pub mod server;
 pub mod service;
 mod shutdown;
 
-pub use server::{Builder, Error, Server};
+pub use server::{Bound, Builder, Error, Server};
 pub use service::{ClientInfo, Service};

@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::connection::{Closed, Connection};
 use crate::dispatch::Dispatch;
-use crate::listener::{Accept, Accepted, bind_tcp, bind_unix};
+use crate::listener::{Accept, Accepted, UnixSocket, bind_tcp, bind_unix};
 use crate::service::{ClientInfo, Service};
 use crate::shutdown::{Shutdown, Watch};
 
@@ -111,11 +112,12 @@ impl Builder {
         self
     }
 
-    /// Starts to listen. Must be called within a tokio runtime, on which the connections then run.
+    /// Takes the addresses, so that they are known to be free; connections wait until [`Bound::serve`]. Must be called
+    /// within a tokio runtime.
     ///
     /// # Errors
     /// An address that is not a loopback one, or that cannot be listened on.
-    pub async fn serve<S: Service>(self, service: Arc<S>) -> Result<Server, Error> {
+    pub async fn bind(self) -> Result<Bound, Error> {
         let mut tcp = Vec::new();
         for &address in &self.tcp {
             tcp.push(bind_tcp(address).await?);
@@ -123,15 +125,40 @@ impl Builder {
         let unix: Result<Vec<_>, Error> = self.unix.iter().map(|path| bind_unix(path)).collect();
         let unix = unix?;
         let addresses: io::Result<Vec<SocketAddr>> =
-            tcp.iter().map(tokio::net::TcpListener::local_addr).collect();
+            tcp.iter().map(TcpListener::local_addr).collect();
         let addresses = addresses.map_err(|error| Error::bind("TCP".to_owned(), error))?;
+        Ok(Bound { settings: self, tcp, unix, addresses })
+    }
+
+    /// Starts to listen. Must be called within a tokio runtime, on which the connections then run.
+    ///
+    /// # Errors
+    /// Those of [`Builder::bind`].
+    pub async fn serve<S: Service>(self, service: Arc<S>) -> Result<Server, Error> {
+        Ok(self.bind().await?.serve(service))
+    }
+}
+
+/// The addresses of a server that does not answer yet.
+#[derive(Debug)]
+pub struct Bound {
+    settings: Builder,
+    tcp: Vec<TcpListener>,
+    unix: Vec<UnixSocket>,
+    addresses: Vec<SocketAddr>,
+}
+
+impl Bound {
+    /// Starts to answer. Must be called within the tokio runtime of [`Builder::bind`].
+    pub fn serve<S: Service>(self, service: Arc<S>) -> Server {
+        let Bound { settings, tcp, unix, addresses } = self;
         let shared = Arc::new(Shared {
             shutdown: Arc::default(),
-            slots: Arc::new(Semaphore::new(self.connections_max)),
-            threads: Arc::new(Semaphore::new(self.blocking_threads_max)),
+            slots: Arc::new(Semaphore::new(settings.connections_max)),
+            threads: Arc::new(Semaphore::new(settings.blocking_threads_max)),
             last_id: AtomicI64::new(0),
             connections: Mutex::default(),
-            settings: self,
+            settings,
         });
         let mut listeners = Vec::new();
         for listener in tcp {
@@ -140,7 +167,7 @@ impl Builder {
         for listener in unix {
             listeners.push(tokio::spawn(accept(listener, Arc::clone(&service), shared.clone())));
         }
-        Ok(Server { tcp: addresses, listeners, shared })
+        Server { tcp: addresses, listeners, shared }
     }
 }
 

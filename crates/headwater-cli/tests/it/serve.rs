@@ -100,6 +100,18 @@ fn a_port_in_use_is_said() {
 }
 
 #[test]
+fn an_address_is_checked_before_the_data_folder_is_touched() {
+    let folder = Folder::new("address");
+    let data = folder.data();
+    let server = Running::start(&["--data", ":memory:", "--listen", "127.0.0.1:0"], &[]);
+    for address in [&server.address, "0.0.0.0:0", "no such host:1"] {
+        let (code, text) = stderr(&["serve", "--data", &data, "--listen", address]);
+        assert_ne!(code, Some(0), "{text}");
+        assert!(!exists(&data), "{address}: {text}");
+    }
+}
+
+#[test]
 fn environment_and_file_are_read() {
     let folder = Folder::new("layers");
     let file = folder.0.join("headwater.toml");

@@ -19,31 +19,34 @@ const CHECKSUM_BYTES: usize = 4;
 /// `bulkWrite` has two; no command has more.
 const SEQUENCES_MAX: usize = 2;
 
-/// The flags of a whole message; a checksum, where one is present, is compared.
+/// The flags of a whole message.
 ///
 /// # Errors
-/// A message that is cut short, an unknown required flag, a checksum that does not match.
+/// A message that is cut short, an unknown required flag.
 pub fn flags(message: &[u8]) -> Result<u32, Malformed> {
     let mut rest = message.get(HEADER_BYTES..).unwrap_or_default();
     let flags = walk::int32(&mut rest).ok_or(Malformed::CutShort)?.cast_unsigned();
     if flags & REQUIRED_BITS & !(CHECKSUM_PRESENT | MORE_TO_COME) != 0 {
         return Err(Malformed::Flags(flags));
     }
-    if flags & CHECKSUM_PRESENT != 0 {
-        let (_, declared) = rest.split_last_chunk::<4>().ok_or(Malformed::CutShort)?;
-        let covered = message.get(..message.len() - CHECKSUM_BYTES).unwrap_or_default();
-        if crc32c::crc32c(covered) != u32::from_le_bytes(*declared) {
-            return Err(Malformed::Checksum);
-        }
+    if flags & CHECKSUM_PRESENT != 0 && rest.len() < CHECKSUM_BYTES {
+        return Err(Malformed::CutShort);
     }
     Ok(flags)
 }
 
-/// The command in a whole message whose flags are known, every document validated.
+/// The command in a whole message whose flags are known, every document validated, and the checksum compared where there
+/// is one. Takes as long as the message is.
 ///
 /// # Errors
-/// The error reply that MongoDB gives; [`Malformed::Sequences`] closes the connection.
+/// The error reply that MongoDB gives; [`Malformed::Sequences`] and [`Malformed::Checksum`] close the connection.
 pub fn command(message: &[u8], flags: u32) -> Result<Command<'_>, Fault> {
+    if flags & CHECKSUM_PRESENT != 0 {
+        let (covered, declared) = message.split_last_chunk::<4>().ok_or(Malformed::CutShort)?;
+        if crc32c::crc32c(covered) != u32::from_le_bytes(*declared) {
+            return Err(Malformed::Checksum.into());
+        }
+    }
     sections(message, flags, validate_command)
 }
 

@@ -16,7 +16,7 @@ use crate::raw::Raw;
 
 /// The commands: `ping`; `echo` (what arrived); `hello`; `slow` (ms on a blocking thread); `write` (acknowledged when
 /// `seq` is durable); `getMore` (as many batches as its value says); `await` (until beyond `seq` or ms have passed);
-/// `big` (a reply with so many bytes); `panic`.
+/// `big` (a reply with so many bytes); `mode` (whether it was begun on a blocking thread); `panic`.
 #[derive(Debug, Default)]
 pub(crate) struct Fake {
     pub(crate) durable: AtomicU64,
@@ -126,6 +126,7 @@ impl Service for Fake {
                 Some(_) => ok(|r| r.bool("woke", true)),
             },
             "big" => ok(|r| r.binary("data", 0, &vec![7; argument.unsigned_abs() as usize])),
+            "mode" => ok(|r| r.bool("blocking", mode == Mode::Blocking)),
             "panic" => panic!("as the test wants it"),
             _ => {
                 let mut reply = DocWriter::new();
