@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use headwater_engine::bson::DocWriter;
-use headwater_engine::{Error, Mode, Request, Step};
+use headwater_engine::{Error, Mode, Request, Step, Wait};
 use headwater_server::{ClientInfo, Server, Service};
 
 struct Nothing;
@@ -21,11 +21,11 @@ impl Service for Nothing {
         Step::Done(reply.finish())
     }
 
-    fn poll_durable(&self, _: u64, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll(&self, _: &Wait, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn forget_durable(&self, _: u64, _: &Waker) {}
+    fn forget(&self, _: &Wait, _: &Waker) {}
 
     fn disconnect(&self, (): &()) {}
 }

@@ -3,5 +3,7 @@
 mod document;
 pub mod event;
 mod options;
+mod scope;
 pub mod stream;
 pub mod token;
+pub mod watch;

@@ -45,7 +45,7 @@ pub use fields::Fields;
 use crate::bson::DocWriter;
 use crate::engine::{Client, Shared};
 use crate::error::{Code, Error, Result};
-use crate::request::{Mode, Request, Step};
+use crate::request::{Mode, Request, Step, Wait};
 
 /// A command's row.
 pub struct Command {
@@ -90,8 +90,8 @@ pub enum Flow {
     Written(DocWriter),
     /// It awaits data: see [`Step::Await`].
     Await {
-        /// The last durable sequence number that was looked at.
-        after: u64,
+        /// What may end the wait.
+        wait: Wait,
         /// When to answer whatever there is.
         deadline: Instant,
     },
@@ -259,7 +259,7 @@ pub fn run(
     match (flow, ran) {
         (Ok(Flow::Reply(reply)), Some(context)) => Step::Done(context.finish(reply)),
         (Ok(Flow::Written(reply)), Some(context)) => context.finish_write(reply),
-        (Ok(Flow::Await { after, deadline }), _) => Step::Await { after, deadline },
+        (Ok(Flow::Await { wait, deadline }), _) => Step::Await { wait, deadline },
         (Ok(Flow::Busy), _) => Step::Busy,
         (Err(error), _) => error_step(shared, &error),
         (Ok(_), None) => {

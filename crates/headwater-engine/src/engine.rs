@@ -1,6 +1,7 @@
 //! The engine: store, catalog, cursors and sessions of one node, and the one way in for every command.
 
 mod node;
+mod park;
 mod writing;
 
 use std::path::Path;
@@ -13,14 +14,17 @@ use headwater_store::{Snapshot, Store};
 use parking_lot::{Mutex, RwLock};
 
 pub use node::{Node, store_node};
+use park::park_until;
+pub(crate) use park::unparker;
 pub use writing::WriteGuard;
 
 use crate::bson::{DocBuf, DocWriter};
 use crate::catalog::{self, Catalog};
+use crate::change::watch::Watches;
 use crate::commands;
 use crate::error::{Code, Error, Result};
 use crate::fail_point::FailPoints;
-use crate::request::{Mode, Request, Step};
+use crate::request::{Mode, Request, Step, Wait};
 use crate::session::Sessions;
 use crate::session::cursors::Cursors;
 use crate::status::Status;
@@ -101,6 +105,8 @@ pub struct Shared {
     pub node: Node,
     /// Open cursors.
     pub cursors: Cursors,
+    /// Change streams that wait.
+    pub watches: Watches,
     /// Sessions and what their retryable writes did.
     pub sessions: Sessions,
     /// What is to fail, for tests of clients.
@@ -143,11 +149,12 @@ impl Engine {
     fn on(store: Store, options: EngineOptions) -> Result<Engine> {
         let catalog = catalog::load(&store.snapshot()?)?;
         let (node, state) = node::start(&store)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new_cyclic(|weak| Shared {
             store,
             options,
             node,
             cursors: Cursors::default(),
+            watches: Watches::new(weak.clone()),
             sessions: Sessions::default(),
             fail_points: FailPoints::default(),
             status: Status::default(),
@@ -195,17 +202,12 @@ impl Engine {
                         Err(error) => self.error_reply(&error.into()),
                     };
                 }
-                Step::Await { after, deadline } => {
+                Step::Await { wait, deadline } => {
                     waiting_since = Some(deadline);
-                    let waited = match after.checked_add(1) {
-                        Some(next) => self.0.store.wait_durable(next, Some(deadline)).map(drop),
-                        None => {
-                            std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
-                            Ok(())
-                        }
-                    };
-                    if let Err(error) = waited {
-                        return self.error_reply(&error.into());
+                    match park_until(deadline, |waker| self.poll(&wait, waker)) {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => return self.error_reply(&error),
+                        Err(waker) => self.forget(&wait, &waker),
                     }
                 }
             }
@@ -224,22 +226,29 @@ impl Engine {
         commands::run(&self.0, client, request, mode, waiting_since)
     }
 
-    /// Whether the store's durable sequence number has reached `seq`; if not, `waker` is woken when it has, or when the
-    /// store fails.
+    /// Whether what is waited for is there; if not, `waker` is woken when it is, or when it never will be.
     ///
     /// # Errors
-    /// The store failed: nothing will be durable any more.
-    pub fn poll_durable(&self, seq: u64, waker: &Waker) -> Poll<Result<()>> {
-        match self.0.store.poll_durable(seq, waker) {
-            Ok(true) => Poll::Ready(Ok(())),
-            Ok(false) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error.into())),
+    /// The store failed or the engine is being closed: there is nothing to wait for any more.
+    pub fn poll(&self, wait: &Wait, waker: &Waker) -> Poll<Result<()>> {
+        match wait {
+            Wait::Durable(seq) => match self.0.store.poll_durable(*seq, waker) {
+                Ok(true) => Poll::Ready(Ok(())),
+                Ok(false) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error.into())),
+            },
+            Wait::Events(ticket) => ticket.poll(waker).map(|()| self.0.check_open()),
+            Wait::Deadline => Poll::Pending,
         }
     }
 
-    /// Takes back the registration of [`Engine::poll_durable`]: nobody waits for `seq` with this waker any more.
-    pub fn forget_durable(&self, seq: u64, waker: &Waker) {
-        self.0.store.forget_durable(seq, waker);
+    /// Takes back the registration of [`Engine::poll`]: nobody waits with this waker any more.
+    pub fn forget(&self, wait: &Wait, waker: &Waker) {
+        match wait {
+            Wait::Durable(seq) => self.0.store.forget_durable(*seq, waker),
+            Wait::Events(ticket) => ticket.forget(waker),
+            Wait::Deadline => {}
+        }
     }
 
     /// The reply that tells of an error.
@@ -257,6 +266,7 @@ impl Engine {
     pub fn close(&self) -> Result<()> {
         self.0.closing.store(true, Ordering::Release);
         self.0.cursors.clear();
+        self.0.watches.close();
         Ok(self.0.store.clone().close()?)
     }
 }

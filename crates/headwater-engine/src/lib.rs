@@ -27,4 +27,4 @@ pub mod update;
 
 pub use engine::{Client, Engine, EngineOptions};
 pub use error::{Error, Result};
-pub use request::{Mode, Request, Sequence, Step};
+pub use request::{Mode, Request, Sequence, Step, Wait};

@@ -1,9 +1,11 @@
 //! What a caller hands to the engine and what it gets back. Knows nothing of sockets or framing.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::bson::{Doc, DocBuf};
+use crate::change::watch::Ticket;
 
 /// One command as it arrived: the command document and the document sequences that stood beside it.
 ///
@@ -76,10 +78,10 @@ pub enum Step {
         reply: DocBuf,
     },
     /// Nothing to answer yet (an awaiting `getMore` or `hello`). Run the same request again, with `waiting_since` set to
-    /// `deadline`, when the durable sequence number is beyond `after` or the deadline has passed.
+    /// `deadline`, when `wait` is over or the deadline has passed.
     Await {
-        /// The last durable sequence number that was looked at; `u64::MAX` when only the deadline matters.
-        after: u64,
+        /// What may end the wait.
+        wait: Wait,
         /// When to answer whatever there is.
         deadline: Instant,
     },
@@ -87,4 +89,15 @@ pub enum Step {
     Close,
     /// Nothing was done: run again in [`Mode::Blocking`] on a thread that may block.
     Busy,
+}
+
+/// What is waited for. [`crate::Engine::poll`] tells whether it is there.
+#[derive(Debug, Clone)]
+pub enum Wait {
+    /// That everything up to this sequence number is durable.
+    Durable(u64),
+    /// That an event may concern a change stream.
+    Events(Arc<Ticket>),
+    /// Nothing: only the deadline ends the wait.
+    Deadline,
 }

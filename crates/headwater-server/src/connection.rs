@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use headwater_engine::bson::{Doc, DocBuf};
-use headwater_engine::{Error, Step};
+use headwater_engine::{Error, Step, Wait};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -289,9 +289,9 @@ where
                 Step::Close => return Err(Closed::Asked),
                 Step::WhenDurable { reply, .. } if silent => return Ok(reply),
                 Step::WhenDurable { seq, reply } => return self.when_durable(seq, reply).await,
-                Step::Await { after, deadline } => {
+                Step::Await { wait, deadline } => {
                     self.send().await?;
-                    if let Err(error) = self.wait(after, deadline.into()).await? {
+                    if let Err(error) = self.wait(&wait, deadline.into()).await? {
                         return Ok(error_reply(&error));
                     }
                     waiting_since = Some(deadline);
@@ -310,7 +310,7 @@ where
     /// The reply once everything up to `seq` is durable, or what became of the store instead.
     async fn when_durable(&mut self, seq: u64, reply: DocBuf) -> Result<DocBuf, Closed> {
         self.send().await?;
-        let durable = self.dispatch.durable(seq).await;
+        let durable = self.dispatch.wait(&Wait::Durable(seq)).await;
         Ok(durable.map_or_else(|error| error_reply(&error), |()| reply))
     }
 
@@ -321,16 +321,9 @@ where
         }
     }
 
-    /// Waits until something beyond `after` is durable or the deadline has passed.
-    async fn wait(&mut self, after: u64, deadline: Instant) -> Result<Result<(), Error>, Closed> {
-        let dispatch = &self.dispatch;
-        let more = async {
-            match after.checked_add(1) {
-                Some(seq) => dispatch.durable(seq).await,
-                None => std::future::pending().await,
-            }
-        };
-        let wait = timeout_at(deadline, more);
+    /// Waits until what is waited for is there or the deadline has passed.
+    async fn wait(&mut self, wait: &Wait, deadline: Instant) -> Result<Result<(), Error>, Closed> {
+        let wait = timeout_at(deadline, self.dispatch.wait(wait));
         let shutdown = Some(&mut self.shutdown);
         let waited = unless_gone(&mut self.stream, &mut self.inbox, shutdown, wait).await?;
         Ok(waited.unwrap_or(Ok(())))

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use headwater_engine::bson::{DocBuf, DocWriter};
 use headwater_engine::error::Code;
-use headwater_engine::{Error, Mode, Request, Step};
+use headwater_engine::{Error, Mode, Request, Step, Wait};
 use tokio::sync::Semaphore;
 
 use crate::codec::{Command, Fault, Malformed, msg};
@@ -105,9 +105,9 @@ impl<S: Service> Dispatch<S> {
         }
     }
 
-    /// Waits until everything up to `seq` is durable.
-    pub(crate) async fn durable(&self, seq: u64) -> Result<(), Error> {
-        crate::service::durable(&*self.service, seq).await
+    /// Waits until what is waited for is there.
+    pub(crate) async fn wait(&self, wait: &Wait) -> Result<(), Error> {
+        crate::service::wait(&*self.service, wait).await
     }
 }
 

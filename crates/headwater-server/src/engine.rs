@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use headwater_engine::{Client, Engine, Error, Mode, Request, Step};
+use headwater_engine::{Client, Engine, Error, Mode, Request, Step, Wait};
 
 use crate::service::{ClientInfo, Service};
 
@@ -24,12 +24,12 @@ impl Service for Engine {
         Engine::start(self, client, request, mode, waiting_since)
     }
 
-    fn poll_durable(&self, seq: u64, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        Engine::poll_durable(self, seq, cx.waker())
+    fn poll(&self, wait: &Wait, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Engine::poll(self, wait, cx.waker())
     }
 
-    fn forget_durable(&self, seq: u64, waker: &Waker) {
-        Engine::forget_durable(self, seq, waker);
+    fn forget(&self, wait: &Wait, waker: &Waker) {
+        Engine::forget(self, wait, waker);
     }
 
     fn disconnect(&self, client: &Client) {

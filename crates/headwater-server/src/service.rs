@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use headwater_engine::{Error, Mode, Request, Step};
+use headwater_engine::{Error, Mode, Request, Step, Wait};
 
 /// What a connection knows about its client when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,21 +37,21 @@ pub trait Service: Send + Sync + 'static {
         waiting_since: Option<Instant>,
     ) -> Step;
 
-    /// Ready once everything up to `seq` is durable; wakes the context's waker when that may have changed.
-    fn poll_durable(&self, seq: u64, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
+    /// Ready once what is waited for is there; wakes the context's waker when that may have changed.
+    fn poll(&self, wait: &Wait, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
 
-    /// Takes back the registration that [`Service::poll_durable`] made: nobody waits for `seq` with this waker any more.
-    fn forget_durable(&self, seq: u64, waker: &Waker);
+    /// Takes back the registration that [`Service::poll`] made: nobody waits with this waker any more.
+    fn forget(&self, wait: &Wait, waker: &Waker);
 
     /// Ends a connection: its client has gone.
     fn disconnect(&self, client: &Self::Client);
 }
 
-/// Waits until everything up to `seq` is durable. Giving up leaves nothing behind.
-pub(crate) async fn durable<S: Service>(service: &S, seq: u64) -> Result<(), Error> {
-    let mut registered = Registered { service, seq, waker: None };
+/// Waits until what is waited for is there. Giving up leaves nothing behind.
+pub(crate) async fn wait<S: Service>(service: &S, wait: &Wait) -> Result<(), Error> {
+    let mut registered = Registered { service, wait, waker: None };
     poll_fn(|cx| {
-        let polled = service.poll_durable(seq, cx);
+        let polled = service.poll(wait, cx);
         registered.waker = polled.is_pending().then(|| cx.waker().clone());
         polled
     })
@@ -61,14 +61,14 @@ pub(crate) async fn durable<S: Service>(service: &S, seq: u64) -> Result<(), Err
 /// A waker that the service holds.
 struct Registered<'a, S: Service> {
     service: &'a S,
-    seq: u64,
+    wait: &'a Wait,
     waker: Option<Waker>,
 }
 
 impl<S: Service> Drop for Registered<'_, S> {
     fn drop(&mut self) {
         if let Some(waker) = &self.waker {
-            self.service.forget_durable(self.seq, waker);
+            self.service.forget(self.wait, waker);
         }
     }
 }

@@ -38,6 +38,7 @@ use super::pipeline::{Context, Place};
 use crate::bson::{Doc, Element, Raw};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
+use crate::query::matcher::Matcher;
 
 /// The stages that a stage of a command stands for.
 pub type Parsed = Vec<Arc<dyn StageSpec>>;
@@ -58,6 +59,11 @@ pub trait StageSpec: fmt::Debug + Send + Sync {
     /// What the planner may know about it.
     fn shape(&self) -> Shape<'_> {
         Shape::Other
+    }
+
+    /// The compiled filter of a `$match`.
+    fn matcher(&self) -> Option<&Arc<Matcher>> {
+        None
     }
 
     /// The stage when only the first `count` documents are asked of it, if it can make use of that.

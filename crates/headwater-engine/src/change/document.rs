@@ -3,7 +3,7 @@
 use headwater_store::Record;
 
 use super::event::{Event, Kind};
-use super::options::{Before, FullDocument, Options};
+use super::options::{Before, FullDocument, Shown};
 use super::token::Token;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::{Collection, tables};
@@ -22,20 +22,29 @@ pub(super) fn head(operation: &str, token: Token, event: &Event<'_>) -> DocWrite
     doc
 }
 
+/// Finds the document that an update changed, as it is now.
+pub(super) type LookUp<'l> =
+    &'l mut dyn FnMut(&Event<'_>, Option<Raw<'_>>) -> Result<Option<DocBuf>>;
+
+/// Whether an event of this kind is one that the stream shows.
+pub(super) fn is_shown(kind: Kind, shown: &Shown) -> bool {
+    operation(kind, shown.expanded).is_some()
+}
+
 /// The event's document; `None` for a kind that the stream does not show.
 ///
 /// # Errors
-/// `NoMatchingDocument` (47) where an image is required that was not kept.
+/// `NoMatchingDocument` (47) where an image is required that was not kept; those of `look_up`.
 pub(super) fn write(
-    run: &Run<'_>,
-    options: &Options,
+    look_up: LookUp<'_>,
+    shown: &Shown,
     token: Token,
     record: &Record<'_>,
     event: &Event<'_>,
 ) -> Result<Option<DocBuf>> {
-    let Some(operation) = operation(event.kind, options.expanded) else { return Ok(None) };
+    let Some(operation) = operation(event.kind, shown.expanded) else { return Ok(None) };
     let mut doc = head(operation, token, event);
-    if let (true, Some(uuid)) = (options.expanded, &event.uuid) {
+    if let (true, Some(uuid)) = (shown.expanded, &event.uuid) {
         doc.binary("collectionUUID", 4, uuid);
     }
     let stored = stored_document(record);
@@ -55,12 +64,12 @@ pub(super) fn write(
         doc.document("documentKey", |key| key.raw("_id", id));
     }
     match (event.kind, event.detail) {
-        (Kind::Update, Some(detail)) => write_description(&mut doc, detail, options.expanded),
+        (Kind::Update, Some(detail)) => write_description(&mut doc, detail, shown.expanded),
         (Kind::Rename, Some(detail)) => {
             if let Some(to) = detail.get("to") {
                 doc.raw("to", to);
             }
-            if options.expanded {
+            if shown.expanded {
                 doc.doc("operationDescription", detail);
             }
         }
@@ -77,10 +86,10 @@ pub(super) fn write(
         _ => {}
     }
     if event.kind == Kind::Update {
-        write_full_document(run, options.full_document, event, id, &mut doc)?;
+        write_full_document(look_up, shown.full_document, event, id, &mut doc)?;
     }
     if matches!(event.kind, Kind::Update | Kind::Replace | Kind::Delete) {
-        write_before(options.before, &mut doc)?;
+        write_before(shown.before, &mut doc)?;
     }
     Ok(Some(doc.finish()))
 }
@@ -124,7 +133,7 @@ fn write_description(out: &mut DocWriter, detail: Doc<'_>, expanded: bool) {
 }
 
 fn write_full_document(
-    run: &Run<'_>,
+    look_up: LookUp<'_>,
     mode: FullDocument,
     event: &Event<'_>,
     id: Option<Raw<'_>>,
@@ -134,7 +143,7 @@ fn write_full_document(
         FullDocument::Default => {}
         FullDocument::WhenAvailable => out.null("fullDocument"),
         FullDocument::Required => return Err(no_image("post-image")),
-        FullDocument::UpdateLookup => match lookup(run, event, id)? {
+        FullDocument::UpdateLookup => match look_up(event, id)? {
             Some(document) => out.doc("fullDocument", document.as_doc()),
             None => out.null("fullDocument"),
         },
@@ -143,7 +152,11 @@ fn write_full_document(
 }
 
 /// The document as it is now, if its collection is still the one that the event tells of.
-fn lookup(run: &Run<'_>, event: &Event<'_>, id: Option<Raw<'_>>) -> Result<Option<DocBuf>> {
+pub(super) fn look_up(
+    run: &Run<'_>,
+    event: &Event<'_>,
+    id: Option<Raw<'_>>,
+) -> Result<Option<DocBuf>> {
     let namespace = &event.namespace;
     let collection: Option<&std::sync::Arc<Collection>> =
         run.catalog.collection(namespace.db(), namespace.collection());

@@ -16,19 +16,26 @@ const FIELDS: &[&str] = &[
     "startAtOperationTime",
 ];
 
-/// What a stream shows and where it begins.
+/// What a stream is of, what it shows and where it begins.
 #[derive(Debug, Clone)]
 pub(super) struct Options {
     /// Whether the stream is of all databases.
     pub cluster: bool,
+    /// What its events show.
+    pub shown: Shown,
+    /// Where to begin.
+    pub start: Start,
+}
+
+/// What the events of a stream show: streams that agree in this see the same documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shown {
     /// Which documents stand in events of updates.
     pub full_document: FullDocument,
     /// Whether and how strictly the document before the change is asked for.
     pub before: Before,
     /// Whether events of definitions are shown.
     pub expanded: bool,
-    /// Where to begin.
-    pub start: Start,
 }
 
 /// `fullDocument`.
@@ -71,9 +78,11 @@ impl Options {
         fields.only(FIELDS)?;
         Ok(Options {
             cluster: fields.loose_bool("allChangesForCluster")?.unwrap_or(false),
-            full_document: full_document(fields)?,
-            before: before(fields)?,
-            expanded: fields.loose_bool("showExpandedEvents")?.unwrap_or(false),
+            shown: Shown {
+                full_document: full_document(fields)?,
+                before: before(fields)?,
+                expanded: fields.loose_bool("showExpandedEvents")?.unwrap_or(false),
+            },
             start: start(fields)?,
         })
     }

@@ -1,4 +1,4 @@
-//! Change streams: a cursor that tails the durable end of the log, shows what its scope covers as events, runs the rest of
+//! Change streams: a cursor that reads the durable end of the log, shows what its scope covers as events, runs the rest of
 //! its pipeline over them, and always knows the token to resume behind.
 
 use std::collections::VecDeque;
@@ -7,10 +7,12 @@ use std::sync::Arc;
 use headwater_store::History;
 use parking_lot::Mutex;
 
-use super::document::{self, is_internal};
-use super::event::{Event, Kind};
+use super::document;
+use super::event::Event;
 use super::options::{Options, Start};
+use super::scope::Scope;
 use super::token::Token;
+use super::watch::{Armed, Filter, Interest, Watch};
 use crate::aggregate::pipeline::Pipeline;
 use crate::bson::{DocBuf, DocWriter, Raw};
 use crate::engine::Shared;
@@ -19,6 +21,7 @@ use crate::namespace::Namespace;
 use crate::query::cursor::{Batch, Body, Fill};
 use crate::query::exec::{Environment, Stage};
 use crate::query::run::Run;
+use crate::request::Wait;
 
 /// Log records that one look at the log handles at most before it lets others run.
 const RECORDS_A_FILL: usize = 10_000;
@@ -35,19 +38,14 @@ const ALLOWED: &[&str] = &[
     "$unset",
 ];
 
-/// What a stream covers.
-#[derive(Debug, Clone)]
-enum Scope {
-    Collection(Namespace),
-    Database(String),
-    Cluster,
-}
-
 /// An open change stream.
 pub struct ChangeStream {
-    scope: Scope,
-    options: Options,
+    interest: Interest,
     history: History,
+    /// Nothing up to here is asked for.
+    floor: u64,
+    /// Where it waits with the others, once it has waited.
+    watch: Option<Watch>,
     /// The rest of the pipeline, fed from `queue`.
     pipeline: Option<Box<dyn Stage>>,
     queue: Queue,
@@ -85,7 +83,7 @@ impl ChangeStream {
         rest: &Pipeline,
     ) -> Result<ChangeStream> {
         let options = Options::parse(argument)?;
-        let scope = scope(db, namespace, &options)?;
+        let scope = Scope::of(db, namespace, &options)?;
         if let Some(name) = rest.stage_names().find(|name| ALLOWED.binary_search(name).is_err()) {
             return Err(Error::new(
                 Code::ILLEGAL_OPERATION,
@@ -99,13 +97,16 @@ impl ChangeStream {
             Start::Behind(token) => (token.seq, token, Some(token)),
         };
         let history = shared.store.history(from).map_err(|error| history_lost(error.into()))?;
+        let filter = rest.stages().first().and_then(|stage| stage.matcher());
+        let filter = filter.and_then(Filter::of);
         let queue = Queue::default();
         let feed = Box::new(Feed(queue.clone()));
         let pipeline = (!rest.stages().is_empty()).then(|| rest.build(feed));
         Ok(ChangeStream {
-            scope,
-            options,
+            interest: Interest { scope, shown: options.shown, filter },
             history,
+            floor: from.saturating_sub(1),
+            watch: None,
             pipeline,
             queue,
             ready: VecDeque::new(),
@@ -127,17 +128,22 @@ impl ChangeStream {
         let mut number = 0;
         let mut events = Vec::new();
         if let Some(event) = Event::parse(record.event)
-            && self.scope.covers(&event)
+            && self.interest.scope.covers(&event)
         {
             let token = |number, invalidate| Token { seq, event: number, invalidate };
             number += 1;
             if number > seen_before
-                && let Some(doc) =
-                    document::write(run, &self.options, token(number, false), &record, &event)?
+                && let Some(doc) = document::write(
+                    &mut |event, id| document::look_up(run, event, id),
+                    &self.interest.shown,
+                    token(number, false),
+                    &record,
+                    &event,
+                )?
             {
                 events.push((token(number, false), doc));
             }
-            if self.scope.is_ended_by(&event) {
+            if self.interest.scope.is_ended_by(&event) {
                 number += 1;
                 if number > seen_before {
                     let token = token(number, true);
@@ -175,8 +181,46 @@ impl ChangeStream {
     }
 }
 
+impl ChangeStream {
+    /// Passes over what is known not to concern the stream, and says up to where that is. A stream that was called gives
+    /// its place up.
+    fn pass(&mut self) -> Option<u64> {
+        if !self.ready.is_empty() || self.invalidated {
+            self.watch = None;
+        }
+        let checked = self.watch.as_ref()?.idle();
+        match checked {
+            Some(checked) => {
+                self.history.pass(checked);
+                self.seen = self.seen.max(Token::high_water_mark(checked));
+            }
+            None => self.watch = None,
+        }
+        checked
+    }
+
+    /// Takes a place among those that wait, everything up to `durable` being read. `None` if there is more to read.
+    fn wait(&mut self, shared: &Shared, durable: u64) -> Option<Wait> {
+        let read = durable.max(self.floor);
+        if let Some(watch) = &self.watch {
+            watch.has_read(read);
+            return Some(Wait::Events(watch.ticket()));
+        }
+        match shared.watches.arm(&self.interest, durable, read) {
+            Armed::Waits(watch) => {
+                let ticket = watch.ticket();
+                self.watch = Some(watch);
+                Some(Wait::Events(ticket))
+            }
+            Armed::Behind => None,
+            Armed::Alone => Some(Wait::Durable(durable.saturating_add(1))),
+        }
+    }
+}
+
 impl Body for ChangeStream {
     fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
+        self.pass();
         let mut records = 0;
         loop {
             while let Some((token, doc)) = self.ready.front() {
@@ -196,13 +240,26 @@ impl Body for ChangeStream {
             // Read before the log: what becomes durable in between is looked at again, not missed.
             let durable = run.shared.store.durable();
             records += 1;
-            if !self.read(run)? {
-                if durable > self.seen.seq {
-                    self.seen = Token::high_water_mark(durable);
-                }
-                return Ok(Fill::Await(durable));
+            if self.read(run)? {
+                continue;
+            }
+            if durable > self.seen.seq {
+                self.seen = Token::high_water_mark(durable);
+            }
+            if !batch.is_empty() {
+                return Ok(Fill::More);
+            }
+            if let Some(wait) = self.wait(run.shared, durable) {
+                return Ok(Fill::Await(wait));
             }
         }
+    }
+
+    fn rest(&mut self, shared: &Shared, again: bool) -> Option<Wait> {
+        let checked = self.pass();
+        let watch = self.watch.as_ref()?;
+        // A client that asks anew gets what was durable when it asked, however far the tail has come.
+        (again || checked? >= shared.store.durable()).then(|| Wait::Events(watch.ticket()))
     }
 
     fn awaits_data(&self) -> bool {
@@ -215,62 +272,6 @@ impl Body for ChangeStream {
 
     fn write_beside(&self, cursor: &mut DocWriter) {
         self.seen.write(cursor, "postBatchResumeToken");
-    }
-}
-
-impl Scope {
-    fn covers(&self, event: &Event<'_>) -> bool {
-        let (db, collection) = (event.namespace.db(), event.namespace.collection());
-        match self {
-            Scope::Collection(own) => {
-                event.namespace == *own || renamed_to(event).is_some_and(|to| to == *own)
-            }
-            Scope::Database(own) => db == own && !collection.starts_with("system."),
-            Scope::Cluster => !is_internal(db, collection),
-        }
-    }
-
-    /// Whether the stream ends with this event.
-    fn is_ended_by(&self, event: &Event<'_>) -> bool {
-        match self {
-            Scope::Collection(_) => matches!(event.kind, Kind::Drop | Kind::Rename),
-            Scope::Database(_) => event.kind == Kind::DropDatabase,
-            Scope::Cluster => false,
-        }
-    }
-}
-
-fn renamed_to(event: &Event<'_>) -> Option<Namespace> {
-    if event.kind != Kind::Rename {
-        return None;
-    }
-    let to = event.detail?.get("to")?.as_doc()?;
-    Some(Namespace::new(to.get("db")?.as_str()?, to.get("coll")?.as_str()?))
-}
-
-fn scope(db: &str, namespace: Option<&Namespace>, options: &Options) -> Result<Scope> {
-    let refuse = |message: String| Err(Error::new(Code::INVALID_OPTIONS, message));
-    if options.cluster {
-        if db != "admin" || namespace.is_some() {
-            return refuse(
-                "A $changeStream with 'allChangesForCluster:true' may only be opened on the 'admin' database, and with no collection name".to_owned(),
-            );
-        }
-        return Ok(Scope::Cluster);
-    }
-    if matches!(db, "admin" | "config" | "local") {
-        return Err(Error::new(
-            Code::INVALID_NAMESPACE,
-            format!("$changeStream may not be opened on the internal {db} database"),
-        ));
-    }
-    match namespace {
-        None => Ok(Scope::Database(db.to_owned())),
-        Some(namespace) if is_internal(db, namespace.collection()) => Err(Error::new(
-            Code::INVALID_NAMESPACE,
-            format!("$changeStream may not be opened on the internal {namespace} collection"),
-        )),
-        Some(namespace) => Ok(Scope::Collection(namespace.clone())),
     }
 }
 

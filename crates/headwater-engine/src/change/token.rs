@@ -39,7 +39,7 @@ impl Token {
         bytes[1..9].copy_from_slice(&self.seq.to_be_bytes());
         bytes[9..13].copy_from_slice(&self.event.to_be_bytes());
         bytes[13] = u8::from(self.invalidate);
-        bytes.iter().map(|byte| format!("{byte:02X}")).collect()
+        bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     /// Reads a token document.
@@ -76,6 +76,10 @@ impl Token {
             invalidate: kind == 1,
         })
     }
+}
+
+fn digit(half: u8) -> char {
+    char::from(if half < 10 { b'0' + half } else { b'A' + half - 10 })
 }
 
 #[cfg(test)]

@@ -67,14 +67,17 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let mut documents = ArrayWriter::new();
     let size = size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));
-    let run = Run::now(shared, context.deadline)?;
     if context.waiting_since.is_none()
         && let Some(error) = failed_on_demand(shared)
     {
         shared.cursors.end(id);
         return Err(if cursor.body.awaits_data() { resumable(error) } else { error });
     }
-    let filled = cursor.body.fill(&run, &mut Batch::new(&mut documents, size));
+    let filled = match cursor.body.rest(shared, context.waiting_since.is_some()) {
+        Some(wait) => Ok(Fill::Await(wait)),
+        None => Run::now(shared, context.deadline)
+            .and_then(|run| cursor.body.fill(&run, &mut Batch::new(&mut documents, size))),
+    };
     let fill = match filled {
         Ok(fill) => fill,
         Err(error) => {
@@ -85,17 +88,18 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             });
         }
     };
-    if let Fill::Await(after) = fill
+    let ended = matches!(fill, Fill::End);
+    if let Fill::Await(wait) = fill
         && documents.is_empty()
     {
-        let wait = Duration::from_millis(wait_ms.unwrap_or(AWAIT_MS).unsigned_abs());
-        let deadline = context.waiting_since.unwrap_or_else(|| Instant::now() + wait);
+        let longest = Duration::from_millis(wait_ms.unwrap_or(AWAIT_MS).unsigned_abs());
+        let deadline = context.waiting_since.unwrap_or_else(|| Instant::now() + longest);
         if Instant::now() < deadline && !shared.is_closing() {
             shared.cursors.put_back(cursor);
-            return Ok(Flow::Await { after, deadline });
+            return Ok(Flow::Await { wait, deadline });
         }
     }
-    let open = if fill == Fill::End { 0 } else { id };
+    let open = if ended { 0 } else { id };
     let reply = write_batch("nextBatch", documents, open, &cursor.namespace, cursor.body.as_ref());
     if open == 0 {
         shared.cursors.end(id);

@@ -8,6 +8,7 @@ use crate::bson::{DocWriter, Raw, View};
 use crate::engine::now_ms;
 use crate::error::Result;
 use crate::limits::{DOCUMENT_BYTES_MAX, MESSAGE_BYTES_MAX, SESSION_MINUTES, WRITE_BATCH_MAX};
+use crate::request::Wait;
 
 /// The wire version of MongoDB 8.0.
 pub(super) const WIRE_VERSION: i32 = 25;
@@ -141,5 +142,5 @@ fn awaited(context: &Context<'_>) -> Result<Option<Flow>> {
     if Instant::now() >= deadline {
         return Ok(None);
     }
-    Ok(Some(Flow::Await { after: u64::MAX, deadline }))
+    Ok(Some(Flow::Await { wait: Wait::Deadline, deadline }))
 }

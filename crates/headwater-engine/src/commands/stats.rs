@@ -162,6 +162,16 @@ fn server_status(context: &mut Context<'_>) -> Result<Flow> {
         ] {
             headwater.i64(name, i64::try_from(figure).unwrap_or(i64::MAX));
         }
+        let watches = shared.watches.figures();
+        headwater.document("changeStreams", |streams| {
+            for (name, figure) in [
+                ("recordsRead", watches.records),
+                ("filtersAsked", watches.filters),
+                ("streamsCalled", watches.calls),
+            ] {
+                streams.i64(name, i64::try_from(figure).unwrap_or(i64::MAX));
+            }
+        });
     });
     reply.document("storageEngine", |engine| {
         engine.str("name", "headwater");

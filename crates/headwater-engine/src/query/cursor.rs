@@ -3,8 +3,10 @@
 use super::exec::Stage;
 use super::run::Run;
 use crate::bson::{ArrayWriter, Doc, DocBuf};
+use crate::engine::Shared;
 use crate::error::Result;
 use crate::limits::BATCH_BYTES_MAX;
+use crate::request::Wait;
 
 /// The work behind a cursor.
 pub trait Body: Send {
@@ -24,19 +26,25 @@ pub trait Body: Send {
         false
     }
 
+    /// What to wait for if it is known, without running, that there is nothing for now. `again` says that the client
+    /// waits already, and has been told of everything that there was when it asked.
+    fn rest(&mut self, _shared: &Shared, _again: bool) -> Option<Wait> {
+        None
+    }
+
     /// Appends what stands beside the batch in the reply, such as `postBatchResumeToken`.
     fn write_beside(&self, _cursor: &mut crate::bson::DocWriter) {}
 }
 
 /// How filling a batch ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Fill {
     /// There may be more.
     More,
     /// There is no more: the cursor is closed.
     End,
-    /// Nothing for now; look again when the durable sequence number is beyond this one.
-    Await(u64),
+    /// Nothing for now; look again after that.
+    Await(Wait),
 }
 
 /// A batch being filled: counts documents and bytes against its limits.

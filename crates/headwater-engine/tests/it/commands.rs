@@ -15,9 +15,16 @@ impl Session {
     }
 
     pub(crate) fn with(options: EngineOptions) -> Session {
-        let engine = Engine::open_in_memory(options).unwrap();
+        Session::on(Engine::open_in_memory(options).unwrap())
+    }
+
+    pub(crate) fn on(engine: Engine) -> Session {
         let client = engine.client("test", "test");
         Session { engine, client }
+    }
+
+    pub(crate) fn close(&self) {
+        self.engine.close().unwrap();
     }
 
     pub(crate) fn run(&self, command: &str) -> DocBuf {

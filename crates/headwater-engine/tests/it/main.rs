@@ -10,3 +10,4 @@ mod query;
 mod sessions;
 mod streams;
 mod update;
+mod watches;

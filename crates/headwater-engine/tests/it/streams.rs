@@ -9,13 +9,13 @@ use headwater_engine::bson::{Doc, DocBuf, Raw, View};
 use crate::commands::{Session, batch, cursor_id, number, text};
 
 /// An open stream.
-struct Stream<'a> {
+pub(crate) struct Stream<'a> {
     db: &'a Session,
     database: &'a str,
     collection: &'a str,
-    cursor: i64,
+    pub(crate) cursor: i64,
     /// The token behind what was seen.
-    token: String,
+    pub(crate) token: String,
 }
 
 /// The reply to opening a stream; `collection` is empty for a whole database.
@@ -30,7 +30,7 @@ fn open(db: &Session, database: &str, collection: &str, argument: &str, rest: &s
     )
 }
 
-fn watch<'a>(
+pub(crate) fn watch<'a>(
     db: &'a Session,
     database: &'a str,
     collection: &'a str,
@@ -49,7 +49,7 @@ fn watch_c<'a>(db: &'a Session, argument: &str) -> Stream<'a> {
 }
 
 impl Stream<'_> {
-    fn get_more(&self, wait_ms: u64) -> DocBuf {
+    pub(crate) fn get_more(&self, wait_ms: u64) -> DocBuf {
         self.db.run_in(
             self.database,
             &format!(
@@ -60,7 +60,7 @@ impl Stream<'_> {
     }
 
     /// The next batch; takes up the cursor's id and token.
-    fn next(&mut self, wait_ms: u64) -> Vec<DocBuf> {
+    pub(crate) fn next(&mut self, wait_ms: u64) -> Vec<DocBuf> {
         let reply = self.get_more(wait_ms);
         assert_eq!(number(reply.as_doc().get("ok")), 1, "{reply:?}");
         self.cursor = cursor_id(&reply);
@@ -80,7 +80,7 @@ fn token_of(reply: &DocBuf) -> String {
     token.get("_data").and_then(Raw::as_str).unwrap().to_owned()
 }
 
-fn token_of_event(event: &DocBuf) -> String {
+pub(crate) fn token_of_event(event: &DocBuf) -> String {
     inner(event.as_doc(), "_id").get("_data").and_then(Raw::as_str).unwrap().to_owned()
 }
 
@@ -88,7 +88,7 @@ fn behind(option: &str, token: &str) -> String {
     format!(r#"{{"{option}": {{"_data": "{token}"}}}}"#)
 }
 
-fn inner<'a>(doc: Doc<'a>, name: &str) -> Doc<'a> {
+pub(crate) fn inner<'a>(doc: Doc<'a>, name: &str) -> Doc<'a> {
     doc.get(name).and_then(Raw::as_doc).unwrap_or_else(|| panic!("no {name} in {doc:?}"))
 }
 
@@ -99,7 +99,7 @@ fn place(event: &DocBuf) -> String {
     format!("{}.{}", part("db"), part("coll"))
 }
 
-fn code(reply: &DocBuf) -> i64 {
+pub(crate) fn code(reply: &DocBuf) -> i64 {
     assert_eq!(number(reply.as_doc().get("ok")), 0, "no error: {reply:?}");
     number(reply.as_doc().get("code"))
 }
@@ -109,7 +109,7 @@ fn has_label(reply: &DocBuf, label: &str) -> bool {
     labels.is_some_and(|labels| labels.iter().any(|raw| raw.as_str() == Some(label)))
 }
 
-fn insert(db: &Session, database: &str, collection: &str, id: i32) {
+pub(crate) fn insert(db: &Session, database: &str, collection: &str, id: i32) {
     let command = format!(r#"{{"insert": "{collection}", "documents": [{{"_id": {id}}}]}}"#);
     let reply = db.run_in(database, &command);
     assert_eq!(number(reply.as_doc().get("n")), 1, "{reply:?}");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use headwater_engine::bson::{Doc, DocBuf, DocWriter, View};
 use headwater_engine::error::Code;
-use headwater_engine::{Error, Mode, Request, Step};
+use headwater_engine::{Error, Mode, Request, Step, Wait};
 use headwater_server::{ClientInfo, Server, Service, server};
 use tokio::runtime::Runtime;
 
@@ -99,7 +99,7 @@ impl Service for Fake {
                 let wait = int(body, "maxAwaitTimeMS");
                 if counter == Some(7) && wait > 0 && waiting_since.is_none() {
                     let deadline = Instant::now() + millis(wait);
-                    return Step::Await { after: u64::MAX, deadline };
+                    return Step::Await { wait: Wait::Deadline, deadline };
                 }
                 ok(|r| r.document("topologyVersion", |v| v.i64("counter", 7)))
             }
@@ -121,7 +121,8 @@ impl Service for Fake {
             "await" => match waiting_since {
                 None => {
                     let deadline = Instant::now() + millis(int(body, "ms"));
-                    return Step::Await { after: argument.unsigned_abs(), deadline };
+                    let wait = Wait::Durable(argument.unsigned_abs() + 1);
+                    return Step::Await { wait, deadline };
                 }
                 Some(_) => ok(|r| r.bool("woke", true)),
             },
@@ -137,7 +138,8 @@ impl Service for Fake {
         })
     }
 
-    fn poll_durable(&self, seq: u64, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll(&self, wait: &Wait, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let Wait::Durable(seq) = *wait else { return Poll::Pending };
         let mut wakers = self.wakers.lock().unwrap();
         if self.poisoned.load(Ordering::SeqCst) {
             return Poll::Ready(Err(Error::new(Code::INTERNAL_ERROR, "the store failed")));
@@ -149,8 +151,9 @@ impl Service for Fake {
         Poll::Pending
     }
 
-    fn forget_durable(&self, seq: u64, waker: &Waker) {
-        self.wakers.lock().unwrap().retain(|(s, w)| *s != seq || !w.will_wake(waker));
+    fn forget(&self, wait: &Wait, waker: &Waker) {
+        let Wait::Durable(seq) = wait else { return };
+        self.wakers.lock().unwrap().retain(|(s, w)| s != seq || !w.will_wake(waker));
     }
 
     fn disconnect(&self, _: &ClientInfo) {

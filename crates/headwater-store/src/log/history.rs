@@ -61,6 +61,25 @@ impl History {
         Ok(Some(Record { seq, event, changes }))
     }
 
+    /// Goes on behind `seq`. What is passed over is read only as far as the log's index does not tell where to go on.
+    pub fn pass(&mut self, seq: Seq) {
+        if seq < self.from {
+            return;
+        }
+        self.from = seq + 1;
+        let Some((segment, reader)) = &self.place else { return };
+        let is_near = match self.log.segment_of(self.from) {
+            Ok(Some(next)) if next.number() == segment.number() => {
+                segment.seek(self.from).is_ok_and(|offset| offset <= reader.offset())
+            }
+            _ => false,
+        };
+        if !is_near {
+            // Found again, or found lost, when it is asked for.
+            self.place = None;
+        }
+    }
+
     /// Finds the next record to return; `None` when there is none yet.
     fn advance(&mut self) -> Result<Option<Located>> {
         if self.place.is_none() && !self.find_place()? {

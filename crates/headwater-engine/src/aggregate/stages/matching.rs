@@ -11,13 +11,14 @@ use crate::query::exec::Stage;
 use crate::query::matcher::Matcher;
 
 #[derive(Debug)]
-struct Match(Matcher);
+struct Match(Arc<Matcher>);
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(filter) = raw.as_doc() else {
         return Err(Error::location(15959, "the match filter must be an expression in an object"));
     };
-    Ok(vec![Arc::new(Match(Matcher::parse(filter, context.scope)?))])
+    let matcher = Matcher::parse(filter, context.scope)?;
+    Ok(vec![Arc::new(Match(Arc::new(matcher)))])
 }
 
 impl StageSpec for Match {
@@ -31,6 +32,10 @@ impl StageSpec for Match {
 
     fn shape(&self) -> Shape<'_> {
         Shape::Match(self.0.filter())
+    }
+
+    fn matcher(&self) -> Option<&Arc<Matcher>> {
+        Some(&self.0)
     }
 }
 

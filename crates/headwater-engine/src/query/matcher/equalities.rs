@@ -1,6 +1,8 @@
-//! Which fields a filter pins to one value: what an upsert starts its document from.
+//! Which fields a filter pins: to one value, what an upsert starts its document from; to one of a few, what a filter
+//! can be found by.
 
 use super::comparison::Relation;
+use super::operand::Operand;
 use super::test::Test;
 use super::{Matcher, Node};
 use crate::bson::Raw;
@@ -15,7 +17,24 @@ pub struct Equality<'m> {
     pub value: Raw<'m>,
 }
 
+/// A path that has to equal one of some values for any document to match.
+#[derive(Debug, Clone)]
+pub(crate) struct Requirement<'m> {
+    /// The path.
+    pub path: &'m Path,
+    /// The values.
+    pub values: Vec<Raw<'m>>,
+}
+
 impl Matcher {
+    /// What must hold in every match, as far as it is `$eq` or an `$in` without regular expressions, compared without
+    /// collation.
+    pub(crate) fn requirements(&self) -> Vec<Requirement<'_>> {
+        let mut found = Vec::new();
+        require(self.root(), &mut found);
+        found
+    }
+
     /// The equalities that hold in every match, in the order of the filter: of fields, `$eq`, `$in` and `$all` with one
     /// value, under `$and` and under an `$or` of one branch. A path may occur more than once.
     pub fn equalities(&self) -> Vec<Equality<'_>> {
@@ -37,6 +56,24 @@ fn collect<'m>(node: &'m Node, found: &mut Vec<Equality<'m>>) {
             if comparison.relation == Relation::Eq =>
         {
             found.push(Equality { path, value: comparison.operand.raw() });
+        }
+        _ => {}
+    }
+}
+
+fn require<'m>(node: &'m Node, found: &mut Vec<Requirement<'m>>) {
+    match node {
+        Node::And(all) => all.iter().for_each(|node| require(node, found)),
+        Node::Field { path, test: Test::Compare(comparison) }
+            if comparison.relation == Relation::Eq && !comparison.operand.is_collated() =>
+        {
+            found.push(Requirement { path, values: vec![comparison.operand.raw()] });
+        }
+        Node::Field { path, test: Test::In(list) }
+            if list.regexes.is_empty() && !list.values.iter().any(Operand::is_collated) =>
+        {
+            let values = list.values.iter().map(Operand::raw).collect();
+            found.push(Requirement { path, values });
         }
         _ => {}
     }
