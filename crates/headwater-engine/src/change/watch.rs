@@ -74,7 +74,7 @@ pub(super) struct Interest {
 /// The filter that every event of a stream has to pass first.
 #[derive(Debug, Clone)]
 pub(super) enum Filter {
-    /// The same as any other of the same bytes.
+    /// The same as any other of the same bytes: filters of streams have no collation.
     Shared(Arc<Matcher>),
     /// It has variables, whose values its bytes do not tell.
     Own(Arc<Matcher>),
