@@ -1,4 +1,272 @@
 //! The layer that every operation passes through: deadline, bulkhead, circuit breaker, retry. Knows nothing of what an
-//! operation does.
+//! operation does beyond its [`Operation`].
 
+pub(crate) mod breaker;
+mod budget;
 pub(crate) mod settings;
+pub(crate) mod trace;
+
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use self::breaker::{Breaker, CircuitState};
+use self::budget::Budget;
+pub(crate) use self::budget::pause;
+use self::settings::ResilienceSettings;
+use self::trace::{Trace, traced};
+use crate::error::classify::Family;
+use crate::error::kind::{ConnectionFailure, ErrorKind};
+use crate::error::{Error, Result};
+use crate::observe;
+use crate::operation::{Operation, Safety};
+
+/// What all operations of one connector share.
+pub(crate) struct Resilience {
+    settings: ResilienceSettings,
+    breaker: Breaker,
+    budget: Budget,
+    turns: Semaphore,
+}
+
+/// What an attempt may fail with: the driver's error or ours.
+pub(crate) trait Failure {
+    fn into_error(self, family: Family) -> Error;
+}
+
+impl Failure for Error {
+    fn into_error(self, _: Family) -> Error {
+        self
+    }
+}
+
+impl Failure for mongodb::error::Error {
+    fn into_error(self, family: Family) -> Error {
+        Error::of_driver(self, family)
+    }
+}
+
+/// What is known of a call's attempts so far.
+#[derive(Default)]
+struct Tally {
+    attempts: u32,
+    /// An attempt was sent and not answered.
+    unanswered: bool,
+    /// An attempt before the last one was sent and not answered.
+    sent_before: bool,
+    last: Option<Error>,
+}
+
+impl Resilience {
+    /// `connections` is how many the pool may have, which is how many operations there may be unless the settings say.
+    pub(crate) fn new(settings: ResilienceSettings, connections: u32) -> Resilience {
+        let turns = settings.bulkhead.max_concurrent.unwrap_or(connections).max(1) as usize;
+        Resilience {
+            breaker: Breaker::new(settings.breaker.clone()),
+            budget: Budget::new(&settings.retry),
+            turns: Semaphore::new(turns.min(Semaphore::MAX_PERMITS)),
+            settings,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> &ResilienceSettings {
+        &self.settings
+    }
+
+    pub(crate) fn circuit(&self) -> CircuitState {
+        self.breaker.state()
+    }
+
+    pub(crate) fn set_circuit(&self, state: CircuitState) {
+        self.breaker.set(state);
+        observe::circuit(state);
+    }
+
+    /// Runs an operation: `call` makes one attempt each time.
+    ///
+    /// Dropping the future stops at once, whatever it waits for.
+    pub(crate) async fn run<T, E, F, Fut>(&self, operation: Operation<'_>, call: F) -> Result<T>
+    where
+        F: Fn() -> Fut + Send,
+        Fut: Future<Output = std::result::Result<T, E>> + Send,
+        E: Failure + Send,
+        T: Send,
+    {
+        let begun = Instant::now();
+        let span = observe::span(&operation);
+        let result = self.guarded(&operation, begun, call).instrument(span).await;
+        let result = result.map_err(|error| error.at(operation.name, operation.namespace()));
+        observe::finished(&operation, begun.elapsed(), result.as_ref().err());
+        result
+    }
+
+    /// The breaker around all attempts of a call.
+    async fn guarded<T, E, F, Fut>(
+        &self,
+        operation: &Operation<'_>,
+        begun: Instant,
+        call: F,
+    ) -> Result<T>
+    where
+        F: Fn() -> Fut + Send,
+        Fut: Future<Output = std::result::Result<T, E>> + Send,
+        E: Failure + Send,
+        T: Send,
+    {
+        let pass = self.breaker.admit().map_err(Error::circuit_open)?;
+        let before = self.breaker.state();
+        self.budget.deposit();
+        let result = self.attempts(operation, begun, call).await;
+        match &result {
+            Err(error) if is_connection_class(error) => pass.failed(),
+            Err(error) if !error.is_reply() => drop(pass),
+            _ => pass.answered(),
+        }
+        let after = self.breaker.state();
+        if before != after {
+            observe::circuit(after);
+        }
+        result
+    }
+
+    async fn attempts<T, E, F, Fut>(
+        &self,
+        operation: &Operation<'_>,
+        begun: Instant,
+        call: F,
+    ) -> Result<T>
+    where
+        F: Fn() -> Fut + Send,
+        Fut: Future<Output = std::result::Result<T, E>> + Send,
+        E: Failure + Send,
+        T: Send,
+    {
+        let deadline = begun + operation.deadline.unwrap_or(self.settings.retry.deadline);
+        let mut tally = Tally::default();
+        loop {
+            let (result, trace) = self.attempt(operation, deadline, &call).await;
+            let driver = trace.asked.max(1);
+            self.budget.charge(driver - 1);
+            tally.attempts += driver;
+            let error = match result {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            tally.sent_before = tally.unanswered;
+            tally.unanswered |= trace.got > 0 && !error.is_reply();
+            let again = self.may_try_again(operation.safety, &error, trace, &tally);
+            let pause = pause(&self.settings.retry, tally.attempts);
+            if !again || Instant::now() + pause >= deadline || !self.budget.withdraw() {
+                return Err(tally.close(operation.safety, error, trace));
+            }
+            observe::retry(operation, tally.attempts, pause, &error);
+            tally.last = Some(error);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// One attempt: waits for its turn, calls, and gives up at the deadline.
+    async fn attempt<T, E, F, Fut>(
+        &self,
+        operation: &Operation<'_>,
+        deadline: Instant,
+        call: &F,
+    ) -> (Result<T>, Trace)
+    where
+        F: Fn() -> Fut + Send,
+        Fut: Future<Output = std::result::Result<T, E>> + Send,
+        E: Failure + Send,
+        T: Send,
+    {
+        let _turn = match self.turn(deadline).await {
+            Ok(turn) => turn,
+            Err(error) => return (Err(error), Trace::default()),
+        };
+        let own = self.settings.retry.attempt_timeout.map(|most| Instant::now() + most);
+        let limit = own.map_or(deadline, |own| own.min(deadline));
+        let (result, trace) = traced(timeout_at(limit, call())).await;
+        let result = match result {
+            Ok(result) => result.map_err(|error| error.into_error(operation.family)),
+            Err(_) if limit < deadline => Err(Error::connection(
+                ConnectionFailure::Timeout,
+                "no server answered the attempt in time",
+            )),
+            Err(_) => Err(Error::new(ErrorKind::Deadline, late(trace))),
+        };
+        (result, trace)
+    }
+
+    async fn turn(&self, deadline: Instant) -> Result<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Ok(turn);
+        }
+        let limit = deadline.min(Instant::now() + self.settings.bulkhead.max_wait);
+        match timeout_at(limit, self.turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) => {
+                Err(Error::connection(ConnectionFailure::Closed, "the connector was closed"))
+            }
+            Err(_) => Err(Error::connection(
+                ConnectionFailure::PoolWait,
+                "all connections were in use for too long",
+            )),
+        }
+    }
+
+    fn may_try_again(&self, safety: Safety, error: &Error, trace: Trace, tally: &Tally) -> bool {
+        let left = self.settings.retry.attempts.saturating_sub(tally.attempts);
+        let needed = safety.driver_attempts().min(self.settings.retry.attempts);
+        if left < needed || !error.is_retryable() {
+            return false;
+        }
+        let nothing_sent = trace.got == 0 && !error.is_reply();
+        // After more than one attempt of the driver the refusal is that of the last one only.
+        let nothing_done = error.is_not_done() && trace.got <= 1;
+        safety.again_after_sent() || ((nothing_sent || nothing_done) && !tally.unanswered)
+    }
+}
+
+impl Tally {
+    /// The error that a call ends with.
+    fn close(self, safety: Safety, error: Error, trace: Trace) -> Error {
+        // A deadline that passes while nothing is under way says less than what failed before.
+        let error = match self.last {
+            Some(last) if error.kind() == ErrorKind::Deadline && trace.asked == 0 => last,
+            _ => error,
+        };
+        let unknown = !safety.is_read()
+            && if error.is_reply() { is_interrupted(&error) } else { self.unanswered };
+        error.after(self.attempts, unknown, self.sent_before)
+    }
+}
+
+/// The server gave up a write that was under way.
+fn is_interrupted(error: &Error) -> bool {
+    let is_command = !matches!(error.kind(), ErrorKind::WriteConcern | ErrorKind::Bulk);
+    is_command && error.is_retryable() && !error.is_not_done()
+}
+
+/// Failures that say something about the servers' health; an answer of any kind does not.
+fn is_connection_class(error: &Error) -> bool {
+    use ConnectionFailure::{Authentication, Closed, PoolWait};
+    match error.kind() {
+        ErrorKind::Connection(Authentication | Closed | PoolWait) => false,
+        ErrorKind::Connection(_) | ErrorKind::ServerSelection => !error.is_reply(),
+        _ => false,
+    }
+}
+
+fn late(trace: Trace) -> &'static str {
+    match trace {
+        Trace { got: 0, asked: 0 } => "no suitable server was found before the deadline",
+        Trace { got: 0, .. } => "no connection could be had before the deadline",
+        _ => "no answer came before the deadline",
+    }
+}
+
+/// The part of the deadline that choosing a server may take, so that its own error comes first: it says more.
+pub(crate) fn selection_limit(asked: Duration, deadline: Duration) -> Duration {
+    asked.min(deadline - deadline / 20)
+}

@@ -1,6 +1,8 @@
 //! The connector: the embedded database, remote deployments, and both under the faults of a network.
 
 #[cfg(feature = "embedded")]
+mod collection;
+#[cfg(feature = "embedded")]
 mod embedded;
 mod faults;
 mod json;

@@ -1,0 +1,122 @@
+//! A cursor: documents as they come, batch by batch, with the connector's errors. Holds one batch.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
+
+use crate::connector::Headwater;
+use crate::error::classify::Family;
+use crate::error::kind::ErrorKind;
+use crate::error::{Error, Result};
+use crate::operation::Operation;
+
+/// The documents that a query or an aggregation finds, as a `Stream`.
+///
+/// The next batch is asked for when the last one is used up. It is never asked for twice: a server that was away
+/// between two batches has forgotten the cursor. Dropping the cursor closes it on the server.
+///
+/// ```
+/// # #[cfg(feature = "embedded")]
+/// # #[tokio::main]
+/// # async fn main() -> headwater::Result<()> {
+/// use headwater::bson::{Document, doc};
+///
+/// let headwater = headwater::Headwater::open_in_memory().await?;
+/// let numbers = headwater.collection::<Document>("numbers");
+/// numbers.insert_many((0..10).map(|n| doc! { "n": n })).await?;
+/// let mut cursor = numbers.find(doc! {}).batch_size(3).await?;
+/// let mut count = 0;
+/// while let Some(number) = cursor.next().await {
+///     number?;
+///     count += 1;
+/// }
+/// assert_eq!(count, 10);
+/// # Ok(())
+/// # }
+/// # #[cfg(not(feature = "embedded"))]
+/// # fn main() {}
+/// ```
+pub struct Cursor<T> {
+    driver: mongodb::Cursor<T>,
+    origin: Origin,
+    // Keeps an embedded database alive for as long as its cursor.
+    _headwater: Headwater,
+}
+
+/// Where a cursor comes from.
+struct Origin {
+    operation: &'static str,
+    namespace: String,
+    family: Family,
+    deadline: Duration,
+}
+
+impl<T> Cursor<T> {
+    pub(crate) fn new(
+        headwater: Headwater,
+        operation: &Operation<'_>,
+        driver: mongodb::Cursor<T>,
+    ) -> Cursor<T> {
+        let deadline = headwater.resilience_settings().retry.deadline;
+        let origin = Origin {
+            operation: operation.name,
+            namespace: operation.namespace(),
+            family: operation.family,
+            deadline: operation.deadline.unwrap_or(deadline),
+        };
+        Cursor { driver, origin, _headwater: headwater }
+    }
+}
+
+impl Origin {
+    fn error(&self, error: mongodb::error::Error) -> Error {
+        Error::of_driver(error, self.family).at(self.operation, self.namespace.clone())
+    }
+}
+
+impl<T: DeserializeOwned> Cursor<T> {
+    /// The next document; nothing at the end. Waits for a batch no longer than the deadline of the query.
+    pub async fn next(&mut self) -> Option<Result<T>> {
+        match tokio::time::timeout(self.origin.deadline, self.driver.next()).await {
+            Ok(next) => next.map(|next| next.map_err(|error| self.origin.error(error))),
+            Err(_) => {
+                let error = Error::new(ErrorKind::Deadline, "the next batch took too long");
+                Some(Err(error.at(self.origin.operation, self.origin.namespace.clone())))
+            }
+        }
+    }
+
+    /// All documents that are left, in memory.
+    ///
+    /// # Errors
+    /// Why a batch or a document could not be had; what came before is lost.
+    pub async fn all(mut self) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        while let Some(next) = self.next().await {
+            all.push(next?);
+        }
+        Ok(all)
+    }
+}
+
+impl<T> fmt::Debug for Cursor<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cursor")
+            .field("operation", &self.origin.operation)
+            .field("namespace", &self.origin.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: DeserializeOwned> Stream for Cursor<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
+        let next = self.driver.poll_next_unpin(context);
+        next.map(|next| next.map(|next| next.map_err(|error| self.origin.error(error))))
+    }
+}
