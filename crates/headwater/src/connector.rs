@@ -74,11 +74,18 @@ impl Headwater {
         Headwater::build(options, ResilienceSettings::default(), uri.to_owned())
     }
 
-    /// Connects with the driver's own options, where a URI does not say enough, and settings of the layer that every
-    /// operation passes through.
+    /// Connects with the driver's own options, where a URI does not say enough.
     ///
     /// The connector owns what is tried again: it turns the driver's repetition of reads off, and that of writes too
     /// where only one attempt is allowed.
+    ///
+    /// # Errors
+    /// The options contradict each other.
+    pub fn connect_with(options: ClientOptions) -> Result<Headwater> {
+        Headwater::connect_with_settings(options, ResilienceSettings::default())
+    }
+
+    /// As [`Headwater::connect_with`], with settings of the layer that every operation passes through.
     ///
     /// # Errors
     /// The options or the settings contradict each other.
@@ -92,11 +99,14 @@ impl Headwater {
     /// let options = ClientOptions::parse("mongodb://127.0.0.1:27017").await?;
     /// let mut settings = ResilienceSettings::default();
     /// settings.retry.attempts = 2;
-    /// let headwater = Headwater::connect_with(options, settings)?;
+    /// let headwater = Headwater::connect_with_settings(options, settings)?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn connect_with(options: ClientOptions, settings: ResilienceSettings) -> Result<Headwater> {
+    pub fn connect_with_settings(
+        options: ClientOptions,
+        settings: ResilienceSettings,
+    ) -> Result<Headwater> {
         let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
         let uri = format!("mongodb://{}/", hosts.join(","));
         Headwater::build(options, settings, uri)

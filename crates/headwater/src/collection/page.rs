@@ -391,7 +391,13 @@ fn after(sort: &Document, key: &PageKey) -> Result<Document> {
 /// What lies beyond a value in one field. Comparisons see only values of the same type, so other types are named.
 fn beyond(field: &str, value: &Bson, ascending: bool) -> Vec<Document> {
     match (value, ascending) {
-        (Bson::Null | Bson::Undefined, true) => vec![doc! { field: { "$ne": null } }],
+        // Comparisons with the ends of the order are special everywhere; their types are not.
+        (Bson::MinKey, false) | (Bson::MaxKey, true) => vec![],
+        (Bson::MinKey, true) => vec![doc! { field: { "$not": { "$type": "minKey" } } }],
+        (Bson::MaxKey, false) => vec![doc! { field: { "$not": { "$type": "maxKey" } } }],
+        (Bson::Null | Bson::Undefined, true) => {
+            vec![doc! { field: { "$ne": null, "$not": { "$type": "minKey" } } }]
+        }
         (Bson::Null | Bson::Undefined, false) => vec![doc! { field: { "$type": "minKey" } }],
         (_, true) => {
             let mut all = vec![doc! { field: { "$gt": value.clone() } }];
