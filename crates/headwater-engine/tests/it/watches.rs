@@ -1,5 +1,6 @@
 //! Change streams that wait together: who is called, how much is read for whom, and that nobody misses anything.
 
+mod cost;
 mod random;
 
 use std::thread;
