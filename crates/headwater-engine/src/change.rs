@@ -3,6 +3,7 @@
 mod document;
 pub mod event;
 mod options;
+mod paths;
 mod scope;
 pub mod stream;
 pub mod token;

@@ -4,6 +4,7 @@ use headwater_store::Record;
 
 use super::event::{Event, Kind};
 use super::options::{Before, FullDocument, Shown};
+use super::paths::disambiguated;
 use super::token::Token;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::{Collection, tables};
@@ -64,7 +65,10 @@ pub(super) fn write(
         doc.document("documentKey", |key| key.raw("_id", id));
     }
     match (event.kind, event.detail) {
-        (Kind::Update, Some(detail)) => write_description(&mut doc, detail, shown.expanded),
+        (Kind::Update, Some(detail)) => {
+            let new = stored.filter(|_| shown.expanded);
+            write_description(&mut doc, detail, new);
+        }
         (Kind::Rename, Some(detail)) => {
             if let Some(to) = detail.get("to") {
                 doc.raw("to", to);
@@ -123,11 +127,12 @@ pub(super) fn stored_document<'r>(record: &Record<'r>) -> Option<Doc<'r>> {
     record.changes().find_map(stored)
 }
 
-/// `updateDescription`; the paths that need explaining are shown with the expanded events only.
-fn write_description(out: &mut DocWriter, detail: Doc<'_>, expanded: bool) {
+/// `updateDescription`; with the expanded events, the paths of the document `new` that need explaining are explained.
+fn write_description(out: &mut DocWriter, detail: Doc<'_>, new: Option<Doc<'_>>) {
     out.document("updateDescription", |description| {
-        for element in detail.iter().filter(|e| expanded || e.name != b"disambiguatedPaths") {
-            description.raw_bytes(element.name, element.value);
+        description.extend(detail);
+        if let Some(new) = new {
+            description.doc("disambiguatedPaths", disambiguated(detail, new).as_doc());
         }
     });
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use headwater_engine::EngineOptions;
 use headwater_engine::bson::{Doc, DocBuf, Raw, View};
 
-use crate::commands::{Session, batch, cursor_id, number, text};
+use crate::commands::{Session, batch, cursor_id, number, text, text_of};
 
 /// An open stream.
 pub(crate) struct Stream<'a> {
@@ -480,4 +480,33 @@ fn killed_sessions_lose_their_streams() {
     assert!(alive(&more(cursors[1], &two)));
     db.ok(r#"{"killAllSessions": []}"#);
     assert_eq!(code(&more(cursors[1], &two)), 43);
+}
+
+#[test]
+fn paths_that_read_in_two_ways_are_explained() {
+    let db = Session::new();
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1, "a": {"1": 1}, "b": [{"2": 1, "n": 1}], "c": [1, 2, 3],
+        "gone": {"3": 1}, "plain": {"x": 1}, "pad": "0123456789012345678901234567890123456789012345678901234567890123456789"}]}"#);
+    let explained = |argument: &str, update: &str| {
+        let mut stream = watch_c(&db, argument);
+        db.ok(&format!(r#"{{"update": "c", "updates": [{{"q": {{"_id": 1}}, "u": {update}}}]}}"#));
+        let events = stream.next(1000);
+        let description = events[0].as_doc().get("updateDescription").and_then(Raw::as_doc);
+        let paths = description.unwrap().get("disambiguatedPaths").and_then(Raw::as_doc);
+        paths.map(|paths| text_of(&paths.to_buf()))
+    };
+    let expanded = r#"{"showExpandedEvents": true}"#;
+    for (update, paths) in [
+        (r#"{"$set": {"a.1": 2}}"#, r#"{"a.1":["a","1"]}"#),
+        (r#"{"$set": {"b.0.2": 2}}"#, r#"{"b.0.2":["b",{"$numberInt":"0"},"2"]}"#),
+        (r#"{"$set": {"b.0.n": 2, "c.1": 5, "plain.x": 2}}"#, "{}"),
+        (r#"{"$unset": {"gone.3": 1}}"#, r#"{"gone.3":["gone","3"]}"#),
+        (
+            r#"[{"$replaceWith": {"$setField": {"field": "home.town", "input": "$$ROOT", "value": 1}}}]"#,
+            r#"{"home.town":["home.town"]}"#,
+        ),
+    ] {
+        assert_eq!(explained(expanded, update).as_deref(), Some(paths), "{update}");
+    }
+    assert_eq!(explained("{}", r#"{"$set": {"a.1": 9}}"#), None);
 }

@@ -36,7 +36,7 @@ mod double {
         )*};
     }
 
-    same! { sin cos tan asin acos atan sinh cosh tanh atanh }
+    same! { sin cos tan asin acos atan sinh cosh tanh }
 
     pub(super) fn acosh(x: f64) -> f64 {
         let t = x - 1.0;
@@ -54,6 +54,17 @@ mod double {
             _ if a > 268_435_456.0 => a.ln() + std::f64::consts::LN_2,
             _ if a > 2.0 => (2.0 * a + 1.0 / ((x * x + 1.0).sqrt() + a)).ln(),
             _ => (a + x * x / (1.0 + (1.0 + x * x).sqrt())).ln_1p(),
+        };
+        value.copysign(x)
+    }
+
+    pub(super) fn atanh(x: f64) -> f64 {
+        let a = x.abs();
+        let twice = a + a;
+        let value = match a {
+            _ if a < 1.0 / 268_435_456.0 => return x,
+            _ if a < 0.5 => 0.5 * (twice + twice * a / (1.0 - a)).ln_1p(),
+            _ => 0.5 * (twice / (1.0 - a)).ln_1p(),
         };
         value.copysign(x)
     }
