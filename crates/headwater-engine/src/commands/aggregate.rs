@@ -7,7 +7,7 @@ use super::cursors::{First, cursor_argument, reply_first};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
-use crate::bson::{Array, ArrayWriter, Raw};
+use crate::bson::{Array, ArrayWriter, Raw, Type};
 use crate::change::stream::ChangeStream;
 use crate::collation::Collation;
 use crate::engine::now_ms;
@@ -135,6 +135,9 @@ fn check_collated(stages: Array<'_>) -> Result<()> {
 fn scope(context: &Context<'_>, collation: Option<&Arc<Collation>>) -> Result<Scope> {
     let variables = context.fields().document("let")?;
     let scope = Scope::new(variables, now_ms())?.with_collation(collation.cloned());
+    // Nobody is authenticated yet, and nobody has no roles.
+    let no_roles = ArrayWriter::new().into_bytes();
+    let scope = scope.with_user_roles(Raw { kind: Type::Array, data: &no_roles });
     Ok(scope.with_cluster_time(context.shared.store.last()))
 }
 

@@ -256,5 +256,4 @@ codes! {
     46841 CLIENT_MARKED_KILLED "ClientMarkedKilled";
     50768 NOT_A_RETRYABLE_WRITE_COMMAND "NotARetryableWriteCommand";
     50915 BACKUP_CURSOR_OPEN_CONFLICT_WITH_CHECKPOINT "BackupCursorOpenConflictWithCheckpoint";
-    51276 BINARY_SIZE "binarySize";
 }

@@ -64,6 +64,11 @@ impl Builder<'_> {
     }
 
     pub(super) fn compute(&mut self, path: &str, value: Raw<'_>) -> Result<()> {
+        let operator = |doc: Doc<'_>| doc.first().is_some_and(|e| e.name.starts_with(b"$"));
+        if self.kind == Some(Kind::Exclusion) && value.as_doc().is_some_and(operator) {
+            let message = "Cannot use expression other than $meta in exclusion projection";
+            return Err(Error::location(31252, message));
+        }
         if self.kind == Some(Kind::Exclusion) {
             let name = path.rsplit('.').next().unwrap_or(path);
             let text = bson_text(value);
