@@ -24,6 +24,7 @@ use crate::pool::{PoolStats, PoolWatch};
 use crate::resilience::breaker::CircuitState;
 use crate::resilience::settings::ResilienceSettings;
 use crate::resilience::{Resilience, selection_limit};
+use crate::servers::ServerWatch;
 use crate::uri;
 
 /// The driver's pool size unless it is told another, from its documentation.
@@ -304,9 +305,10 @@ impl Shared {
         let default_database =
             options.default_database.clone().unwrap_or_else(|| DEFAULT_DATABASE.to_owned());
         let pool = PoolWatch::listen(&mut options);
+        let servers = ServerWatch::listen(&mut options);
         Ok(Shared {
             client: Client::with_options(options).map_err(config)?,
-            resilience: Resilience::new(settings, connections),
+            resilience: Resilience::new(settings, connections, servers),
             pool,
             uri,
             default_database,

@@ -188,6 +188,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn with_message(mut self, message: String) -> Error {
+        self.0.message = message;
+        self
+    }
+
     pub(crate) fn with_labels(mut self, labels: impl IntoIterator<Item = String>) -> Error {
         self.0.labels.extend(labels);
         self

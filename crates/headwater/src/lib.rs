@@ -36,6 +36,7 @@ mod database;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
+mod events;
 #[cfg(all(doctest, feature = "embedded"))]
 mod guides;
 mod json;
@@ -45,6 +46,7 @@ mod operation;
 mod pool;
 mod resilience;
 mod sanitize;
+mod servers;
 mod transaction;
 mod uri;
 

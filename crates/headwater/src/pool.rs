@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::event::EventHandler;
 use mongodb::event::cmap::{CmapEvent, ConnectionClosedReason};
 use mongodb::options::{ClientOptions, ServerAddress};
 use parking_lot::Mutex;
 
+use crate::events::heard_by;
 use crate::observe;
 use crate::resilience::trace;
 
@@ -90,24 +90,12 @@ pub(crate) struct PoolWatch {
 }
 
 impl PoolWatch {
-    /// Listens to the client that will be made of the options. A handler that is there already still hears everything.
+    /// Listens to the client that will be made of the options.
     pub(crate) fn listen(options: &mut ClientOptions) -> Arc<PoolWatch> {
         let watch = Arc::new(PoolWatch::default());
-        let (ours, theirs) = (watch.clone(), options.cmap_event_handler.take());
-        options.cmap_event_handler = Some(EventHandler::callback(move |event| {
-            ours.note(&event);
-            match &theirs {
-                Some(EventHandler::Callback(callback)) => callback(event),
-                Some(EventHandler::AsyncCallback(callback)) => {
-                    tokio::spawn(callback(event));
-                }
-                Some(EventHandler::TokioMpsc(sender)) => {
-                    let sender = sender.clone();
-                    tokio::spawn(async move { sender.send(event).await });
-                }
-                _ => {}
-            }
-        }));
+        let ours = watch.clone();
+        let theirs = options.cmap_event_handler.take();
+        options.cmap_event_handler = Some(heard_by(move |event| ours.note(event), theirs));
         watch
     }
 

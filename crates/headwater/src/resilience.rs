@@ -6,6 +6,7 @@ mod budget;
 pub(crate) mod settings;
 pub(crate) mod trace;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -22,6 +23,7 @@ use crate::error::kind::{ConnectionFailure, ErrorKind};
 use crate::error::{Error, Result};
 use crate::observe;
 use crate::operation::{Operation, Safety};
+use crate::servers::ServerWatch;
 
 /// What all operations of one connector share.
 pub(crate) struct Resilience {
@@ -29,6 +31,7 @@ pub(crate) struct Resilience {
     breaker: Breaker,
     budget: Budget,
     turns: Semaphore,
+    servers: Arc<ServerWatch>,
 }
 
 /// What an attempt may fail with: the driver's error or ours.
@@ -61,13 +64,18 @@ struct Tally {
 
 impl Resilience {
     /// `connections` is how many the pool may have, which is how many operations there may be unless the settings say.
-    pub(crate) fn new(settings: ResilienceSettings, connections: u32) -> Resilience {
+    pub(crate) fn new(
+        settings: ResilienceSettings,
+        connections: u32,
+        servers: Arc<ServerWatch>,
+    ) -> Resilience {
         let turns = settings.bulkhead.max_concurrent.unwrap_or(connections).max(1) as usize;
         Resilience {
             breaker: Breaker::new(settings.breaker.clone()),
             budget: Budget::new(&settings.retry),
             turns: Semaphore::new(turns.min(Semaphore::MAX_PERMITS)),
             settings,
+            servers,
         }
     }
 
@@ -147,12 +155,12 @@ impl Resilience {
         let mut tally = Tally::default();
         loop {
             let (result, trace) = self.attempt(operation, deadline, &call).await;
-            let driver = trace.asked.max(1);
+            let driver = trace.asked.clamp(1, operation.safety.driver_attempts());
             self.budget.charge(driver - 1);
             tally.attempts += driver;
             let error = match result {
                 Ok(value) => return Ok(value),
-                Err(error) => error,
+                Err(error) => self.servers.explain(error),
             };
             tally.sent_before = tally.unanswered;
             tally.unanswered |= trace.got > 0 && !error.is_reply();
@@ -237,7 +245,12 @@ impl Tally {
             _ => error,
         };
         let unknown = !safety.is_read()
-            && if error.is_reply() { is_interrupted(&error) } else { self.unanswered };
+            && if error.is_reply() {
+                // An answer speaks for its own attempt, not for one before it.
+                is_interrupted(&error) || self.sent_before
+            } else {
+                self.unanswered
+            };
         error.after(self.attempts, unknown, self.sent_before)
     }
 }

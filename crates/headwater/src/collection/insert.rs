@@ -210,6 +210,23 @@ mod tests {
     }
 
     #[test]
+    fn r3_a_validator_that_refuses_says_why() {
+        let details = doc! { "failingDocumentId": 1, "details": { "operatorName": "$gte" } };
+        let reply = doc! {
+            "n": 0,
+            "writeErrors": [{
+                "index": 0, "code": 121, "errmsg": "Document failed validation",
+                "errInfo": details.clone(),
+            }],
+        };
+        let error = check(&reply).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.validation_details()),
+            (ErrorKind::Validation, Some(&details))
+        );
+    }
+
+    #[test]
     fn r3_an_unmet_write_concern_says_what_was_applied() {
         let reply = doc! {
             "n": 1,

@@ -9,5 +9,6 @@ mod json;
 mod object_id;
 mod proxy;
 mod remote;
+mod resilience;
 mod sanitize;
 mod serve;

@@ -1,0 +1,256 @@
+//! What is tried again, how often, and what is said when nobody knows the outcome.
+
+use std::time::{Duration, Instant};
+
+use headwater::bson::{Document, doc};
+use headwater::{ConnectionFailure, ErrorKind};
+
+use super::{connect, fail_command, quick, stored, things};
+use crate::proxy::{Fault, Proxy};
+
+#[tokio::test]
+async fn d01_a_read_on_a_server_that_resets_is_tried_exactly_three_times() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.find_one(doc! {}).await.unwrap();
+    for fault in [Fault::ResetBefore, Fault::ResetAfter, Fault::HalfClose] {
+        proxy.clear();
+        proxy.reset_counts();
+        proxy.inject(fault.on("find"));
+        let error = things.find_one(doc! {}).await.unwrap_err();
+        assert_eq!((proxy.requests("find"), error.attempts()), (3, 3), "{fault:?} {error:?}");
+        assert_eq!(error.kind(), ErrorKind::Connection(ConnectionFailure::Reset), "{error:?}");
+        assert!(error.is_retryable() && !error.is_outcome_unknown());
+        assert!(std::error::Error::source(&error).is_some());
+    }
+    proxy.clear();
+    proxy.reset_counts();
+    proxy.inject(Fault::ResetAfter.on("find").times(2));
+    things.find_one(doc! {}).await.unwrap();
+    assert_eq!(proxy.requests("find"), 3);
+}
+
+#[tokio::test]
+async fn r5_attempts_are_as_many_as_the_settings_say() {
+    for attempts in [1, 2, 5] {
+        let proxy = Proxy::start();
+        let mut settings = quick();
+        settings.retry.attempts = attempts;
+        let things = connect(&proxy, settings).await.collection::<Document>("things");
+        proxy.inject(Fault::ResetAfter.on("find").on("update").on("insert"));
+        assert_eq!(things.find_one(doc! {}).await.unwrap_err().attempts(), attempts);
+        assert_eq!(things.insert_one(doc! {}).await.unwrap_err().attempts(), attempts);
+        let update = doc! { "$inc": { "n": 1 } };
+        let error = things.update_one(doc! {}, update).await.unwrap_err();
+        assert_eq!(error.attempts(), attempts.min(2));
+        assert_eq!(proxy.requests("find") as u32, attempts);
+        assert_eq!(proxy.requests("insert") as u32, attempts);
+        assert_eq!(proxy.requests("update") as u32, attempts.min(2));
+    }
+}
+
+#[tokio::test]
+async fn r5_a_write_is_never_tried_more_than_three_times_by_driver_and_connector_together() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.insert_one(doc! { "_id": 0, "n": 0 }).await.unwrap();
+    proxy.inject(Fault::ResetAfter.on("update").on("delete").on("findAndModify").on("insert"));
+    let inc = || doc! { "$inc": { "n": 1 } };
+    let errors = [
+        things.update_one(doc! {}, inc()).await.unwrap_err(),
+        things.delete_one(doc! { "_id": -1 }).await.unwrap_err(),
+        things.find_one_and_update(doc! {}, inc()).await.unwrap_err(),
+        things.insert_many([doc! { "_id": 1 }]).await.unwrap_err(),
+        things.insert_one(doc! { "_id": 2 }).await.unwrap_err(),
+    ];
+    for error in &errors {
+        assert!(error.is_outcome_unknown() && error.attempts() <= 3, "{error:?}");
+    }
+    for command in ["update", "delete", "findAndModify"] {
+        assert_eq!(proxy.requests(command), 2, "{command}");
+    }
+    assert!(proxy.requests("insert") <= 6);
+    // Under one number each write was done once, however often it was sent.
+    assert_eq!(stored(&proxy).await[0].get("n"), Some(&2.into()));
+}
+
+#[tokio::test]
+async fn r6_a_numbered_write_whose_answer_was_lost_counts_once() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.insert_one(doc! { "_id": 1, "n": 0 }).await.unwrap();
+    proxy.inject(Fault::ResetAfter.on("update").times(1));
+    let result = things.update_one(doc! {}, doc! { "$inc": { "n": 1 } }).await.unwrap();
+    assert_eq!(result.modified_count, 1);
+    assert_eq!(stored(&proxy).await, [doc! { "_id": 1, "n": 1 }]);
+    proxy.inject(Fault::ResetAfter.on("delete").times(1));
+    assert_eq!(things.delete_one(doc! {}).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn r6_an_insert_that_was_done_without_an_answer_succeeds_as_its_own_duplicate() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    for lost in [1, 2] {
+        proxy.inject(Fault::ResetAfter.on("insert").times(lost));
+        things.insert_one(doc! { "_id": lost as i32, "a": [1, 2] }).await.unwrap();
+    }
+    assert_eq!(stored(&proxy).await.len(), 2);
+    // A duplicate of something else is none of ours, with and without lost answers.
+    proxy.inject(Fault::ResetBefore.on("insert").times(1));
+    let error = things.insert_one(doc! { "_id": 1, "a": [1, 3] }).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::DuplicateKey, 2));
+    let error = things.insert_one(doc! { "_id": 1, "a": [1, 2] }).await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts()), (ErrorKind::DuplicateKey, 1));
+}
+
+#[tokio::test]
+async fn r6_many_inserts_without_an_answer_are_known_again() {
+    for ordered in [true, false] {
+        let proxy = Proxy::start();
+        let things = things(&proxy).await;
+        proxy.inject(Fault::ResetAfter.on("insert").times(2));
+        let documents = (0..50).map(|n| doc! { "_id": n });
+        let result = things.insert_many(documents).ordered(ordered).await;
+        // Two lost answers are as many as the driver's number covers; what is reported must be true.
+        if let Err(error) = result {
+            assert!(error.is_outcome_unknown(), "{error:?}");
+            assert_eq!(error.bulk().unwrap().unknown.len(), 50);
+        }
+        assert_eq!(stored(&proxy).await.len(), 50);
+    }
+}
+
+#[tokio::test]
+async fn r6_what_is_not_safe_is_sent_once_and_said_to_be_unknown() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.insert_many([doc! { "_id": 1, "n": 0 }, doc! { "_id": 2, "n": 0 }]).await.unwrap();
+    proxy.reset_counts();
+    proxy.inject(Fault::ResetAfter.on("update").on("delete").on("aggregate"));
+    let error = things.update_many(doc! {}, doc! { "$inc": { "n": 1 } }).await.unwrap_err();
+    assert!(error.is_outcome_unknown() && error.attempts() == 1, "{error:?}");
+    let error = things.delete_many(doc! { "_id": 2 }).await.unwrap_err();
+    assert!(error.is_outcome_unknown() && error.attempts() == 1, "{error:?}");
+    let error = things.aggregate([doc! { "$out": "others" }]).all().await.unwrap_err();
+    assert!(error.is_outcome_unknown() && error.attempts() == 1, "{error:?}");
+    for command in ["update", "delete", "aggregate"] {
+        assert_eq!(proxy.requests(command), 1, "{command}");
+    }
+    assert_eq!(stored(&proxy).await, [doc! { "_id": 1, "n": 1 }]);
+}
+
+#[tokio::test]
+async fn r6_what_was_not_sent_is_tried_again_whatever_it_is() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.insert_one(doc! { "_id": 1, "n": 0 }).await.unwrap();
+    proxy.refuse().await;
+    proxy.cut();
+    let back = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        proxy.accept();
+    };
+    let update = things.update_many(doc! {}, doc! { "$inc": { "n": 1 } });
+    let (result, ()) = tokio::join!(update.into_future(), back);
+    match result {
+        Ok(result) => assert_eq!(result.modified_count, 1),
+        // The first attempt may have met the connection while it was cut.
+        Err(error) => assert!(error.is_outcome_unknown(), "{error:?}"),
+    }
+}
+
+#[tokio::test]
+async fn r6_a_cursor_asks_for_a_batch_once() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.insert_many((0..50).map(|n| doc! { "_id": n })).await.unwrap();
+    proxy.inject(Fault::ResetAfter.on("getMore"));
+    let mut cursor = things.find(doc! {}).batch_size(10).await.unwrap();
+    for _ in 0..10 {
+        cursor.next().await.unwrap().unwrap();
+    }
+    let error = cursor.next().await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection(ConnectionFailure::Reset));
+    assert_eq!((error.operation(), error.namespace()), (Some("find"), Some("test.things")));
+    assert_eq!(proxy.requests("getMore"), 1);
+    // A list has handed nothing out before its last batch, so it is read again as a whole.
+    proxy.clear();
+    proxy.inject(Fault::ResetAfter.on("getMore").skip(2).times(2));
+    assert_eq!(things.find_many(doc! {}).batch_size(10).await.unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn r5_the_deadline_ends_the_call_and_is_overshot_by_little() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.insert_one(doc! { "_id": 0 }).await.unwrap();
+    proxy.inject(Fault::BlackHole.on("find").on("insert").on("update"));
+    let limit = Duration::from_millis(300);
+    let check = |begun: Instant, error: headwater::Error| {
+        let took = begun.elapsed();
+        assert!(took >= limit && took <= limit + Duration::from_millis(50), "{took:?} {error:?}");
+        assert_eq!(error.kind(), ErrorKind::Deadline);
+        assert!(error.is_timeout());
+        error.is_outcome_unknown()
+    };
+    let begun = Instant::now();
+    assert!(!check(begun, things.find_one(doc! {}).deadline(limit).await.unwrap_err()));
+    let begun = Instant::now();
+    assert!(check(begun, things.insert_one(doc! {}).deadline(limit).await.unwrap_err()));
+    let begun = Instant::now();
+    let update = things.update_one(doc! {}, doc! { "$set": { "a": 1 } }).deadline(limit);
+    assert!(check(begun, update.await.unwrap_err()));
+}
+
+#[tokio::test]
+async fn r5_an_attempt_without_an_answer_ends_and_another_one_follows() {
+    let proxy = Proxy::start();
+    let mut settings = quick();
+    settings.retry.attempt_timeout = Some(Duration::from_millis(200));
+    let things = connect(&proxy, settings).await.collection::<Document>("things");
+    things.find_one(doc! {}).await.unwrap();
+    proxy.inject(Fault::BlackHole.on("find").times(1));
+    things.find_one(doc! {}).await.unwrap();
+    proxy.inject(Fault::BlackHole.on("find"));
+    let error = things.find_one(doc! {}).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection(ConnectionFailure::Timeout));
+    assert_eq!(error.attempts(), 3);
+}
+
+#[tokio::test]
+async fn r5_giving_up_stops_at_once() {
+    let proxy = Proxy::start();
+    let mut settings = quick();
+    settings.retry.base = Duration::from_secs(5);
+    settings.retry.attempts = 100;
+    let things = connect(&proxy, settings).await.collection::<Document>("things");
+    proxy.inject(Fault::ResetBefore.on("find"));
+    let find =
+        tokio::time::timeout(Duration::from_millis(100), things.find_one(doc! {}).into_future());
+    assert!(find.await.is_err());
+    let asked = proxy.requests("find");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(proxy.requests("find"), asked);
+}
+
+#[tokio::test]
+async fn d02_pauses_differ() {
+    let proxy = Proxy::start();
+    let mut settings = quick();
+    settings.retry.base = Duration::from_millis(40);
+    let things = connect(&proxy, settings).await.collection::<Document>("things");
+    things.find_one(doc! {}).await.unwrap();
+    // The host behind the server cannot be reached: the driver itself waits for nothing.
+    fail_command(&proxy, 100, doc! { "failCommands": ["find"], "errorCode": 6 }).await;
+    let mut whole = Vec::new();
+    for _ in 0..8 {
+        let begun = Instant::now();
+        assert_eq!(things.find_one(doc! {}).await.unwrap_err().attempts(), 3);
+        whole.push(begun.elapsed());
+    }
+    // Two pauses below 40 and 80 ms: fixed ones would give the same sum each time.
+    let (least, most) = (whole.iter().min().unwrap(), whole.iter().max().unwrap());
+    assert!(*most < Duration::from_millis(250), "{whole:?}");
+    assert!(*most - *least > Duration::from_millis(10), "{whole:?}");
+}
