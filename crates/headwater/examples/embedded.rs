@@ -9,14 +9,14 @@ use headwater::mongodb::bson::{Document, doc};
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("headwater-example-{}", std::process::id()));
     let headwater = Headwater::open(&folder).await?;
-    let books = headwater.client().database("library").collection::<Document>("books");
+    let books = headwater.collection::<Document>("books");
 
     // A change stream works at once: there is nothing to set up.
-    let mut changes = books.watch().await?;
+    let mut changes = books.driver().watch().await?;
 
     books.insert_one(doc! { "title": "Walden", "year": 1854 }).await?;
     books.update_one(doc! { "title": "Walden" }, doc! { "$inc": { "read": 1 } }).await?;
-    println!("books: {}", books.count_documents(doc! {}).await?);
+    println!("books: {}", books.count(doc! {}).await?);
 
     let mut seen = 0;
     while seen < 2 {

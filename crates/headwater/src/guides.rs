@@ -5,3 +5,9 @@ struct Input;
 
 #[doc = include_str!("../../../docs/connector/json.md")]
 struct Json;
+
+#[doc = include_str!("../../../docs/connector/resilience.md")]
+struct Resilience;
+
+#[doc = include_str!("../../../docs/connector/errors.md")]
+struct Errors;

@@ -124,17 +124,19 @@ impl Resilience {
         T: Send,
     {
         let pass = self.breaker.admit().map_err(Error::circuit_open)?;
-        let before = self.breaker.state();
+        if pass.is_probe() {
+            observe::circuit(CircuitState::HalfOpen);
+        }
         self.budget.deposit();
         let result = self.attempts(operation, begun, call).await;
-        match &result {
+        let changed = match &result {
             Err(error) if is_connection_class(error) => pass.failed(),
-            Err(error) if !error.is_reply() => drop(pass),
+            // Neither an answer nor the connection's fault: a deadline, or no free connection.
+            Err(error) if !error.is_reply() => false,
             _ => pass.answered(),
-        }
-        let after = self.breaker.state();
-        if before != after {
-            observe::circuit(after);
+        };
+        if changed {
+            observe::circuit(self.breaker.state());
         }
         result
     }
@@ -246,8 +248,9 @@ impl Tally {
         };
         let unknown = !safety.is_read()
             && if error.is_reply() {
-                // An answer speaks for its own attempt, not for one before it.
-                is_interrupted(&error) || self.sent_before
+                // An answer speaks for its own attempt; for one of the same number before it only if it was executed.
+                let refused_again = trace.got > 1 && error.is_retryable();
+                is_interrupted(&error) || refused_again || self.sent_before
             } else {
                 self.unanswered
             };

@@ -209,7 +209,7 @@ impl<T: Send + Sync> Collection<T> {
                 return Err(error.with_bulk(failure));
             };
             let mut one = one.clone();
-            if error.attempts() > 1 {
+            if error.was_sent_before() {
                 self.forgive_own(&mut one, rest).await;
             }
             let settled = ordered && one.items.is_empty() && !one.unprocessed.is_empty();

@@ -56,7 +56,6 @@ impl Breaker {
                 *circuit = Circuit::HalfOpen { probe_since: Instant::now() };
                 Ok(Pass { breaker: self, is_probe: true })
             }
-            // The probe has as long as the circuit stays open; then its word does not count any more.
             Circuit::HalfOpen { probe_since } => {
                 Err(self.settings.open.saturating_sub(probe_since.elapsed()))
             }
@@ -83,9 +82,9 @@ impl Breaker {
         };
     }
 
-    fn record_failure(&self) {
+    fn record_failure(&self) -> bool {
         if self.settings.failures == 0 {
-            return;
+            return false;
         }
         let now = Instant::now();
         let mut circuit = self.circuit.lock();
@@ -96,26 +95,34 @@ impl Breaker {
             }
             if failures.len() >= self.settings.failures as usize {
                 *circuit = Circuit::Open { since: now };
+                return true;
             }
         }
+        false
     }
 }
 
 impl Pass<'_> {
-    /// A server answered, whatever it said.
-    pub(crate) fn answered(mut self) {
-        if std::mem::take(&mut self.is_probe) {
-            *self.breaker.circuit.lock() = Circuit::Closed { failures: VecDeque::new() };
-        }
+    pub(crate) fn is_probe(&self) -> bool {
+        self.is_probe
     }
 
-    /// The connection failed.
-    pub(crate) fn failed(mut self) {
+    /// A server answered, whatever it said. True if that closed the circuit.
+    pub(crate) fn answered(mut self) -> bool {
+        let was_probe = std::mem::take(&mut self.is_probe);
+        if was_probe {
+            *self.breaker.circuit.lock() = Circuit::Closed { failures: VecDeque::new() };
+        }
+        was_probe
+    }
+
+    /// The connection failed. True if that opened the circuit.
+    pub(crate) fn failed(mut self) -> bool {
         if std::mem::take(&mut self.is_probe) {
             *self.breaker.circuit.lock() = Circuit::Open { since: Instant::now() };
-        } else {
-            self.breaker.record_failure();
+            return true;
         }
+        self.breaker.record_failure()
     }
 }
 

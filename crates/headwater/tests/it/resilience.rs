@@ -3,6 +3,7 @@
 mod answers;
 mod breaker;
 mod load;
+mod observed;
 mod retry;
 
 use std::time::Duration;

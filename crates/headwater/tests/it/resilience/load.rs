@@ -1,7 +1,7 @@
 //! Many callers at once: the pool, the bulkhead, the budget, and truth under faults.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use headwater::bson::{Document, doc};
@@ -10,6 +10,7 @@ use headwater::{ConnectionFailure, ErrorKind, Headwater};
 
 use super::{connect, connect_to, quick, stored};
 use crate::proxy::{Fault, Proxy};
+use crate::serve::Serve;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r8_a_hundred_callers_make_at_most_a_hundred_connections_and_are_counted() {
@@ -168,4 +169,40 @@ async fn r9_a_handle_is_shared_and_sent() {
     shared(&headwater);
     shared(&headwater.collection::<Document>("things"));
     shared(&headwater.default_database());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r6_increments_are_exact_through_kills_of_the_server() {
+    let mut serve = Serve::start(&[]);
+    let mut settings = quick();
+    settings.retry.deadline = Duration::from_secs(20);
+    let headwater = connect_to(&serve.uri(), settings).await;
+    let things = headwater.collection::<Document>("things");
+    things.insert_one(doc! { "_id": 0, "n": 0_i64 }).await.unwrap();
+    let (done, unknown) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let tasks = (0..8).map(|_| {
+        let (things, done, unknown) = (things.clone(), done.clone(), unknown.clone());
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while !stop.load(Ordering::SeqCst) {
+                let inc = things.update_by_id(0, doc! { "$inc": { "n": 1_i64 } }).await;
+                count(&done, &unknown, inc.map(drop));
+            }
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        serve.kill();
+        tokio::task::block_in_place(|| serve.restart());
+    }
+    stop.store(true, Ordering::SeqCst);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let stored = things.find_by_id(0).await.unwrap().unwrap().get_i64("n").unwrap() as u64;
+    let [done, unknown] = [done, unknown].map(|count| count.load(Ordering::SeqCst));
+    assert!(done > 50, "{done}");
+    assert!(stored >= done && stored <= done + unknown, "{stored}: {done} and {unknown} unknown");
 }

@@ -1,4 +1,4 @@
-//! Text and places: the filters and pipelines that search for them.
+//! Searching places: near a point, and within an area.
 
 use std::time::Duration;
 
@@ -6,23 +6,12 @@ use mongodb::bson::{Bson, Document, doc};
 use serde::de::DeserializeOwned;
 
 use super::Collection;
-use super::insert::unfit;
+use super::text::measured;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 
-/// The name under which a text score comes from the server.
-const SCORE: &str = "score";
 /// The name under which a computed distance comes from the server.
 const DISTANCE: &str = "distance";
-
-/// A document with the score of a text search.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scored<T> {
-    /// How well it fits; higher is better.
-    pub score: f64,
-    /// The document; its field `score` is there too.
-    pub document: T,
-}
 
 /// A document with its distance.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,19 +32,6 @@ pub enum Shape {
     Box([f64; 2], [f64; 2]),
     /// Everything within so many metres of a point.
     Circle([f64; 2], f64),
-}
-
-/// Searches text; see [`Collection::text_search`].
-#[must_use = "nothing happens before it is awaited"]
-pub struct TextSearch<'a, T: Send + Sync> {
-    collection: &'a Collection<T>,
-    words: String,
-    language: String,
-    filter: Document,
-    projection: Option<Document>,
-    min_score: Option<f64>,
-    limit: Option<i64>,
-    deadline: Option<Duration>,
 }
 
 /// Finds what is near; see [`Collection::near`].
@@ -87,34 +63,6 @@ pub struct Within<'a, T: Send + Sync> {
 }
 
 impl<T: Send + Sync> Collection<T> {
-    /// Searches the collection's text index, best first.
-    ///
-    /// The embedded database has no text index yet and refuses.
-    ///
-    /// ```
-    /// # async fn example(headwater: headwater::Headwater) -> headwater::Result<()> {
-    /// use headwater::bson::Document;
-    /// let articles = headwater.collection::<Document>("articles");
-    /// let found = articles.text_search("python programming").without("snake").limit(3).await?;
-    /// for hit in found {
-    ///     println!("{:.2} {}", hit.score, hit.document);
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn text_search(&self, words: impl Into<String>) -> TextSearch<'_, T> {
-        TextSearch {
-            collection: self,
-            words: words.into(),
-            language: "english".to_owned(),
-            filter: Document::new(),
-            projection: None,
-            min_score: None,
-            limit: None,
-            deadline: None,
-        }
-    }
-
     /// Finds documents near a point (longitude, latitude in degrees), nearest first.
     ///
     /// The embedded database has no geographic index yet and refuses.
@@ -169,113 +117,11 @@ impl<T: Send + Sync> Collection<T> {
     }
 }
 
-deadline!(TextSearch<T>);
 deadline!(Near<T>);
 deadline!(Within<T>);
-awaitable!(TextSearch<T: DeserializeOwned> => Vec<Scored<T>>);
 awaitable!(Near<T: DeserializeOwned> => Cursor<T>);
 awaitable!(NearWithDistance<T: DeserializeOwned> => Vec<Distant<T>>);
 awaitable!(Within<T: DeserializeOwned> => Cursor<T>);
-
-impl<'a, T: Send + Sync> TextSearch<'a, T> {
-    /// The language of the words. English.
-    pub fn language(mut self, language: impl Into<String>) -> Self {
-        self.language = language.into();
-        self
-    }
-
-    /// Words that must come together and in this order.
-    pub fn phrase(mut self, phrase: &str) -> Self {
-        self.words.push_str(&format!(" \"{}\"", phrase.replace('"', " ")));
-        self
-    }
-
-    /// A word that must not come.
-    pub fn without(mut self, word: &str) -> Self {
-        self.words.push_str(&format!(" -{word}"));
-        self
-    }
-
-    /// What else must hold.
-    pub fn filter(mut self, filter: Document) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Which fields come; the score always does.
-    pub fn projection(mut self, projection: Document) -> Self {
-        self.projection = Some(projection);
-        self
-    }
-
-    /// The least score.
-    pub fn min_score(mut self, score: f64) -> Self {
-        self.min_score = Some(score);
-        self
-    }
-
-    /// The most documents.
-    pub fn limit(mut self, limit: i64) -> Self {
-        self.limit = Some(limit);
-        self
-    }
-
-    fn pipeline(&self) -> Vec<Document> {
-        let mut filter = doc! { "$text": { "$search": &self.words, "$language": &self.language } };
-        if !self.filter.is_empty() {
-            // `$text` must stand at the top.
-            filter.insert("$and", vec![self.filter.clone()]);
-        }
-        let mut pipeline = vec![
-            doc! { "$match": filter },
-            doc! { "$addFields": { SCORE: { "$meta": "textScore" } } },
-        ];
-        if let Some(least) = self.min_score {
-            pipeline.push(doc! { "$match": { SCORE: { "$gte": least } } });
-        }
-        pipeline.push(doc! { "$sort": { SCORE: -1, "_id": 1 } });
-        if let Some(limit) = self.limit.filter(|limit| *limit > 0) {
-            pipeline.push(doc! { "$limit": limit });
-        }
-        if let Some(projection) = &self.projection {
-            let excludes = projection.values().all(|value| matches!(value.as_i32(), Some(0)));
-            let mut projection = projection.clone();
-            if !excludes {
-                projection.insert(SCORE, 1);
-            }
-            pipeline.push(doc! { "$project": projection });
-        }
-        pipeline
-    }
-}
-
-impl<'a, T: DeserializeOwned + Send + Sync> TextSearch<'a, T> {
-    async fn run(self) -> Result<Vec<Scored<T>>> {
-        let mut search = self.collection.aggregate(self.pipeline());
-        if let Some(deadline) = self.deadline {
-            search = search.deadline(deadline);
-        }
-        let found = search.all().await?;
-        measured(found, SCORE, |score, document| Scored { score, document })
-    }
-}
-
-fn measured<T: DeserializeOwned, M>(
-    found: Vec<Document>,
-    name: &str,
-    make: impl Fn(f64, T) -> M,
-) -> Result<Vec<M>> {
-    let read = |document: Document| {
-        let measure = document.get(name).and_then(number).unwrap_or_default();
-        let document = mongodb::bson::deserialize_from_document(document).map_err(unfit)?;
-        Ok(make(measure, document))
-    };
-    found.into_iter().map(read).collect()
-}
-
-fn number(value: &Bson) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_i32().map(f64::from))
-}
 
 impl<'a, T: Send + Sync> Near<'a, T> {
     /// The least distance, in metres.
@@ -456,4 +302,49 @@ fn check_metres(metres: f64) -> Result<f64> {
         return Ok(metres);
     }
     Err(Error::validation("a distance is a number of metres from zero up"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Headwater;
+    use mongodb::options::ClientOptions;
+
+    async fn places() -> Collection<Document> {
+        let options = ClientOptions::parse("mongodb://127.0.0.1:1").await.unwrap();
+        Headwater::connect_with(options).unwrap().collection("places")
+    }
+
+    #[tokio::test]
+    async fn d22_a_distance_of_zero_is_honoured() {
+        let places = places().await;
+        let near = places.near("at", [1.0, 2.0]).max_distance(0.0).min_distance(0.0);
+        let point = doc! { "type": "Point", "coordinates": [1.0, 2.0] };
+        let filter = near.filter(doc! { "open": true }).whole_filter().unwrap();
+        assert_eq!(
+            filter,
+            doc! {
+                "at": { "$near": { "$geometry": point, "$minDistance": 0.0, "$maxDistance": 0.0 } },
+                "$and": [{ "open": true }],
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn r14_areas_are_checked_and_distances_computed() {
+        let places = places().await;
+        let near = places.near("at", [1.0, 2.0]).max_distance(5.0).limit(2);
+        let pipeline = near.pipeline().unwrap();
+        let near = pipeline[0].get_document("$geoNear").unwrap();
+        assert_eq!(near.get("maxDistance"), Some(&5.0.into()));
+        assert_eq!(pipeline[1], doc! { "$limit": 2_i64 });
+        let within = |shape| places.within("at", shape).whole_filter();
+        let circle = within(Shape::Circle([0.0, 0.0], 6_378_100.0)).unwrap();
+        let sphere: Vec<Bson> = vec![vec![0.0, 0.0].into(), 1.0.into()];
+        assert_eq!(circle, doc! { "at": { "$geoWithin": { "$centerSphere": sphere } } });
+        let line = vec![[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 0.0]];
+        assert!(within(Shape::Polygon(line.clone())).is_ok());
+        assert!(within(Shape::Polygon(line[..3].to_vec())).is_err());
+        assert!(within(Shape::Box([0.0, 0.0], [1.0, 91.0])).is_err());
+    }
 }
