@@ -25,6 +25,7 @@ use crate::resilience::breaker::CircuitState;
 use crate::resilience::settings::ResilienceSettings;
 use crate::resilience::{Resilience, selection_limit};
 use crate::servers::ServerWatch;
+use crate::statistics::OperationStats;
 use crate::uri;
 
 /// The driver's pool size unless it is told another, from its documentation.
@@ -246,6 +247,25 @@ impl Headwater {
     /// ```
     pub fn pool_stats(&self) -> PoolStats {
         self.0.pool.stats()
+    }
+
+    /// Counts and latencies of the operations since the start, sorted by name.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// let headwater = headwater::Headwater::open_in_memory().await?;
+    /// headwater.ping().await?;
+    /// let stats = headwater.operation_stats();
+    /// assert_eq!((stats[0].operation, stats[0].success), ("ping", 1));
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub fn operation_stats(&self) -> Vec<OperationStats> {
+        self.0.resilience.statistics().read()
     }
 
     /// The state of the circuit breaker.

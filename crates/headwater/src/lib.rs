@@ -47,6 +47,7 @@ mod pool;
 mod resilience;
 mod sanitize;
 mod servers;
+mod statistics;
 mod transaction;
 mod uri;
 
@@ -67,6 +68,8 @@ pub use resilience::settings::{
     BreakerSettings, BulkheadSettings, ResilienceSettings, RetrySettings,
 };
 pub use sanitize::{Cleaned, Refused, Sanitizer};
+
+pub use statistics::OperationStats;
 
 /// A future that a builder becomes when it is awaited.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::observe;
 use crate::operation::{Operation, Safety};
 use crate::servers::ServerWatch;
+use crate::statistics::Statistics;
 
 /// What all operations of one connector share.
 pub(crate) struct Resilience {
@@ -32,6 +33,7 @@ pub(crate) struct Resilience {
     budget: Budget,
     turns: Semaphore,
     servers: Arc<ServerWatch>,
+    statistics: Statistics,
 }
 
 /// What an attempt may fail with: the driver's error or ours.
@@ -76,11 +78,16 @@ impl Resilience {
             turns: Semaphore::new(turns.min(Semaphore::MAX_PERMITS)),
             settings,
             servers,
+            statistics: Statistics::default(),
         }
     }
 
     pub(crate) fn settings(&self) -> &ResilienceSettings {
         &self.settings
+    }
+
+    pub(crate) fn statistics(&self) -> &Statistics {
+        &self.statistics
     }
 
     pub(crate) fn circuit(&self) -> CircuitState {
@@ -106,7 +113,9 @@ impl Resilience {
         let span = observe::span(&operation);
         let result = self.guarded(&operation, begun, call).instrument(span).await;
         let result = result.map_err(|error| error.at(operation.name, operation.namespace()));
-        observe::finished(&operation, begun.elapsed(), result.as_ref().err());
+        let took = begun.elapsed();
+        self.statistics.note(operation.name, took, result.is_ok());
+        observe::finished(&operation, took, result.as_ref().err());
         result
     }
 

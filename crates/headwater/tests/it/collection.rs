@@ -306,3 +306,48 @@ async fn errors_of_indexes_are_told_as_such() {
     assert_eq!(names, ["a_1", "b_1"]);
     assert_eq!(things.indexes().await.unwrap().len(), 3);
 }
+
+#[tokio::test]
+async fn d16_a_collection_is_there_before_any_connection() {
+    let headwater = Headwater::connect("mongodb://127.0.0.1:1").await.unwrap();
+    let things = headwater.database("shop").collection::<Document>("things");
+    assert_eq!((things.name(), headwater.pool_stats().size()), ("things", 0));
+}
+
+#[tokio::test]
+async fn d27_a_ping_tells_why_it_failed() {
+    let uri = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100";
+    let headwater = Headwater::connect(uri).await.unwrap();
+    let error = headwater.ping_within(Duration::from_secs(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ServerSelection);
+    let text = error.to_string();
+    assert!(text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
+}
+
+#[tokio::test]
+async fn r21_the_figures_of_database_collection_server_pool_and_operations_are_there() {
+    let things = empty().await;
+    things.insert_one(doc! { "_id": 1 }).await.unwrap();
+    things.insert_one(doc! { "_id": 1 }).await.unwrap_err();
+    let headwater = things.headwater();
+    assert_eq!(things.stats().await.unwrap().get("count"), Some(&1.into()));
+    assert!(headwater.default_database().stats().await.unwrap().contains_key("collections"));
+    assert!(headwater.server_info().await.unwrap().contains_key("version"));
+    assert_eq!(headwater.pool_stats().servers.len(), 1);
+    let stats = headwater.operation_stats();
+    let insert = stats.iter().find(|stats| stats.operation == "insert_one").unwrap();
+    assert_eq!((insert.success, insert.error), (1, 1));
+    assert!(insert.p50 <= insert.p99 && insert.p99 <= insert.max && !insert.max.is_zero());
+}
+
+#[tokio::test]
+async fn the_largest_document_goes_in_and_a_larger_one_is_refused() {
+    const LARGEST: usize = 16 * 1024 * 1024;
+    let things = empty().await;
+    let empty = doc! { "_id": 1, "text": "" }.to_vec().unwrap().len();
+    things.insert_one(doc! { "_id": 1, "text": "x".repeat(LARGEST - empty) }).await.unwrap();
+    let larger = doc! { "_id": 2, "text": "x".repeat(LARGEST - empty + 1) };
+    let error = things.insert_one(larger).await.unwrap_err();
+    assert!(!error.is_outcome_unknown() && error.attempts() == 1, "{error:?}");
+    assert_eq!(things.count(doc! {}).await.unwrap(), 1);
+}

@@ -12,3 +12,4 @@ mod remote;
 mod resilience;
 mod sanitize;
 mod serve;
+mod transaction;

@@ -206,3 +206,25 @@ async fn r6_increments_are_exact_through_kills_of_the_server() {
     assert!(done > 50, "{done}");
     assert!(stored >= done && stored <= done + unknown, "{stored}: {done} and {unknown} unknown");
 }
+
+#[tokio::test]
+async fn r8_the_least_size_is_kept_and_the_greatest_is_not_exceeded() {
+    let proxy = Proxy::start();
+    let headwater = connect_to(&proxy.uri_with("minPoolSize=3&maxPoolSize=4"), quick()).await;
+    headwater.ping().await.unwrap();
+    let begun = std::time::Instant::now();
+    while headwater.pool_stats().servers[0].idle < 3 {
+        assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", headwater.pool_stats());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let things = headwater.collection::<Document>("things");
+    proxy.inject(Fault::Delay(Duration::from_millis(5)).on("find"));
+    let callers = (0..20).map(|_| {
+        let things = things.clone();
+        tokio::spawn(async move { things.find_one(doc! {}).await.unwrap() })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    assert!(headwater.pool_stats().size() <= 4, "{:?}", headwater.pool_stats());
+}

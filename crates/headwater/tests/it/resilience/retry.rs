@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use headwater::bson::{Document, doc};
+use headwater::collection::WriteModel;
 use headwater::{ConnectionFailure, ErrorKind};
 
 use super::{connect, fail_command, quick, stored, things};
@@ -253,4 +254,30 @@ async fn d02_pauses_differ() {
     let (least, most) = (whole.iter().min().unwrap(), whole.iter().max().unwrap());
     assert!(*most < Duration::from_millis(250), "{whole:?}");
     assert!(*most - *least > Duration::from_millis(10), "{whole:?}");
+}
+
+#[tokio::test]
+async fn r6_a_bulk_without_an_answer_names_what_is_unknown_and_what_was_not_tried() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    proxy.inject(Fault::ResetAfter.on("update"));
+    let error = things
+        .bulk_write([
+            WriteModel::insert_one(doc! { "_id": 1, "n": 0 }),
+            WriteModel::update_many(doc! {}, doc! { "$inc": { "n": 1 } }),
+            WriteModel::update_one(doc! { "_id": 1 }, doc! { "$inc": { "n": 1 } }),
+            WriteModel::delete_many(doc! {}),
+        ])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection(ConnectionFailure::Reset));
+    assert!(error.is_outcome_unknown());
+    let failure = error.bulk().unwrap();
+    assert_eq!(
+        (failure.unknown.as_slice(), failure.unprocessed.as_slice()),
+        (&[1, 2][..], &[3][..])
+    );
+    assert_eq!(failure.counts.inserted, 1);
+    assert_eq!(proxy.requests("update"), 1);
+    assert_eq!(stored(&proxy).await, [doc! { "_id": 1, "n": 2 }]);
 }
