@@ -30,7 +30,9 @@ pub use self::find_and_modify::{FindOneAndDelete, FindOneAndReplace, FindOneAndU
 pub use self::geo::{Distant, Near, NearWithDistance, Shape, Within};
 pub use self::index::Index;
 pub use self::insert::InsertOne;
+pub(crate) use self::insert::with_id;
 pub use self::insert_many::InsertMany;
+pub(crate) use self::insert_many::Prepared;
 pub use self::page::{Page, PageAfter, PageKey, Pages, Slice};
 pub use self::text::{Scored, TextSearch};
 pub use self::update::{Replace, Update};

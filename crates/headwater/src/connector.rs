@@ -14,6 +14,9 @@ use mongodb::options::{
 };
 
 use crate::collection::Collection;
+#[cfg(feature = "embedded")]
+use crate::config::Place;
+use crate::config::{Config, Joined};
 use crate::database::Database;
 #[cfg(feature = "embedded")]
 use crate::embedded;
@@ -50,6 +53,8 @@ pub(crate) struct Shared {
     pool: Arc<PoolWatch>,
     uri: String,
     default_database: String,
+    /// What the client reads again when it finds new servers.
+    files: Option<Joined>,
     // After the client: connections end before their server.
     #[cfg(feature = "embedded")]
     node: Option<embedded::Node>,
@@ -71,9 +76,62 @@ impl Headwater {
     /// # }
     /// ```
     pub async fn connect(uri: impl AsRef<str>) -> Result<Headwater> {
-        let uri = uri.as_ref();
-        let options = ClientOptions::parse(uri).await.map_err(config)?;
-        Headwater::build(options, ResilienceSettings::default(), uri.to_owned())
+        Headwater::from_config(Config::builder().uri(uri.as_ref()).build()?).await
+    }
+
+    /// Connects as a configuration says: to a server, or to a database inside this process.
+    ///
+    /// No server is contacted yet: one that is away shows in the first operation.
+    ///
+    /// # Errors
+    /// A `mongodb+srv` name that cannot be resolved, a TLS file that makes no sense, or an embedded database that cannot
+    /// start.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// use headwater::{Config, Headwater};
+    ///
+    /// let config = Config::builder().embedded(":memory:").database("shop").build()?;
+    /// let headwater = Headwater::from_config(config).await?;
+    /// headwater.ping().await?;
+    /// assert_eq!(headwater.default_database().name(), "shop");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub async fn from_config(config: Config) -> Result<Headwater> {
+        #[cfg(feature = "embedded")]
+        if let Some(place) = config.place() {
+            let node = match place {
+                Place::Memory => embedded::Node::open_in_memory().await?,
+                Place::Folder(folder) => embedded::Node::open_shared(folder).await?,
+            };
+            return Headwater::embedded_as(node, &config).await;
+        }
+        let (options, files) = config.driver_options().await?;
+        let uri = config.full_uri().to_owned();
+        let mut shared = Shared::new(options, config.resilience().clone(), uri)?;
+        shared.files = files;
+        Ok(Headwater(Arc::new(shared)))
+    }
+
+    /// Connects as the environment says, see [`Config::from_env`]; without a server there it opens the embedded
+    /// database.
+    ///
+    /// # Errors
+    /// As [`Config::from_env`] and [`Headwater::from_config`].
+    ///
+    /// ```no_run
+    /// # async fn example() -> headwater::Result<()> {
+    /// let headwater = headwater::Headwater::from_env().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn from_env() -> Result<Headwater> {
+        Headwater::from_config(Config::from_env()?).await
     }
 
     /// Connects with the driver's own options, where a URI does not say enough.
@@ -327,11 +385,12 @@ impl Shared {
         let pool = PoolWatch::listen(&mut options);
         let servers = ServerWatch::listen(&mut options);
         Ok(Shared {
-            client: Client::with_options(options).map_err(config)?,
+            client: Client::with_options(options).map_err(wrong)?,
             resilience: Resilience::new(settings, connections, servers),
             pool,
             uri,
             default_database,
+            files: None,
             #[cfg(feature = "embedded")]
             node: None,
         })
@@ -352,7 +411,7 @@ pub(crate) fn limit_wait(concern: &mut Option<WriteConcern>) {
     }
 }
 
-fn config(error: mongodb::error::Error) -> Error {
+fn wrong(error: mongodb::error::Error) -> Error {
     Error::from(error).with_kind(ErrorKind::Config)
 }
 
@@ -396,9 +455,17 @@ impl Headwater {
     }
 
     async fn embedded(node: embedded::Node) -> Result<Headwater> {
+        Headwater::embedded_as(node, &Config::builder().embedded(":memory:").build()?).await
+    }
+
+    async fn embedded_as(node: embedded::Node, config: &Config) -> Result<Headwater> {
         let uri = node.uri();
-        let options = ClientOptions::parse(&uri).await.map_err(config)?;
-        let mut shared = Shared::new(options, ResilienceSettings::default(), uri)?;
+        let mut options = ClientOptions::parse(&uri).await.map_err(wrong)?;
+        config.apply(&mut options);
+        // Discovery leads nowhere: the socket is all there is.
+        options.direct_connection = Some(true);
+        options.repl_set_name = None;
+        let mut shared = Shared::new(options, config.resilience().clone(), uri)?;
         shared.node = Some(node);
         Ok(Headwater(Arc::new(shared)))
     }

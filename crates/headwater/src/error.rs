@@ -399,7 +399,11 @@ impl fmt::Display for Error {
         if let (Some(operation), Some(namespace)) = (self.0.operation, &self.0.namespace) {
             write!(f, "{operation} on {namespace}: ")?;
         }
-        write!(f, "{}: {}", self.0.kind, self.0.message)?;
+        match self.0.kind {
+            // Their messages are whole sentences.
+            ErrorKind::Config | ErrorKind::Validation => f.write_str(&self.0.message)?,
+            kind => write!(f, "{kind}: {}", self.0.message)?,
+        }
         if self.0.outcome_unknown {
             f.write_str(" (whether it was applied is not known)")?;
         }

@@ -1,5 +1,11 @@
 //! The guide pages of the connector, compiled as documentation tests so that they stay right.
 
+#[doc = include_str!("../../../docs/connector/bulk.md")]
+struct Bulk;
+
+#[doc = include_str!("../../../docs/connector/configuration.md")]
+struct Configuration;
+
 #[doc = include_str!("../../../docs/connector/input.md")]
 struct Input;
 

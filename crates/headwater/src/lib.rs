@@ -29,7 +29,9 @@
 //! # fn main() {}
 //! ```
 
+mod bulk;
 pub mod collection;
+mod config;
 mod connector;
 mod cursor;
 mod database;
@@ -51,7 +53,9 @@ mod statistics;
 mod transaction;
 mod uri;
 
+pub use bulk::{BulkLoad, BulkProgress};
 pub use collection::Collection;
+pub use config::{CertificateCheck, Config, ConfigBuilder};
 pub use connector::Headwater;
 pub use cursor::Cursor;
 pub use database::Database;

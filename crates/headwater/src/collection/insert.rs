@@ -146,7 +146,7 @@ impl<T: Send + Sync> Collection<T> {
 }
 
 /// The document as bytes, with an `_id` as its first field if it has none, as the driver does it.
-pub(super) fn with_id<T: Serialize>(document: &T) -> Result<(Bson, RawDocumentBuf)> {
+pub(crate) fn with_id<T: Serialize>(document: &T) -> Result<(Bson, RawDocumentBuf)> {
     let document = mongodb::bson::serialize_to_raw_document_buf(document).map_err(unfit)?;
     if let Some(id) = document.get("_id").map_err(unfit)? {
         let id = Bson::try_from(id).map_err(unfit)?;

@@ -225,7 +225,7 @@ impl<T: Send + Sync> Collection<T> {
     }
 
     /// Removes duplicates that an earlier attempt without an answer made: same `_id`, same content.
-    async fn forgive_own(&self, failure: &mut BulkFailure, batch: &[Prepared]) {
+    pub(crate) async fn forgive_own(&self, failure: &mut BulkFailure, batch: &[Prepared]) {
         let suspects: Vec<Bson> = failure
             .items
             .iter()

@@ -43,6 +43,8 @@ pub struct BulkFailure {
     pub unknown: Vec<usize>,
     /// What was done.
     pub counts: BulkCounts,
+    /// Of a bulk load: every document before this input index is inserted or among `items`. Later ones may be too.
+    pub resume_at: Option<usize>,
 }
 
 /// How many documents several writes touched.

@@ -1,7 +1,10 @@
 //! The connector: the embedded database, remote deployments, and both under the faults of a network.
 
 #[cfg(feature = "embedded")]
+mod bulk;
+#[cfg(feature = "embedded")]
 mod collection;
+mod config;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod faults;
