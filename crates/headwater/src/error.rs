@@ -56,6 +56,8 @@ pub(crate) struct Inner {
     attempts: u32,
     outcome_unknown: bool,
     sent_before: bool,
+    /// A server answered, though not with a code.
+    answered: bool,
 }
 
 impl Error {
@@ -74,6 +76,7 @@ impl Error {
             attempts: 0,
             outcome_unknown: false,
             sent_before: false,
+            answered: false,
         }))
     }
 
@@ -372,7 +375,24 @@ impl Error {
 
     /// True if a server answered, whatever it said.
     pub(crate) fn is_reply(&self) -> bool {
-        self.0.code.is_some()
+        self.0.code.is_some() || self.0.answered
+    }
+
+    /// True if what was sent, if it was, got no answer.
+    pub(crate) fn lacks_answer(&self) -> bool {
+        !self.is_reply() && self.0.kind != ErrorKind::Validation
+    }
+
+    /// An answer came, but it cannot be read as asked.
+    #[cold]
+    pub(crate) fn unreadable(
+        error: mongodb::bson::error::Error,
+        family: Family,
+        what: &str,
+    ) -> Error {
+        let mut ours = Error::new(family.kind(), format!("{what}: {error}"));
+        ours.0.answered = true;
+        ours.with_source(error)
     }
 
     /// True if the server said that it did nothing.

@@ -174,7 +174,7 @@ impl Resilience {
                 Err(error) => self.servers.explain(error),
             };
             tally.sent_before = tally.unanswered;
-            tally.unanswered |= trace.got > 0 && !error.is_reply();
+            tally.unanswered |= trace.got > 0 && error.lacks_answer();
             let again = self.may_try_again(operation.safety, &error, trace, &tally);
             let pause = pause(&self.settings.retry, tally.attempts);
             if !again || Instant::now() + pause >= deadline || !self.budget.withdraw() {

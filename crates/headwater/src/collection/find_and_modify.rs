@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::time::Duration;
 
-use mongodb::bson::{Bson, Document};
+use mongodb::bson::{Bson, Document, RawDocumentBuf};
 use mongodb::options::{
     Collation, FindOneAndDeleteOptions, FindOneAndReplaceOptions, FindOneAndUpdateOptions, Hint,
     ReturnDocument, UpdateModifications, WriteConcern,
@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use super::Collection;
 use super::insert::unfit;
 use crate::connector::limit_wait;
-use crate::error::Result;
+use crate::error::classify::Family;
+use crate::error::{Error, Result};
 use crate::operation::Safety;
 
 /// Updates a document and gets it; see [`Collection::find_one_and_update`].
@@ -32,7 +33,7 @@ pub struct FindOneAndUpdate<'a, T: Send + Sync> {
 pub struct FindOneAndReplace<'a, T: Send + Sync> {
     collection: &'a Collection<T>,
     filter: Document,
-    replacement: Result<Document>,
+    replacement: Result<RawDocumentBuf>,
     options: FindOneAndReplaceOptions,
     deadline: Option<Duration>,
 }
@@ -134,7 +135,8 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     ) -> FindOneAndReplace<'_, T> {
         let mut options = FindOneAndReplaceOptions::default();
         options.return_document = Some(ReturnDocument::After);
-        let replacement = mongodb::bson::serialize_to_document(replacement.borrow()).map_err(unfit);
+        let replacement =
+            mongodb::bson::serialize_to_raw_document_buf(replacement.borrow()).map_err(unfit);
         FindOneAndReplace { collection: self, filter, replacement, options, deadline: None }
     }
 }
@@ -216,12 +218,12 @@ impl<'a, T: DeserializeOwned + Send + Sync> FindOneAndUpdate<'a, T> {
     async fn run(mut self) -> Result<Option<T>> {
         limit_wait(&mut self.options.write_concern);
         let operation = self.collection.operation("find_one_and_update", Safety::WriteOnce);
-        let driver = &self.collection.driver;
+        let driver = self.collection.driver.clone_with_type::<RawDocumentBuf>();
         let call = || {
             let action = driver.find_one_and_update(self.filter.clone(), self.update.clone());
             action.with_options(self.options.clone()).into_future()
         };
-        self.collection.resilience().run(operation.deadline(self.deadline), call).await
+        read(self.collection.resilience().run(operation.deadline(self.deadline), call).await?)
     }
 }
 
@@ -230,16 +232,12 @@ impl<'a, T: DeserializeOwned + Send + Sync> FindOneAndReplace<'a, T> {
         limit_wait(&mut self.options.write_concern);
         let operation = self.collection.operation("find_one_and_replace", Safety::WriteOnce);
         let replacement = self.replacement?;
-        let driver = self.collection.driver.clone_with_type::<Document>();
+        let driver = self.collection.driver.clone_with_type::<RawDocumentBuf>();
         let call = || {
             let action = driver.find_one_and_replace(self.filter.clone(), &replacement);
             action.with_options(self.options.clone()).into_future()
         };
-        let operation = operation.deadline(self.deadline);
-        let found = self.collection.resilience().run(operation, call).await?;
-        found
-            .map(|found| mongodb::bson::deserialize_from_document(found).map_err(unfit))
-            .transpose()
+        read(self.collection.resilience().run(operation.deadline(self.deadline), call).await?)
     }
 }
 
@@ -247,11 +245,20 @@ impl<'a, T: DeserializeOwned + Send + Sync> FindOneAndDelete<'a, T> {
     async fn run(mut self) -> Result<Option<T>> {
         limit_wait(&mut self.options.write_concern);
         let operation = self.collection.operation("find_one_and_delete", Safety::WriteOnce);
-        let driver = &self.collection.driver;
+        let driver = self.collection.driver.clone_with_type::<RawDocumentBuf>();
         let call = || {
             let action = driver.find_one_and_delete(self.filter.clone());
             action.with_options(self.options.clone()).into_future()
         };
-        self.collection.resilience().run(operation.deadline(self.deadline), call).await
+        read(self.collection.resilience().run(operation.deadline(self.deadline), call).await?)
     }
+}
+
+/// The write is done by now, so a document that does not read as `T` must not look like a write that failed.
+fn read<T: DeserializeOwned>(found: Option<RawDocumentBuf>) -> Result<Option<T>> {
+    let read = |found: RawDocumentBuf| mongodb::bson::deserialize_from_slice(found.as_bytes());
+    found.map(read).transpose().map_err(|error| {
+        let what = "the change was made, but the document cannot be read as asked";
+        Error::unreadable(error, Family::Query, what)
+    })
 }

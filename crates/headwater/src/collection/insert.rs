@@ -167,6 +167,11 @@ pub(super) fn unfit(error: mongodb::bson::error::Error) -> Error {
     Error::validation(format!("not a BSON document: {error}")).with_source(error)
 }
 
+#[cold]
+pub(super) fn unread(error: mongodb::bson::error::Error) -> Error {
+    Error::unreadable(error, Family::Query, "the document cannot be read as asked")
+}
+
 /// Whether the reply of an insert of one document says that it was done.
 fn check(reply: &Document) -> Result<()> {
     let place = |name: &str| reply.get_array(name).ok()?.first()?.as_document();

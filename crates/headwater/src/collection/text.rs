@@ -6,7 +6,7 @@ use mongodb::bson::{Bson, Document, doc};
 use serde::de::DeserializeOwned;
 
 use super::Collection;
-use super::insert::unfit;
+use super::insert::unread;
 use crate::error::Result;
 
 /// The name under which a text score comes from the server.
@@ -157,7 +157,7 @@ pub(super) fn measured<T: DeserializeOwned, M>(
 ) -> Result<Vec<M>> {
     let read = |document: Document| {
         let measure = document.get(name).and_then(number).unwrap_or_default();
-        let document = mongodb::bson::deserialize_from_document(document).map_err(unfit)?;
+        let document = mongodb::bson::deserialize_from_document(document).map_err(unread)?;
         Ok(make(measure, document))
     };
     found.into_iter().map(read).collect()

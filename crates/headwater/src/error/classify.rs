@@ -134,6 +134,9 @@ pub(super) fn of_driver(error: DriverError, family: Family) -> Error {
             _ => Error::new(ErrorKind::Bulk, "some of the documents were not inserted"),
         },
         DriverKind::GridFs(failure) => of_grid_fs(failure),
+        DriverKind::Bson(error) => {
+            Error::unreadable(error.clone(), family, "the document cannot be read as asked")
+        }
         other => {
             let (kind, message) = of_trouble(other, family);
             Error::new(kind, message)

@@ -351,3 +351,42 @@ async fn the_largest_document_goes_in_and_a_larger_one_is_refused() {
     assert!(!error.is_outcome_unknown() && error.attempts() == 1, "{error:?}");
     assert_eq!(things.count(doc! {}).await.unwrap(), 1);
 }
+
+#[tokio::test]
+async fn r3_a_document_that_does_not_fit_its_type_was_an_answer() {
+    #[derive(serde::Deserialize)]
+    struct Strict {
+        _id: i32,
+        needed: String,
+    }
+    let things = empty().await;
+    things.insert_one(doc! { "_id": 1 }).await.unwrap();
+    let strict = things.with_type::<Strict>();
+    let update = doc! { "$set": { "a": 1 } };
+    let errors = [
+        strict.find_one(doc! {}).await.map(drop).unwrap_err(),
+        strict.find_many(doc! {}).await.map(drop).unwrap_err(),
+        strict.find_one_and_update(doc! {}, update).await.map(drop).unwrap_err(),
+        strict.page_after(doc! {}, None).await.map(drop).unwrap_err(),
+        strict.aggregate([]).with_type::<Strict>().all().await.map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(!error.is_outcome_unknown() && !error.is_retryable(), "{error:?}");
+        assert!(error.to_string().contains("needed"), "{error}");
+    }
+    assert_eq!(things.count(doc! { "a": 1 }).await.unwrap(), 1);
+    things.update_by_id(1, doc! { "$set": { "needed": "x" } }).await.unwrap();
+    let found = strict.find_by_id(1).await.unwrap().unwrap();
+    assert_eq!((found._id, found.needed.as_str()), (1, "x"));
+}
+
+#[tokio::test]
+async fn what_the_driver_refuses_was_not_sent() {
+    let things = empty().await;
+    things.insert_one(doc! { "_id": 1 }).await.unwrap();
+    let error = things.update_one(doc! {}, doc! { "a": 1 }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation, "{error:?}");
+    assert!(!error.is_outcome_unknown());
+    let error = things.replace_one(doc! {}, doc! { "$set": { "a": 1 } }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Validation, "{error:?}");
+}

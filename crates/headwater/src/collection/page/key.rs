@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::{sort_spec, with_id};
 use crate::collection::Collection;
-use crate::collection::insert::unfit;
+use crate::collection::insert::unread;
 use crate::error::{Error, Result};
 
 /// A piece of a result, and where the next one begins.
@@ -135,7 +135,7 @@ impl<'a, T: DeserializeOwned + Send + Sync> PageAfter<'a, T> {
         let more = found.len() as i64 > size;
         found.truncate(usize::try_from(size).unwrap_or(usize::MAX));
         let next = found.last().filter(|_| more).map(|last| key_of(&sort, last));
-        let read = |document| mongodb::bson::deserialize_from_document(document).map_err(unfit);
+        let read = |document| mongodb::bson::deserialize_from_document(document).map_err(unread);
         Ok(Slice { documents: found.into_iter().map(read).collect::<Result<_>>()?, next })
     }
 }
