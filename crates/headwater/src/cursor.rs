@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
+use tokio::time::Sleep;
 
 use crate::connector::Headwater;
 use crate::error::classify::Family;
@@ -43,6 +44,10 @@ use crate::operation::Operation;
 pub struct Cursor<T> {
     driver: mongodb::Cursor<T>,
     origin: Origin,
+    /// Runs while a batch is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// A batch took too long: what comes of it is not waited for.
+    given_up: bool,
     // Keeps an embedded database alive for as long as its cursor.
     _headwater: Headwater,
 }
@@ -52,7 +57,8 @@ struct Origin {
     operation: &'static str,
     namespace: String,
     family: Family,
-    deadline: Duration,
+    /// How long a batch may take; a tailable cursor waits for as long as nothing happens.
+    deadline: Option<Duration>,
 }
 
 impl<T> Cursor<T> {
@@ -66,9 +72,15 @@ impl<T> Cursor<T> {
             operation: operation.name,
             namespace: operation.namespace(),
             family: operation.family,
-            deadline: operation.deadline.unwrap_or(deadline),
+            deadline: Some(operation.deadline.unwrap_or(deadline)),
         };
-        Cursor { driver, origin, _headwater: headwater }
+        Cursor { driver, origin, timer: None, given_up: false, _headwater: headwater }
+    }
+
+    /// Waits for each batch as long as it takes.
+    pub(crate) fn patient(mut self) -> Cursor<T> {
+        self.origin.deadline = None;
+        self
     }
 }
 
@@ -81,13 +93,7 @@ impl Origin {
 impl<T: DeserializeOwned> Cursor<T> {
     /// The next document; nothing at the end. Waits for a batch no longer than the deadline of the query.
     pub async fn next(&mut self) -> Option<Result<T>> {
-        match tokio::time::timeout(self.origin.deadline, self.driver.next()).await {
-            Ok(next) => next.map(|next| next.map_err(|error| self.origin.error(error))),
-            Err(_) => {
-                let error = Error::new(ErrorKind::Deadline, "the next batch took too long");
-                Some(Err(error.at(self.origin.operation, self.origin.namespace.clone())))
-            }
-        }
+        StreamExt::next(self).await
     }
 
     /// All documents that are left, in memory.
@@ -116,7 +122,21 @@ impl<T: DeserializeOwned> Stream for Cursor<T> {
     type Item = Result<T>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<T>>> {
-        let next = self.driver.poll_next_unpin(context);
-        next.map(|next| next.map(|next| next.map_err(|error| self.origin.error(error))))
+        let this = &mut *self;
+        if this.given_up {
+            return Poll::Ready(None);
+        }
+        if let Poll::Ready(next) = this.driver.poll_next_unpin(context) {
+            this.timer = None;
+            return Poll::Ready(next.map(|next| next.map_err(|error| this.origin.error(error))));
+        }
+        let Some(deadline) = this.origin.deadline else { return Poll::Pending };
+        let timer = this.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(deadline)));
+        if timer.as_mut().poll(context).is_pending() {
+            return Poll::Pending;
+        }
+        this.given_up = true;
+        let error = Error::new(ErrorKind::Deadline, "the next batch took too long");
+        Poll::Ready(Some(Err(error.at(this.origin.operation, this.origin.namespace.clone()))))
     }
 }

@@ -17,3 +17,6 @@ struct Resilience;
 
 #[doc = include_str!("../../../docs/connector/errors.md")]
 struct Errors;
+
+#[doc = include_str!("../../../docs/connector/collections.md")]
+struct Collections;

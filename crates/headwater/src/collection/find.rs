@@ -240,7 +240,12 @@ impl<'a, T: DeserializeOwned + Send + Sync> Find<'a, T> {
             find.with_options(self.options.clone()).into_future()
         };
         let cursor = self.collection.resilience().run(operation, call).await?;
-        Ok(Cursor::new(self.collection.headwater.clone(), &operation, cursor))
+        let cursor = Cursor::new(self.collection.headwater.clone(), &operation, cursor);
+        let waits = matches!(
+            self.options.cursor_type,
+            Some(CursorType::Tailable | CursorType::TailableAwait)
+        );
+        Ok(if waits { cursor.patient() } else { cursor })
     }
 }
 

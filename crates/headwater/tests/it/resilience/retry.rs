@@ -281,3 +281,22 @@ async fn r6_a_bulk_without_an_answer_names_what_is_unknown_and_what_was_not_trie
     assert_eq!(proxy.requests("update"), 1);
     assert_eq!(stored(&proxy).await, [doc! { "_id": 1, "n": 2 }]);
 }
+
+#[tokio::test]
+async fn r5_a_batch_that_never_comes_ends_the_stream_at_the_deadline() {
+    let proxy = Proxy::start();
+    let things = things(&proxy).await;
+    things.insert_many((0..20).map(|n| doc! { "_id": n })).await.unwrap();
+    let limit = Duration::from_millis(300);
+    proxy.inject(Fault::BlackHole.on("getMore"));
+    let mut cursor = things.find(doc! {}).batch_size(10).deadline(limit).await.unwrap();
+    for _ in 0..10 {
+        cursor.next().await.unwrap().unwrap();
+    }
+    let begun = Instant::now();
+    let error = cursor.next().await.unwrap().unwrap_err();
+    let took = begun.elapsed();
+    assert!(took >= limit && took <= limit + Duration::from_millis(50), "{took:?}");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Deadline, Some("find")));
+    assert!(cursor.next().await.is_none());
+}
