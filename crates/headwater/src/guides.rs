@@ -3,8 +3,14 @@
 #[doc = include_str!("../../../docs/connector/bulk.md")]
 struct Bulk;
 
+#[doc = include_str!("../../../docs/connector/concurrent.md")]
+struct Concurrent;
+
 #[doc = include_str!("../../../docs/connector/configuration.md")]
 struct Configuration;
+
+#[doc = include_str!("../../../docs/connector/gridfs.md")]
+struct GridFs;
 
 #[doc = include_str!("../../../docs/connector/input.md")]
 struct Input;

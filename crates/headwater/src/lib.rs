@@ -31,6 +31,7 @@
 
 mod bulk;
 pub mod collection;
+mod concurrent;
 mod config;
 mod connector;
 mod cursor;
@@ -39,6 +40,7 @@ mod database;
 mod embedded;
 mod error;
 mod events;
+mod gridfs;
 #[cfg(all(doctest, feature = "embedded"))]
 mod guides;
 mod json;
@@ -55,6 +57,7 @@ mod uri;
 
 pub use bulk::{BulkLoad, BulkProgress};
 pub use collection::Collection;
+pub use concurrent::{Concurrent, DataOperation, DataResult};
 pub use config::{CertificateCheck, Config, ConfigBuilder};
 pub use connector::Headwater;
 pub use cursor::Cursor;
@@ -62,6 +65,7 @@ pub use database::Database;
 pub use error::details::{BulkCounts, BulkFailure, BulkItem, DuplicateKey, WriteConcernFailure};
 pub use error::kind::{ConnectionFailure, ErrorKind, GridFsFailure};
 pub use error::{Error, Result};
+pub use gridfs::{Download, FileInfo, FileReader, GridFs, Upload, UploadStream};
 pub use json::{JsonMode, ToJson};
 pub use mongodb;
 pub use mongodb::bson;

@@ -4,10 +4,14 @@
 mod bulk;
 #[cfg(feature = "embedded")]
 mod collection;
+#[cfg(feature = "embedded")]
+mod concurrent;
 mod config;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod faults;
+#[cfg(feature = "embedded")]
+mod gridfs;
 mod json;
 mod object_id;
 mod proxy;
