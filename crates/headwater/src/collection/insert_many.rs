@@ -1,6 +1,7 @@
 //! Inserting many documents: in batches that fit one message, with every failure by its input index.
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ use crate::operation::Safety;
 
 /// The most bytes of documents in one message, with room for the rest of it: servers take 48 MB.
 const BATCH_BYTES_MAX: usize = 47_000_000;
+/// Documents looked up at a time, to see whether they are there.
+const LOOK_UP_COUNT: usize = 100;
 /// The most documents in one message, which every server takes (`maxWriteBatchSize`).
 const BATCH_COUNT_MAX: usize = 100_000;
 
@@ -183,6 +186,7 @@ impl<T: Send + Sync> Collection<T> {
         let raw = self.driver.clone_with_type::<RawDocumentBuf>();
         let mut failure = BulkFailure::default();
         let mut start = 0;
+        let mut sent_before = false;
         // An ordered batch may have to go on after a document that turned out to be there already by our own doing.
         loop {
             let rest = &batch[start..];
@@ -209,19 +213,48 @@ impl<T: Send + Sync> Collection<T> {
                 return Err(error.with_bulk(failure));
             };
             let mut one = one.clone();
-            if error.was_sent_before() {
+            sent_before |= error.was_sent_before();
+            if sent_before {
                 self.forgive_own(&mut one, rest).await;
             }
             let settled = ordered && one.items.is_empty() && !one.unprocessed.is_empty();
             let next = one.unprocessed.first().copied();
             add(&mut failure, one, start, !settled);
             match next {
-                Some(next) if settled => start += next,
+                Some(next) if settled => {
+                    start += next;
+                    // The attempt without an answer went further than this document, most likely.
+                    let own = self.already_there(&batch[start..]).await;
+                    failure.counts.inserted += own as u64;
+                    start += own;
+                    if start == batch.len() {
+                        break;
+                    }
+                }
                 _ if failure.items.is_empty() => break,
                 _ => return Err(error.with_bulk(failure)),
             }
         }
         Ok(())
+    }
+
+    /// How many documents at the beginning are there with the same content.
+    async fn already_there(&self, documents: &[Prepared]) -> usize {
+        let mut own = 0;
+        for some in documents.chunks(LOOK_UP_COUNT) {
+            let ids: Vec<Bson> = some.iter().map(|prepared| prepared.id.clone()).collect();
+            let there = self.with_type::<RawDocumentBuf>();
+            let filter = doc! { "_id": { "$in": ids } };
+            let Ok(there) = there.find_many(filter).await else { return own };
+            let there: HashSet<&[u8]> = there.iter().map(|document| document.as_bytes()).collect();
+            let is_there = |prepared: &&Prepared| there.contains(prepared.document.as_bytes());
+            let count = some.iter().take_while(is_there).count();
+            own += count;
+            if count < some.len() {
+                break;
+            }
+        }
+        own
     }
 
     /// Removes duplicates that an earlier attempt without an answer made: same `_id`, same content.

@@ -198,3 +198,21 @@ async fn r11_what_is_there_already_can_be_accepted() {
     let error = load.bulk_load([doc! { "_id": 1, "text": "other" }]).accept_existing().await;
     assert_eq!(error.unwrap_err().bulk().unwrap().items.len(), 1);
 }
+
+#[tokio::test]
+async fn r11_an_ordered_load_under_resets_loses_and_doubles_nothing() {
+    let proxy = Proxy::start();
+    let config = Config::builder()
+        .uri(proxy.uri())
+        .retry_attempts(9)
+        .retry_base(Duration::from_millis(1))
+        .retry_max(Duration::from_millis(5))
+        .breaker_failures(0);
+    let headwater = Headwater::from_config(config.build().unwrap()).await.unwrap();
+    let load = headwater.collection::<Document>("load");
+    // More in a row than the driver's own second attempt makes good.
+    proxy.inject(Fault::ResetAfter.on("insert").skip(2).times(3));
+    let loaded = load.bulk_load(numbered(0..3000)).batch_size(1000).ordered(true).await.unwrap();
+    assert_eq!((loaded.inserted, proxy.faults()), (3000, 3));
+    assert_eq!(load.count(doc! {}).await.unwrap(), 3000);
+}

@@ -21,7 +21,7 @@ async fn memory() -> (Headwater, GridFs) {
 
 /// Bytes that differ from chunk to chunk.
 fn content(length: usize) -> Vec<u8> {
-    (0..length as u64).map(|i| byte_at(i)).collect()
+    (0..length as u64).map(byte_at).collect()
 }
 
 fn byte_at(index: u64) -> u8 {
