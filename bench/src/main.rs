@@ -13,6 +13,7 @@ const MEASUREMENTS: &[Row] = &[
     ("bare", "the server in front of nothing, which `wire` measures: bare ADDR", wire::bare::run),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
     ("engine", "commands through the engine without sockets", engine::run),
+    ("start", "from the server's start to its first answer, its memory and size", wire::start::run),
     ("store", "the store beside LMDB alone and fjall: store [PART..] [--documents N]", store::run),
     ("store-load", "the process that `store` kills: store-load ENGINE FOLDER", store::load_forever),
     ("update", "updates of documents in memory, beside copying the document", update::run),

@@ -66,6 +66,16 @@ pub(crate) fn run(_words: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// Nanoseconds that the walker takes for one document to find out whether `field` is seven.
+pub(crate) fn match_nanos(field: &'static str) -> f64 {
+    let docs: Vec<Vec<u8>> = (0..DOCUMENTS).map(document).collect();
+    let way = |bytes: &[u8]| Doc::trusted(bytes).get(field).is_some_and(is_seven);
+    let time = best(|| {
+        black_box(count(black_box(&docs), way));
+    });
+    time.as_nanos() as f64 / DOCUMENTS as f64
+}
+
 /// Comparison and keys of one field.
 fn orders(docs: &[Vec<u8>]) {
     for field in ["_id", "score", "name"] {
@@ -125,7 +135,7 @@ fn best(mut run: impl FnMut()) -> Duration {
 }
 
 /// A document of usual shape: 239 bytes, an int32 `n` near its end.
-fn document(at: usize) -> Vec<u8> {
+pub(crate) fn document(at: usize) -> Vec<u8> {
     let mut id = [0; 12];
     id[4..].copy_from_slice(&(at as u64).to_be_bytes());
     let mut doc = DocWriter::new();

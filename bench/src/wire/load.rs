@@ -28,6 +28,22 @@ pub(super) struct Figures {
     pub(super) p99_us: u32,
 }
 
+impl Figures {
+    /// The figures of requests that took so long each, `elapsed` seconds and `cpu_us` in all.
+    pub(super) fn of(mut latencies_us: Vec<u32>, elapsed: f64, cpu_us: f64, syncs: i64) -> Figures {
+        latencies_us.sort_unstable();
+        let count = latencies_us.len().max(1);
+        let at = |per_mille: usize| latencies_us.get(count * per_mille / 1_000).copied();
+        Figures {
+            per_second: count as f64 / elapsed,
+            cpu_us: cpu_us / count as f64,
+            syncs: syncs as f64 / count as f64,
+            p50_us: at(500).unwrap_or(0),
+            p99_us: at(990).unwrap_or(0),
+        }
+    }
+}
+
 /// How a load is put on.
 #[derive(Clone, Copy)]
 pub(super) struct Load<'a> {
@@ -71,17 +87,7 @@ impl Load<'_> {
         sent?;
         let syncs = self.syncs().await? - syncs_before?;
         let elapsed = measured_from.elapsed().as_secs_f64();
-        let mut latencies = run.latencies_us.take();
-        latencies.sort_unstable();
-        let count = latencies.len().max(1);
-        let at = |per_mille: usize| latencies.get(count * per_mille / 1_000).copied().unwrap_or(0);
-        Ok(Figures {
-            per_second: count as f64 / elapsed,
-            cpu_us: cpu_us / count as f64,
-            syncs: syncs as f64 / count as f64,
-            p50_us: at(500),
-            p99_us: at(990),
-        })
+        Ok(Figures::of(run.latencies_us.take(), elapsed, cpu_us, syncs))
     }
 
     /// Sends so many requests.
@@ -103,15 +109,14 @@ impl Load<'_> {
     }
 
     /// The syncs that the server says it has made; 0 of one that doesn't say.
-    async fn syncs(&self) -> Result<i64, String> {
+    pub(super) async fn syncs(&self) -> Result<i64, String> {
         let mut stream =
             TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
         let request = message::server_status();
         stream.write_all(&request).await.map_err(|error| error.to_string())?;
         let mut reply = Vec::new();
         receive(&mut stream, &mut reply).await?;
-        let status = Doc::trusted(reply.get(DOCUMENT_AT..).unwrap_or_default());
-        let own = status.get("headwater").and_then(|own| own.as_doc());
+        let own = document(&reply).get("headwater").and_then(|own| own.as_doc());
         Ok(match own.and_then(|own| own.get("syncs")).map(|syncs| syncs.view()) {
             Some(View::Int64(syncs)) => syncs,
             _ => 0,
@@ -165,7 +170,7 @@ async fn connection<R: Fn(u64) -> Vec<u8>>(
     }
 }
 
-async fn receive(stream: &mut TcpStream, reply: &mut Vec<u8>) -> Result<(), String> {
+pub(super) async fn receive(stream: &mut TcpStream, reply: &mut Vec<u8>) -> Result<(), String> {
     reply.clear();
     loop {
         let header = Header::parse(reply).map_err(|error| error.to_string())?;
@@ -180,11 +185,16 @@ async fn receive(stream: &mut TcpStream, reply: &mut Vec<u8>) -> Result<(), Stri
 }
 
 /// Fails unless the reply says that all went well.
-fn check(reply: &[u8]) -> Result<(), String> {
-    let document = Doc::trusted(reply.get(DOCUMENT_AT..).unwrap_or_default());
+pub(super) fn check(reply: &[u8]) -> Result<(), String> {
+    let document = document(reply);
     let ok = document.get("ok").map(|ok| ok.view());
     if matches!(ok, Some(View::Double(1.0))) && document.get("writeErrors").is_none() {
         return Ok(());
     }
     Err(format!("the server answered {document:?}"))
+}
+
+/// The document of a reply.
+pub(super) fn document(reply: &[u8]) -> Doc<'_> {
+    Doc::trusted(reply.get(DOCUMENT_AT..).unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! The requests, as bytes of `OP_MSG`.
 
-use headwater_engine::bson::DocWriter;
+use headwater_engine::bson::{Doc, DocWriter};
 use headwater_server::codec::msg;
 
 /// What a document of `fill` takes beside its text.
@@ -55,6 +55,55 @@ pub(super) fn find_by_id(collection: &str, id: i32) -> Vec<u8> {
     body.document("filter", |filter| filter.i32("_id", id));
     body.i32("limit", 1);
     body.bool("singleBatch", true);
+    body.str("$db", "bench");
+    message(body)
+}
+
+/// An insert of documents that are there already.
+pub(super) fn insert_raw(collection: &str, documents: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut body = DocWriter::new();
+    body.str("insert", collection);
+    body.array("documents", |array| {
+        documents.for_each(|document| array.doc(Doc::trusted(&document)));
+    });
+    body.str("$db", "bench");
+    message(body)
+}
+
+/// All documents whose `field` has the value, in one batch.
+pub(super) fn find_all(collection: &str, field: &str, value: i32) -> Vec<u8> {
+    let mut body = DocWriter::new();
+    body.str("find", collection);
+    body.document("filter", |filter| filter.i32(field, value));
+    body.bool("singleBatch", true);
+    body.i32("batchSize", i32::MAX);
+    body.str("$db", "bench");
+    message(body)
+}
+
+/// Opens a change stream, with a filter on the documents' `n` if one is given.
+pub(super) fn watch(collection: &str, n: Option<i64>) -> Vec<u8> {
+    let mut body = DocWriter::new();
+    body.str("aggregate", collection);
+    body.array("pipeline", |stages| {
+        stages.document(|stage| stage.document("$changeStream", |_| {}));
+        if let Some(n) = n {
+            stages.document(|stage| {
+                stage.document("$match", |filter| filter.i64("fullDocument.n", n));
+            });
+        }
+    });
+    body.document("cursor", |_| {});
+    body.str("$db", "bench");
+    message(body)
+}
+
+/// Waits for a cursor's next batch.
+pub(super) fn get_more(cursor: i64, collection: &str, wait_ms: i32) -> Vec<u8> {
+    let mut body = DocWriter::new();
+    body.i64("getMore", cursor);
+    body.str("collection", collection);
+    body.i32("maxTimeMS", wait_ms);
     body.str("$db", "bench");
     message(body)
 }

@@ -31,6 +31,25 @@ impl Child {
         let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
         Ok(ticks.sum::<Result<f64, _>>().map_err(|error| error.to_string())? * TICK_US)
     }
+
+    /// Memory that is resident now.
+    pub(super) fn resident_bytes(&self) -> Result<f64, String> {
+        let path = format!("/proc/{}/status", self.0.id());
+        let status = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()).map(str::parse::<f64>);
+        match kib {
+            Some(Ok(kib)) => Ok(kib * 1024.0),
+            _ => Err(format!("{path} does not say VmRSS")),
+        }
+    }
+
+    /// Asks the process to end and waits until it has.
+    pub(super) fn stop(mut self) -> Result<(), String> {
+        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
+        asked.map_err(|error| format!("kill: {error}"))?;
+        self.0.wait().map(drop).map_err(|error| error.to_string())
+    }
 }
 
 impl Drop for Child {
