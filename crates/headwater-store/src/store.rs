@@ -2,7 +2,7 @@
 //! again. Public face of the crate.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
@@ -29,6 +29,8 @@ use crate::{Error, ErrorKind, Result, Seq, Table};
 const DISK_RETENTION_BYTES: u64 = 1 << 30;
 const MEMORY_RETENTION_BYTES: u64 = 64 << 20;
 const MEMORY_SEGMENT_BYTES: u64 = 4 << 20;
+/// Brief writers that publish at once after a reader had to do it for one.
+const EAGER_WRITERS: u32 = 64;
 
 /// An ordered store of bytes with one writer, consistent snapshots, a durable log and its history.
 /// Clones are handles on the same store; the last one dropped closes it.
@@ -64,6 +66,10 @@ pub(crate) struct Shared {
     pub(crate) holder: Holder,
     writer: Mutex<WriterState>,
     view: Mutex<Arc<View>>,
+    /// The newest committed operation that a snapshot must see.
+    last: AtomicU64,
+    /// Whether the writer's state is newer than the view.
+    ahead: AtomicBool,
     epoch: AtomicU64,
     replayed: u64,
 }
@@ -132,6 +138,7 @@ impl Store {
             appender: Appender::new(next_segment, last, place, segment_bytes),
             draft: Draft::new(),
             committing: false,
+            eager: 0,
             half_full: false,
         };
         let shared = Arc::new(Shared {
@@ -142,6 +149,8 @@ impl Store {
             holder: Holder::default(),
             writer: Mutex::new(state),
             view: Mutex::new(Arc::new(view)),
+            last: AtomicU64::new(last),
+            ahead: AtomicBool::new(false),
             epoch: AtomicU64::new(0),
             replayed,
         });
@@ -154,11 +163,12 @@ impl Store {
         Ok(Store { handle: Arc::new(handle) })
     }
 
-    /// The newest published state. Never waits for a writer.
+    /// The newest committed state. Waits for no writer but a [brief one](Store::try_brief_writer).
     ///
     /// # Errors
     /// [`TooManySnapshots`](crate::ErrorKind::TooManySnapshots) when
-    /// [`snapshots_max`](Options::snapshots_max) are held, [`Io`](crate::ErrorKind::Io).
+    /// [`snapshots_max`](Options::snapshots_max) are held, [`Io`](crate::ErrorKind::Io),
+    /// [`WriterHeld`](crate::ErrorKind::WriterHeld) to the holder of a brief writer.
     pub fn snapshot(&self) -> Result<Snapshot> {
         self.handle.shared.snapshot()
     }
@@ -178,7 +188,7 @@ impl Store {
             let state = lock(&shared.writer);
             shared.check_whole(&state)?;
             if !shared.is_full(&state) {
-                return Ok(Writer::new(shared, state));
+                return Ok(Writer::new(shared, state, false));
             }
             drop(state);
             shared.checkpointer.wait(shared.checkpointer.current());
@@ -190,21 +200,22 @@ impl Store {
     /// # Errors
     /// As [`writer`](Store::writer).
     pub fn try_writer(&self) -> Result<Option<Writer<'_>>> {
-        let shared = &*self.handle.shared;
-        shared.log.poison.check()?;
-        let state = match shared.writer.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(state)) => state.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(None),
-        };
-        shared.check_whole(&state)?;
-        let full = shared.is_full(&state);
-        Ok((!full).then(|| Writer::new(shared, state)))
+        self.handle.shared.try_writer(false)
+    }
+
+    /// As [`try_writer`](Store::try_writer), for one operation that reads little. Taking a snapshot may wait for
+    /// it: what it commits is published by whoever next wants to see it, so that a row of such
+    /// operations needn't copy what nobody looks at.
+    ///
+    /// # Errors
+    /// As [`writer`](Store::writer).
+    pub fn try_brief_writer(&self) -> Result<Option<Writer<'_>>> {
+        self.handle.shared.try_writer(true)
     }
 
     /// Sequence number of the newest published operation.
     pub fn last(&self) -> Seq {
-        lock(&self.handle.shared.view).last
+        self.handle.shared.last.load(Ordering::Acquire)
     }
 
     /// Everything up to this sequence number was handed to the operating system.
@@ -364,7 +375,27 @@ impl Drop for Handle {
 }
 
 impl Shared {
+    fn try_writer(&self, brief: bool) -> Result<Option<Writer<'_>>> {
+        self.log.poison.check()?;
+        let state = match self.writer.try_lock() {
+            Ok(state) => state,
+            Err(TryLockError::Poisoned(state)) => state.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(None),
+        };
+        self.check_whole(&state)?;
+        let full = self.is_full(&state);
+        Ok((!full).then(|| Writer::new(self, state, brief)))
+    }
+
     fn snapshot(&self) -> Result<Snapshot> {
+        if self.ahead.load(Ordering::Acquire) {
+            self.holder.refuse("a snapshot")?;
+            let mut state = lock(&self.writer);
+            if self.ahead.load(Ordering::Relaxed) {
+                state.eager = EAGER_WRITERS;
+                self.publish(&state);
+            }
+        }
         loop {
             let view = Arc::clone(&lock(&self.view));
             let tree = self.tree.reader()?;
@@ -385,7 +416,30 @@ impl Shared {
             last: state.last,
         });
         let old = std::mem::replace(&mut *lock(&self.view), view);
+        self.last.store(state.last, Ordering::Release);
+        self.ahead.store(false, Ordering::Release);
         drop(old);
+    }
+
+    /// Leaves it to the next reader to publish the writer's state, unless readers were there lately.
+    pub(crate) fn publish_for_readers(&self, state: &mut WriterState) {
+        match state.eager.checked_sub(1) {
+            Some(left) => {
+                state.eager = left;
+                self.publish(state);
+            }
+            None => {
+                self.last.store(state.last, Ordering::Release);
+                self.ahead.store(true, Ordering::Release);
+            }
+        }
+    }
+
+    /// Publishes what was left to readers, before a writer that may keep them waiting.
+    pub(crate) fn publish_ahead(&self, state: &WriterState) {
+        if self.ahead.load(Ordering::Relaxed) {
+            self.publish(state);
+        }
     }
 
     fn publish_next_epoch(&self, state: &WriterState) {
@@ -438,7 +492,7 @@ impl Shared {
 
     /// Refuses to let a writer wait for what it has not published.
     fn refuse_own(&self, seq: Seq) -> Result<()> {
-        match self.holder.is_here() && seq > lock(&self.view).last {
+        match self.holder.is_here() && seq > self.last.load(Ordering::Acquire) {
             true => self.holder.refuse("waiting for an operation that isn't published"),
             false => Ok(()),
         }
@@ -465,7 +519,7 @@ impl Shared {
             Tree::Map(_) => (0, 0),
         };
         Stats {
-            last: view.last,
+            last: self.last.load(Ordering::Acquire),
             written: self.log.written.mark(),
             durable: self.log.durable(),
             applied: self.checkpointer.applied(),

@@ -22,6 +22,8 @@ pub(crate) struct WriterState {
     pub(crate) draft: Draft,
     /// Set while an operation is being committed: found set on entry, a holder panicked there.
     pub(crate) committing: bool,
+    /// Brief writers to come that publish at once: readers were there lately.
+    pub(crate) eager: u32,
     /// Whether the active overlay was seen to fill half of the memory.
     pub(crate) half_full: bool,
 }
@@ -34,12 +36,21 @@ pub struct Writer<'s> {
     state: MutexGuard<'s, WriterState>,
     tree: OnceCell<TreeReader>,
     dirty: bool,
+    /// Whether readers may wait for it.
+    brief: bool,
 }
 
 impl<'s> Writer<'s> {
-    pub(crate) fn new(shared: &'s Shared, state: MutexGuard<'s, WriterState>) -> Writer<'s> {
+    pub(crate) fn new(
+        shared: &'s Shared,
+        state: MutexGuard<'s, WriterState>,
+        brief: bool,
+    ) -> Writer<'s> {
         shared.holder.enter();
-        Writer { shared, state, tree: OnceCell::new(), dirty: false }
+        if !brief {
+            shared.publish_ahead(&state);
+        }
+        Writer { shared, state, tree: OnceCell::new(), dirty: false, brief }
     }
 
     /// Begins an operation. One at a time; it sees everything committed before it.
@@ -80,7 +91,10 @@ impl Drop for Writer<'_> {
         if self.dirty {
             // Published before it can become durable: whoever is told of a durable change can
             // read it.
-            self.shared.publish(&self.state);
+            match self.brief {
+                true => self.shared.publish_for_readers(&mut self.state),
+                false => self.shared.publish(&self.state),
+            }
             self.state.appender.submit(&self.shared.log);
             self.shared.request_when_full(&mut self.state);
         }

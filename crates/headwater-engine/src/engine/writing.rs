@@ -40,14 +40,14 @@ impl Shared {
         Ok(WriteGuard { shared: self, writer, changed: None, state, last: None })
     }
 
-    /// The right to write if nobody holds it.
+    /// The right to write if nobody holds it, for work that is short: readers may wait for it.
     ///
     /// # Errors
     /// As [`Shared::write`].
     pub fn try_write(&self) -> Result<Option<WriteGuard<'_>>> {
         self.check_open()?;
         let Some(state) = self.writing.try_lock() else { return Ok(None) };
-        let Some(writer) = self.store.try_writer()? else { return Ok(None) };
+        let Some(writer) = self.store.try_brief_writer()? else { return Ok(None) };
         Ok(Some(WriteGuard {
             shared: self,
             writer: Some(writer),

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::appender::Chunk;
@@ -17,6 +18,8 @@ use crate::waits::Waits;
 use crate::{Error, ErrorKind, Result, Seq};
 
 const BUFFER_KEEP_BYTES: usize = 4 << 20;
+/// The longest that a sync waits for writers to join it.
+const GATHER_MAX: Duration = Duration::from_millis(1);
 
 pub(crate) struct Log {
     io: Arc<dyn Io>,
@@ -33,6 +36,7 @@ pub(crate) struct Log {
     syncs: AtomicU64,
     /// Without a sync thread, writers write and "sync" themselves: files in memory.
     threaded: bool,
+    one_processor: bool,
 }
 
 /// How much history is kept.
@@ -49,6 +53,10 @@ struct Pending {
     spare: Vec<u8>,
     idle: bool,
     closing: bool,
+    /// Writers that have handed something over since the last sync began.
+    writers: usize,
+    /// How many of them the sync thread waits for; 0 when it doesn't.
+    awaited: usize,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,6 +87,7 @@ impl Log {
             poison,
             syncs: AtomicU64::new(0),
             threaded,
+            one_processor: thread::available_parallelism().is_ok_and(|count| count.get() == 1),
         }
     }
 
@@ -96,17 +105,19 @@ impl Log {
 
     /// Takes chunks over for writing; gives an empty buffer back.
     pub(crate) fn submit(&self, chunks: impl Iterator<Item = Chunk>) -> Vec<u8> {
-        let (spare, idle) = {
+        let (spare, wake) = {
             let mut pending = lock(&self.pending);
             for chunk in chunks.filter(|chunk| !chunk.bytes.is_empty()) {
                 pending.push(chunk);
             }
-            let idle = std::mem::take(&mut pending.idle);
-            (std::mem::take(&mut pending.spare), idle)
+            pending.writers += 1;
+            let all = pending.awaited != 0 && pending.writers >= pending.awaited;
+            let wake = std::mem::take(&mut pending.idle) || all;
+            (std::mem::take(&mut pending.spare), wake)
         };
         if !self.threaded {
             let _ = self.flush();
-        } else if idle {
+        } else if wake {
             self.work.notify_one();
         }
         spare
@@ -130,10 +141,54 @@ impl Log {
 
     /// The sync thread: writes and syncs until the log is closed and everything is durable.
     pub(crate) fn run(&self) {
+        let (mut before, mut usual) = (0, Duration::ZERO);
         while self.await_work() {
+            before = self.gather(before, usual.min(GATHER_MAX));
+            let begin = Instant::now();
             if self.flush().is_err() {
                 return;
             }
+            usual = (usual * 3 + begin.elapsed()) / 4;
+        }
+    }
+
+    /// Lets writers join the coming sync: those of the one `before` are likely to be back at once, and one sync for all
+    /// costs less than two that miss half of them each. Waits no longer than `time`, what a sync
+    /// takes. Gives the number that joined.
+    fn gather(&self, before: usize, time: Duration) -> usize {
+        if before > 1 {
+            match self.one_processor {
+                true => self.await_writers(before, time),
+                false => self.give_way(time),
+            }
+        }
+        std::mem::take(&mut lock(&self.pending).writers)
+    }
+
+    /// Where there is one processor, the writers need it: waiting for them costs nothing.
+    fn await_writers(&self, before: usize, time: Duration) {
+        let mut pending = lock(&self.pending);
+        let wanted = before + pending.writers.saturating_sub(1);
+        pending.awaited = wanted;
+        let missing = |pending: &mut Pending| pending.writers < wanted && !pending.closing;
+        pending = self
+            .work
+            .wait_timeout_while(pending, time, missing)
+            .map_or_else(|poisoned| poisoned.into_inner().0, |(pending, _)| pending);
+        pending.awaited = 0;
+    }
+
+    /// Where there are several, one of them may be idle: goes on as soon as giving way brings no writer.
+    fn give_way(&self, time: Duration) {
+        let begin = Instant::now();
+        let mut joined = 0;
+        loop {
+            let writers = lock(&self.pending).writers;
+            if writers == joined || begin.elapsed() > time {
+                return;
+            }
+            joined = writers;
+            thread::yield_now();
         }
     }
 

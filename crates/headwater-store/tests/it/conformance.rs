@@ -241,3 +241,68 @@ fn a_thread_with_the_writer_is_not_let_wait_for_itself() {
         drop(opened.reopen());
     }
 }
+
+#[test]
+fn a_snapshot_sees_every_brief_writer_before_it() {
+    const THREADS: u32 = 4;
+    const WRITES: u32 = 2_000;
+    for variant in VARIANTS {
+        let opened = variant.open();
+        let store = &opened.store;
+        let write = |thread: u32| {
+            let mut last = 0;
+            for number in 0..WRITES {
+                // Some writers take long, most are brief, now and then everything moves to the tree.
+                let brief = !(number + thread).is_multiple_of(7);
+                let writer = if brief { store.try_brief_writer().unwrap() } else { None };
+                let mut writer = writer.unwrap_or_else(|| store.writer().unwrap());
+                let mut operation = writer.begin();
+                operation.put(T, &thread.to_be_bytes(), &number.to_be_bytes()).unwrap();
+                last = operation.commit(0, b"").unwrap();
+                drop(writer);
+                assert!(store.last() >= last);
+                if number % 3 == thread % 3 {
+                    let snapshot = store.snapshot().unwrap();
+                    let seen = snapshot.get(T, &thread.to_be_bytes()).unwrap();
+                    assert_eq!(seen, Some(&number.to_be_bytes()[..]), "{variant:?}");
+                    assert!(snapshot.seq() >= last);
+                }
+                if number == WRITES / 2 && thread == 0 {
+                    store.checkpoint().unwrap();
+                }
+            }
+            store.wait_durable(last, None).unwrap();
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                scope.spawn(move || write(thread));
+            }
+        });
+        let reopened = opened.reopen();
+        let snapshot = reopened.store.snapshot().unwrap();
+        for thread in 0..THREADS {
+            let seen = snapshot.get(T, &thread.to_be_bytes()).unwrap();
+            assert_eq!(seen, Some(&(WRITES - 1).to_be_bytes()[..]), "{variant:?}");
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_taken_under_a_brief_writer_is_refused_where_it_would_wait() {
+    for variant in VARIANTS {
+        let opened = variant.open();
+        for _ in 0..2 {
+            let mut writer = opened.store.try_brief_writer().unwrap().unwrap();
+            let mut operation = writer.begin();
+            operation.put(T, b"k", b"v").unwrap();
+            operation.commit(0, b"").unwrap();
+        }
+        let writer = opened.store.try_brief_writer().unwrap().unwrap();
+        let refused = opened.store.snapshot().map(drop).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::WriterHeld, "{variant:?}");
+        drop(writer);
+        assert_eq!(opened.store.snapshot().unwrap().get(T, b"k").unwrap(), Some(&b"v"[..]));
+        let _writer = opened.store.writer().unwrap();
+        opened.store.snapshot().unwrap();
+    }
+}
