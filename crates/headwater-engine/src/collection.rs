@@ -40,6 +40,23 @@ pub fn entry_key(index: &Index, encoded: &[u8], record: RecordId) -> Vec<u8> {
     key
 }
 
+/// The document with an `_id`, by the id's encoded key, and its record id. `None` as well for a collection without an
+/// index on `_id`.
+///
+/// # Errors
+/// Those of the store.
+pub fn find_by_id<'r>(
+    read: &'r dyn Read,
+    collection: &Collection,
+    id: &[u8],
+) -> Result<Option<(RecordId, Doc<'r>)>> {
+    let Some(index) = collection.id_index() else { return Ok(None) };
+    let entry = read.get(tables::INDEX, &entry_key(index, id, 0))?;
+    let Some(record) = entry.and_then(record_of) else { return Ok(None) };
+    let bytes = read.get(tables::DOCUMENTS, &document_key(collection.id, record))?;
+    Ok(bytes.map(|bytes| (record, Doc::trusted(bytes))))
+}
+
 fn put_entry(
     op: &mut Operation<'_, '_>,
     index: &Index,

@@ -21,7 +21,7 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace of a collection; names are not checked.
     pub fn new(db: &str, collection: &str) -> Namespace {
-        Namespace { text: format!("{db}.{collection}").into(), split: db.len() }
+        Namespace { text: [db, ".", collection].concat().into(), split: db.len() }
     }
 
     /// The database.

@@ -44,7 +44,12 @@ macro_rules! scalars {
 impl DocWriter {
     /// Starts a document in a buffer of its own.
     pub fn new() -> DocWriter {
-        DocWriter::append_to(Vec::with_capacity(64))
+        DocWriter::with_capacity(64)
+    }
+
+    /// Starts a document in a buffer of its own, with room for `bytes` before it must grow.
+    pub fn with_capacity(bytes: usize) -> DocWriter {
+        DocWriter::append_to(Vec::with_capacity(bytes))
     }
 
     /// Starts a document at the end of `bytes`; [`DocWriter::into_bytes`] gives the buffer back.
@@ -84,6 +89,7 @@ impl DocWriter {
     }
 
     fn head(&mut self, kind: Type, name: &[u8]) {
+        self.bytes.reserve(name.len() + 2);
         self.bytes.push(kind as u8);
         self.bytes.extend_from_slice(name);
         self.bytes.push(0);

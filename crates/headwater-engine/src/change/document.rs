@@ -8,7 +8,7 @@ use super::paths::disambiguated;
 use super::token::Token;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::{Collection, tables};
-use crate::collection::{document_key, record_of};
+use crate::collection::find_by_id;
 use crate::error::{Code, Error, Result};
 use crate::index::keys::id_key;
 use crate::query::run::Run;
@@ -167,13 +167,8 @@ pub(super) fn look_up(
         run.catalog.collection(namespace.db(), namespace.collection());
     let collection = collection.filter(|collection| Some(collection.uuid) == event.uuid);
     let (Some(collection), Some(id)) = (collection, id) else { return Ok(None) };
-    let Some(index) = collection.id_index() else { return Ok(None) };
-    let entry = crate::collection::entry_key(index, &id_key(id), 0);
-    let Some(record) = run.store().get(tables::INDEX, &entry)?.and_then(record_of) else {
-        return Ok(None);
-    };
-    let key = document_key(collection.id, record);
-    Ok(run.store().get(tables::DOCUMENTS, &key)?.map(|bytes| Doc::trusted(bytes).to_buf()))
+    let found = find_by_id(run.store(), collection, &id_key(id))?;
+    Ok(found.map(|(_, document)| document.to_buf()))
 }
 
 fn write_before(mode: Before, out: &mut DocWriter) -> Result<()> {

@@ -38,6 +38,7 @@ pub struct Context<'a> {
     pub transaction: Option<i64>,
     /// What it says of the Stable API.
     pub api: StableApi,
+    fields: Fields<'a>,
     read_concern: ReadConcern,
     seq: Option<u64>,
 }
@@ -62,7 +63,7 @@ impl<'a> Context<'a> {
         let fields = Fields::new(body, command.name);
         fields.only_command(command.fields)?;
         check_sequences(request, command)?;
-        let Some(db) = body.get("$db").and_then(Raw::as_str) else {
+        let Some(db) = fields.raw("$db").and_then(Raw::as_str) else {
             return Err(fields.missing("$db"));
         };
         check_db(db)?;
@@ -79,6 +80,7 @@ impl<'a> Context<'a> {
             session: None,
             transaction: None,
             api: StableApi::default(),
+            fields,
             read_concern: ReadConcern::default(),
             seq: None,
         };
@@ -88,7 +90,7 @@ impl<'a> Context<'a> {
 
     /// The command's arguments.
     pub fn fields(&self) -> Fields<'a> {
-        Fields::new(self.request.body, self.command.name)
+        self.fields
     }
 
     /// The value of the command's first field.

@@ -1,12 +1,15 @@
 //! First batches, and the cursor that is kept for what did not fit.
 
 use super::{Context, Fields, Flow};
-use crate::bson::{ArrayWriter, DocBuf, DocWriter, Raw, Type};
+use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::FIRST_BATCH_DOCUMENTS;
 use crate::query::cursor::{Batch, Body, Fill, Rows};
 use crate::query::run::Run;
 use crate::session::cursors::Cursor;
+
+/// Room for a reply beside its documents: its frame, the namespace, the times.
+const REPLY_BYTES: usize = 512;
 
 /// How a client wants its first batch.
 #[derive(Debug, Clone, Copy)]
@@ -74,20 +77,21 @@ pub(super) fn reply_first(
     first: First,
     mut body: Box<dyn Body>,
 ) -> Result<Flow> {
-    let mut documents = ArrayWriter::new();
-    let mut batch = Batch::new(&mut documents, first.documents);
-    let fill = match first.documents {
-        0 => Fill::More,
-        _ => body.fill(run, &mut batch)?,
-    };
-    let id = match fill {
-        Fill::End => 0,
-        _ if first.single => 0,
-        _ => context.shared.cursors.new_id(),
-    };
-    let reply = match first.listing {
-        true => write_listing(documents, id, &namespace),
-        false => write_batch("firstBatch", documents, id, &namespace, body.as_ref()),
+    let mut reply = DocWriter::with_capacity(REPLY_BYTES);
+    let id = if first.listing {
+        let mut documents = ArrayWriter::new();
+        let id = fill(context, run, first, body.as_mut(), &mut documents)?;
+        write_listing(&mut reply, documents, id, &namespace);
+        id
+    } else {
+        reply.document("cursor", |cursor| {
+            let id = cursor.array("firstBatch", |documents| {
+                fill(context, run, first, body.as_mut(), documents)
+            })?;
+            body.write_beside(cursor);
+            end_cursor(cursor, id, &namespace);
+            Ok::<_, Error>(id)
+        })?
     };
     if id != 0 {
         let session = context.session;
@@ -97,16 +101,45 @@ pub(super) fn reply_first(
     Ok(Flow::Reply(reply))
 }
 
+/// Fills the first batch; gives the id of the cursor that is to be kept, or 0.
+fn fill(
+    context: &Context<'_>,
+    run: &Run<'_>,
+    first: First,
+    body: &mut dyn Body,
+    documents: &mut ArrayWriter,
+) -> Result<i64> {
+    let fill = match first.documents {
+        0 => Fill::More,
+        wanted => body.fill(run, &mut Batch::new(documents, wanted))?,
+    };
+    let ends = first.single || matches!(fill, Fill::End);
+    Ok(if ends { 0 } else { context.shared.cursors.new_id() })
+}
+
 /// The `cursor` document of a listing's first reply: MongoDB writes it in another order.
-fn write_listing(documents: ArrayWriter, id: i64, namespace: &str) -> DocWriter {
-    let mut reply = DocWriter::new();
+fn write_listing(reply: &mut DocWriter, documents: ArrayWriter, id: i64, namespace: &str) {
     let documents = documents.into_bytes();
     reply.document("cursor", |cursor| {
-        cursor.i64("id", id);
-        cursor.str("ns", namespace);
+        end_cursor(cursor, id, namespace);
         cursor.raw("firstBatch", Raw { kind: Type::Array, data: &documents });
     });
-    reply
+}
+
+/// The reply that holds one document at most, and no cursor.
+pub(super) fn reply_one(namespace: &str, document: Option<Doc<'_>>) -> Flow {
+    let bytes = document.map_or(0, |document| document.as_bytes().len());
+    let mut reply = DocWriter::with_capacity(bytes + REPLY_BYTES);
+    reply.document("cursor", |cursor| {
+        cursor.array("firstBatch", |batch| document.into_iter().for_each(|it| batch.doc(it)));
+        end_cursor(cursor, 0, namespace);
+    });
+    Flow::Reply(reply)
+}
+
+fn end_cursor(cursor: &mut DocWriter, id: i64, namespace: &str) {
+    cursor.i64("id", id);
+    cursor.str("ns", namespace);
 }
 
 /// The `cursor` document of a reply.
@@ -122,8 +155,7 @@ pub(super) fn write_batch(
     reply.document("cursor", |cursor| {
         cursor.raw(name, Raw { kind: Type::Array, data: &documents });
         body.write_beside(cursor);
-        cursor.i64("id", id);
-        cursor.str("ns", namespace);
+        end_cursor(cursor, id, namespace);
     });
     reply
 }

@@ -43,10 +43,26 @@ pub struct Fields<'a> {
 
 /// A bit that a name has in common with few others.
 #[inline]
-fn bit(name: &[u8]) -> u64 {
-    let (first, last) = (name.first().copied(), name.last().copied());
-    let sum = usize::from(first.unwrap_or(0)) * 5 + usize::from(last.unwrap_or(0)) + name.len() * 7;
-    1 << (sum % 64)
+const fn bit(name: &[u8]) -> u64 {
+    let (first, last) = match name {
+        [] => (0, 0),
+        [first, ..] => (*first as usize, name[name.len() - 1] as usize),
+    };
+    1 << ((first * 5 + last + name.len() * 7) % 64)
+}
+
+/// The bits of the generic arguments.
+const GENERIC_BITS: u64 = {
+    let (mut bits, mut at) = (0, 0);
+    while at < GENERIC.len() {
+        bits |= bit(GENERIC[at].as_bytes());
+        at += 1;
+    }
+    bits
+};
+
+fn is_generic(name: &str) -> bool {
+    GENERIC_BITS & bit(name.as_bytes()) != 0 && GENERIC.binary_search(&name).is_ok()
 }
 
 impl<'a> Fields<'a> {
@@ -66,14 +82,7 @@ impl<'a> Fields<'a> {
     /// # Errors
     /// `IDLUnknownField` (40415), `IDLDuplicateField` (40413).
     pub fn only(self, known: &[&str]) -> Result<()> {
-        for (at, element) in self.doc.iter().enumerate() {
-            let name = element.name_str();
-            if known.binary_search(&name).is_err() {
-                return Err(self.unknown(name));
-            }
-            self.check_repeated(at, element.name)?;
-        }
-        Ok(())
+        self.check(|_, name| known.binary_search(&name).is_ok())
     }
 
     /// As [`Fields::only`] for a whole command, whose first field is its name and which may have generic arguments.
@@ -84,28 +93,28 @@ impl<'a> Fields<'a> {
         if known == ["*"] {
             return Ok(());
         }
+        self.check(|at, name| at == 0 || is_generic(name) || known.binary_search(&name).is_ok())
+    }
+
+    /// Refuses repeated fields and those that are not allowed.
+    fn check(self, allowed: impl Fn(usize, &str) -> bool) -> Result<()> {
+        let mut before = 0;
         for (at, element) in self.doc.iter().enumerate() {
             let name = element.name_str();
-            if at > 0
-                && known.binary_search(&name).is_err()
-                && GENERIC.binary_search(&name).is_err()
-            {
+            if !allowed(at, name) {
                 return Err(self.unknown(name));
             }
-            self.check_repeated(at, element.name)?;
+            let bit = bit(element.name);
+            if before & bit != 0 && self.doc.iter().take(at).any(|e| e.name == element.name) {
+                return Err(self.repeated(name));
+            }
+            before |= bit;
         }
         Ok(())
     }
 
-    fn check_repeated(self, at: usize, name: &[u8]) -> Result<()> {
-        if self.doc.iter().take(at).any(|earlier| earlier.name == name) {
-            let name = String::from_utf8_lossy(name);
-            return Err(Error::location(
-                40413,
-                format!("BSON field '{}.{name}' is a duplicate field", self.path),
-            ));
-        }
-        Ok(())
+    fn repeated(self, name: &str) -> Error {
+        Error::location(40413, format!("BSON field '{}.{name}' is a duplicate field", self.path))
     }
 
     fn unknown(self, name: &str) -> Error {

@@ -1,13 +1,12 @@
 //! `find`: the documents of a collection that match, in an order, in batches.
 
 use super::collation::collation;
-use super::cursors::{First, reply_first};
+use super::cursors::{First, reply_first, reply_one};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
-use crate::bson::{ArrayWriter, Doc, Raw};
+use crate::bson::{Doc, Raw};
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
-use crate::query::cursor::Rows;
 use crate::query::find::{Shape, start};
 use crate::query::plan::{Hint, Query, choose};
 use crate::query::projection::Projection;
@@ -88,24 +87,27 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     query.sort = query.sort.map(|sort| sort.with_collation(collation.clone()));
     status::count(&context.shared.status.operations.query, 1);
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
-    let name = namespace.as_str().to_owned();
-    match run.catalog.collection(namespace.db(), namespace.collection()).cloned() {
-        None => Ok(reply_nothing(&name)),
-        Some(collection) => {
-            shape.sort = query.sort.clone();
-            let chosen = choose(&collection, query)?;
-            let reply = reply_first(context, &run, name, first, start(chosen, shape));
-            reply.map_err(|error| {
-                error.with_prefix("Executor error during find command :: caused by :: ")
-            })
-        }
+    let Some(collection) = run.catalog.collection(namespace.db(), namespace.collection()) else {
+        // A batch size of 0 makes no cursor for documents that are not there.
+        return Ok(reply_one(namespace.as_str(), None));
+    };
+    if let Some(id) = express(&query, &shape, first) {
+        let found = crate::collection::find_by_id(run.store(), collection, id)?;
+        return Ok(reply_one(namespace.as_str(), found.map(|(_, document)| document)));
     }
+    let collection = collection.clone();
+    let name = namespace.as_str().to_owned();
+    shape.sort = query.sort.clone();
+    let chosen = choose(&collection, query)?;
+    let reply = reply_first(context, &run, name, first, start(chosen, shape));
+    reply.map_err(|error| error.with_prefix("Executor error during find command :: caused by :: "))
 }
 
-/// A collection that is not there has no documents; a batch size of 0 makes no cursor for them.
-fn reply_nothing(namespace: &str) -> Flow {
-    let body = Rows::new([]);
-    Flow::Reply(super::cursors::write_batch("firstBatch", ArrayWriter::new(), 0, namespace, &body))
+/// The `_id` of a find that asks for nothing but the document with it: such a find takes neither plan nor cursor.
+fn express<'q>(query: &'q Query, shape: &Shape, first: First) -> Option<&'q [u8]> {
+    let plain = query.id_only && query.hint.is_none() && query.natural.is_none();
+    let whole = shape.projection.is_none() && shape.skip == 0 && first.documents > 0;
+    query.id.as_deref().filter(|_| plain && whole)
 }
 
 fn is_empty(hint: Raw<'_>) -> bool {
