@@ -2,6 +2,11 @@
 
 use mongodb::bson::oid::ObjectId;
 
+use crate::error::{Error, Result};
+
+/// How much of a text that is no ObjectId an error shows.
+const SHOWN_CHARS: usize = 100;
+
 /// Whether a text is an ObjectId: 24 hexadecimal digits of either case. Makes no error and allocates nothing.
 ///
 /// ```
@@ -12,21 +17,26 @@ pub fn is_valid_object_id(text: &str) -> bool {
     text.len() == 24 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The ObjectId of a text, `None` if it is not one.
+/// The ObjectId of a text.
+///
+/// # Errors
+/// [`ErrorKind::Validation`](crate::ErrorKind::Validation): `Invalid ObjectId: ` and the text.
 ///
 /// ```
 /// let id = headwater::object_id("65a1b2c3d4e5f60718293a4b").unwrap();
 /// assert_eq!(id.to_hex(), "65a1b2c3d4e5f60718293a4b");
+/// assert_eq!(headwater::object_id("7").unwrap_err().to_string(), "Invalid ObjectId: 7");
 /// ```
-pub fn object_id(text: &str) -> Option<ObjectId> {
+pub fn object_id(text: &str) -> Result<ObjectId> {
     let mut bytes = [0; 12];
     if !is_valid_object_id(text) {
-        return None;
+        let shown: String = text.chars().take(SHOWN_CHARS).collect();
+        return Err(Error::validation(format!("Invalid ObjectId: {shown}")));
     }
     for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
         *byte = digit(pair[0]) << 4 | digit(pair[1]);
     }
-    Some(ObjectId::from_bytes(bytes))
+    Ok(ObjectId::from_bytes(bytes))
 }
 
 fn digit(byte: u8) -> u8 {

@@ -9,6 +9,7 @@ use std::fmt;
 use mongodb::bson::Document;
 
 use self::walk::Walk;
+use crate::error::Error;
 
 const DEPTH_MAX: usize = 32;
 /// What the server's own limit of nesting leaves room for.
@@ -212,3 +213,9 @@ impl fmt::Display for Refused {
 }
 
 impl std::error::Error for Refused {}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        Error::validation(refused.to_string()).with_source(refused)
+    }
+}

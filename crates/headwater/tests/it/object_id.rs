@@ -17,6 +17,9 @@ fn r27_24_hexadecimal_digits_are_an_object_id_and_nothing_else_is() {
         "65a1b2c3d4e5f60718293a4 ",
         "éééééééééééé",
     ] {
-        assert!(!is_valid_object_id(text) && object_id(text).is_none(), "{text}");
+        assert!(!is_valid_object_id(text) && object_id(text).is_err(), "{text}");
+        let error = object_id(text).unwrap_err();
+        assert_eq!(error.kind(), headwater::ErrorKind::Validation);
+        assert_eq!(error.to_string(), format!("Invalid ObjectId: {text}"));
     }
 }

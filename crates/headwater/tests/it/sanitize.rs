@@ -78,6 +78,7 @@ fn r26_forbidden_operators_are_refused_and_named() {
         assert_eq!(error.path(), Some(path), "{filter}");
         assert!(path.ends_with(error.operator().unwrap()), "{filter}: {error}");
         assert!(error.to_string().contains(path), "{error}");
+        assert_eq!(headwater::Error::from(error).kind(), headwater::ErrorKind::Validation);
     }
 }
 
