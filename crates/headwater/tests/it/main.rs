@@ -9,6 +9,7 @@ mod concurrent;
 mod config;
 #[cfg(feature = "embedded")]
 mod embedded;
+mod exactly_once;
 mod faults;
 #[cfg(feature = "embedded")]
 mod gridfs;

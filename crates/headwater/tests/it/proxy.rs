@@ -79,6 +79,16 @@ impl Proxy {
         Proxy::new(Some(server))
     }
 
+    /// A proxy in front of nothing yet, for a server that has to be told the proxy's address when it starts.
+    pub(crate) fn waiting() -> Proxy {
+        Proxy::new(None)
+    }
+
+    /// Names the server that runs elsewhere.
+    pub(crate) fn lead_to(&self, server: SocketAddr) {
+        *self.shared.server.lock().unwrap() = Some(server);
+    }
+
     fn new(server: Option<SocketAddr>) -> Proxy {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
