@@ -342,7 +342,8 @@ impl Error {
         }
     }
 
-    /// When the next probe may go out; of kind [`ErrorKind::CircuitOpen`].
+    /// When the next probe may go out, or how long to stay away while one is under way; of kind
+    /// [`ErrorKind::CircuitOpen`].
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.details {
             Details::RetryAfter(pause) => Some(pause),

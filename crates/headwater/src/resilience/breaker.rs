@@ -7,6 +7,10 @@ use parking_lot::Mutex;
 
 use super::settings::BreakerSettings;
 
+/// While a probe takes its time the others are told to stay away for at least this share of the open time: whoever
+/// follows a pause of zero asks in a tight loop.
+const PAUSE_SHARE_MIN: u32 = 10;
+
 /// The state of the circuit breaker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -57,7 +61,8 @@ impl Breaker {
                 Ok(Pass { breaker: self, is_probe: true })
             }
             Circuit::HalfOpen { probe_since } => {
-                Err(self.settings.open.saturating_sub(probe_since.elapsed()))
+                let open = self.settings.open;
+                Err(open.saturating_sub(probe_since.elapsed()).max(open / PAUSE_SHARE_MIN))
             }
         }
     }
@@ -160,6 +165,8 @@ mod tests {
         let probe = breaker.admit().ok().unwrap();
         assert_eq!(breaker.state(), CircuitState::HalfOpen);
         assert!(breaker.admit().is_err());
+        std::thread::sleep(Duration::from_millis(35));
+        assert_eq!(breaker.admit().err(), Some(Duration::from_millis(3)), "a slow probe");
         probe.answered();
         assert_eq!(breaker.state(), CircuitState::Closed);
     }

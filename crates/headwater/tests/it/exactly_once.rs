@@ -174,7 +174,8 @@ where
         assert!(is_passing, "{error:?}");
         entry.refusals += 1;
         assert!(entry.refusals < ROUNDS_MAX, "{error:?}");
-        tokio::time::sleep(error.retry_after().unwrap_or(Duration::from_millis(10))).await;
+        let pause = Duration::from_millis(10);
+        tokio::time::sleep(error.retry_after().unwrap_or(pause)).await;
     }
     entry
 }

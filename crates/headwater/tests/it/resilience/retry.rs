@@ -181,27 +181,37 @@ async fn r6_a_cursor_asks_for_a_batch_once() {
     assert_eq!(things.find_many(doc! {}).batch_size(10).await.unwrap().len(), 50);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r5_the_deadline_ends_the_call_and_is_overshot_by_little() {
     let proxy = Proxy::start();
     let things = things(&proxy).await;
     things.insert_one(doc! { "_id": 0 }).await.unwrap();
     proxy.inject(Fault::BlackHole.on("find").on("insert").on("update"));
-    let limit = Duration::from_millis(300);
-    let check = |begun: Instant, error: headwater::Error| {
+    let limit = Duration::from_millis(200);
+    let check = |begun: Instant, error: headwater::Error, is_write: bool| {
         let took = begun.elapsed();
-        assert!(took >= limit && took <= limit + Duration::from_millis(50), "{took:?} {error:?}");
+        assert!(took >= limit, "{took:?} {error:?}");
         assert_eq!(error.kind(), ErrorKind::Deadline);
-        assert!(error.is_timeout());
-        error.is_outcome_unknown()
+        assert_eq!((error.is_timeout(), error.is_outcome_unknown()), (true, is_write));
+        took - limit
     };
-    let begun = Instant::now();
-    assert!(!check(begun, things.find_one(doc! {}).deadline(limit).await.unwrap_err()));
-    let begun = Instant::now();
-    assert!(check(begun, things.insert_one(doc! {}).deadline(limit).await.unwrap_err()));
-    let begun = Instant::now();
-    let update = things.update_one(doc! {}, doc! { "$set": { "a": 1 } }).deadline(limit);
-    assert!(check(begun, update.await.unwrap_err()));
+    let mut late = Vec::new();
+    for _ in 0..4 {
+        let begun = Instant::now();
+        let find = things.find_one(doc! {}).deadline(limit);
+        late.push(check(begun, find.await.unwrap_err(), false));
+        let begun = Instant::now();
+        let insert = things.insert_one(doc! {}).deadline(limit);
+        late.push(check(begun, insert.await.unwrap_err(), true));
+        let begun = Instant::now();
+        let update = things.update_one(doc! {}, doc! { "$set": { "a": 1 } }).deadline(limit);
+        late.push(check(begun, update.await.unwrap_err(), true));
+    }
+    late.sort_unstable();
+    let (median, most) = (late[late.len() / 2], late[late.len() - 1]);
+    println!("the deadline is overshot by {median:.1?}, at most {most:.1?}");
+    // The median: other work on the machine may hold up single calls.
+    assert!(median <= Duration::from_millis(50), "{late:?}");
 }
 
 #[tokio::test]
@@ -296,7 +306,8 @@ async fn r5_a_batch_that_never_comes_ends_the_stream_at_the_deadline() {
     let begun = Instant::now();
     let error = cursor.next().await.unwrap().unwrap_err();
     let took = begun.elapsed();
-    assert!(took >= limit && took <= limit + Duration::from_millis(50), "{took:?}");
+    // How closely it is kept is measured above, over many calls.
+    assert!(took >= limit && took <= 3 * limit, "{took:?}");
     assert_eq!((error.kind(), error.operation()), (ErrorKind::Deadline, Some("find")));
     assert!(cursor.next().await.is_none());
 }
