@@ -10,11 +10,14 @@ mod config;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod exactly_once;
+#[cfg(feature = "embedded")]
+mod examples;
 mod faults;
 #[cfg(feature = "embedded")]
 mod gridfs;
 mod json;
 mod object_id;
+mod program;
 mod proxy;
 mod remote;
 mod resilience;
