@@ -22,6 +22,7 @@ pub use self::layer::CertificateCheck;
 use self::layer::Layer;
 use self::secret::Secret;
 pub(crate) use self::tls::Joined;
+use crate::connector::SELECTION_TIME;
 use crate::error::kind::ErrorKind;
 use crate::error::{Error, Result};
 use crate::resilience::settings::ResilienceSettings;
@@ -132,6 +133,11 @@ impl Config {
     /// Most connections to one server.
     pub fn max_pool_size(&self) -> u32 {
         self.settings.max_pool_size.unwrap_or(100)
+    }
+
+    /// How long to look for a suitable server.
+    pub fn server_selection_timeout(&self) -> Duration {
+        self.settings.server_selection_timeout.unwrap_or(SELECTION_TIME)
     }
 
     /// The settings of the layer that every operation passes through.

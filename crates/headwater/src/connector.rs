@@ -34,7 +34,7 @@ use crate::uri;
 /// The driver's pool size unless it is told another, from its documentation.
 const POOL_SIZE: u32 = 100;
 /// How long the driver looks for a server unless it is told otherwise, from its documentation.
-const SELECTION_TIME: Duration = Duration::from_secs(30);
+pub(crate) const SELECTION_TIME: Duration = Duration::from_secs(30);
 /// How long a write concern above one waits for other members unless it says so itself.
 const WRITE_CONCERN_TIME: Duration = Duration::from_secs(10);
 const DEFAULT_DATABASE: &str = "test";

@@ -14,6 +14,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("headwater-server", &["headwater-engine"]),
     ("headwater-store", &[]),
     ("headwater-tidy", &[]),
+    ("lessons", &["headwater"]),
     ("rust-client", &[]),
     ("ticker", &["headwater"]),
 ];

@@ -1,0 +1,134 @@
+//! The real `headwater serve` as a process on a fixed port and data folder: run, killed, run again.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+/// A server that runs until this is dropped; its data folder goes then too.
+pub(crate) struct Serve {
+    address: SocketAddr,
+    folder: PathBuf,
+    words: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Serve {
+    /// Runs a server with an empty data folder on a free port, and waits until it listens.
+    pub(crate) fn start(words: &[&str]) -> Serve {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("lessons-it-serve-{}-{count}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        // The port is free again when the listener is dropped.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let mut serve = Serve { address, folder, words, child: None };
+        serve.restart();
+        serve
+    }
+
+    /// The URI that leads to it, the same after every restart.
+    pub(crate) fn uri(&self) -> String {
+        format!("mongodb://{}/?replicaSet=rs0", self.address)
+    }
+
+    /// Ends it without a chance to clean up (`kill -9`).
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Runs it again on the same port and folder, and waits until it listens. Kills it first if it runs.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let mut command = Command::new(binary());
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.arg("serve").arg("--data").arg(self.folder.join("data"));
+        command.args(["--listen", &self.address.to_string()]).args(&self.words);
+        let mut child = command.spawn().unwrap();
+        let log = child.stderr.take().unwrap();
+        self.child = Some(child);
+        wait_until_it_listens(log);
+    }
+}
+
+impl Drop for Serve {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn wait_until_it_listens(log: ChildStderr) {
+    let mut log = BufReader::new(log).lines().map_while(Result::ok);
+    let mut seen = Vec::new();
+    while let Some(line) = log.next() {
+        if line.contains("mongodb://") {
+            // A log that nobody reads would block the server one day.
+            std::thread::spawn(move || log.for_each(drop));
+            return;
+        }
+        seen.push(line);
+    }
+    panic!("the server ended: {seen:#?}");
+}
+
+/// The binary of this build: `HEADWATER_BIN` if set, else the one beside the tests, built if it is missing or older
+/// than a source file.
+pub(crate) fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match std::env::var_os("HEADWATER_BIN") {
+        Some(path) => path.into(),
+        None => built(),
+    })
+}
+
+fn built() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let profile = tests.ancestors().nth(2).expect("target/PROFILE/deps/it");
+    let binary = profile.join("headwater");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let sources = newest(&root.join("crates")).max(newest(&root.join("apps")));
+    if modified(&binary).is_some_and(|built| built >= sources) {
+        return binary;
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "-q", "--locked", "-p", "headwater-cli", "--bin", "headwater"]);
+    command.arg("--target-dir").arg(profile.parent().unwrap()).current_dir(root);
+    // What cargo says of this package would make build scripts run again that look at it, here and in the next build.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&*name);
+        }
+    }
+    if profile.ends_with("release") {
+        command.arg("--release");
+    }
+    assert!(command.status().unwrap().success(), "cargo cannot build the server");
+    binary
+}
+
+/// When a file of the sources was last changed, those of tests left out.
+fn newest(folder: &Path) -> SystemTime {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            if !["tests", "target", "benches", "examples"].iter().any(|name| path.ends_with(name)) {
+                newest = newest.max(self::newest(&path));
+            }
+        } else if let Ok(changed) = entry.metadata().and_then(|metadata| metadata.modified()) {
+            newest = newest.max(changed);
+        }
+    }
+    newest
+}
