@@ -29,6 +29,8 @@
 //! # fn main() {}
 //! ```
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod bulk;
 pub mod collection;
 mod concurrent;

@@ -1,5 +1,7 @@
 //! The connector: the embedded database, remote deployments, and both under the faults of a network.
 
+#[cfg(all(feature = "blocking", feature = "embedded"))]
+mod blocking;
 #[cfg(feature = "embedded")]
 mod bulk;
 #[cfg(feature = "embedded")]
