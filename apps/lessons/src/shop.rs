@@ -55,7 +55,11 @@ pub async fn run(deployment: &Deployment, trade: Trade, mut stop: Stop) -> Resul
     let mut sales = 0;
     let mut away = false;
     while stop.cause().is_none() && trade.sales.is_none_or(|limit| sales < limit) {
-        match shop.serve().await {
+        let served = tokio::select! {
+            served = shop.serve() => served,
+            _ = stop.wait() => break,
+        };
+        match served {
             Ok(sold) => {
                 sales += u64::from(sold);
                 away = false;

@@ -168,3 +168,21 @@ async fn l18_a_reader_that_stops_loses_nothing_and_holds_the_stream_back() {
     assert_eq!(shell.end().code, Some(0));
     assert_eq!(inventory.0.count(doc! {}).await.unwrap(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn l13_a_position_that_the_server_forgot_leads_to_a_new_reading_and_a_line() {
+    let node = Node::start().await;
+    let inventory = node.inventory();
+    inventory.fill([100, 15, 100]).await;
+    let file = std::env::temp_dir().join(format!("lessons-it-lost-{}", std::process::id()));
+    let place = doc! { "after": { "_data": "8200" } };
+    let kept = doc! { "namespace": "lessons.inventory", "fruits": [], "place": place };
+    std::fs::write(&file, headwater::bson::serialize_to_vec(&kept).unwrap()).unwrap();
+    let low = Running::on(node.uri(), &["low-stock", "--state", file.to_str().unwrap()]);
+    assert_eq!(low.line(), "the history of changes is lost, reading the inventory anew");
+    assert_eq!(low.line(), "There are only 15 units left of bananas!");
+    inventory.set("apples", 14).await;
+    assert_eq!(low.line(), "There are only 14 units left of apples!");
+    assert_eq!(low.interrupt().code, Some(0));
+    std::fs::remove_file(&file).unwrap();
+}
