@@ -50,14 +50,14 @@ pub struct Headwater(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) client: Client,
     pub(crate) resilience: Resilience,
-    pool: Arc<PoolWatch>,
+    pub(crate) pool: Arc<PoolWatch>,
     uri: String,
     default_database: String,
     /// What the client reads again when it finds new servers.
     files: Option<Joined>,
     // After the client: connections end before their server.
     #[cfg(feature = "embedded")]
-    node: Option<embedded::Node>,
+    pub(crate) node: Option<embedded::Node>,
 }
 
 impl Headwater {

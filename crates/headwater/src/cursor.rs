@@ -15,6 +15,9 @@ use crate::error::kind::ErrorKind;
 use crate::error::{Error, Result};
 use crate::operation::Operation;
 
+/// How many documents a cursor gives before it counts them.
+const TOLD_AT_ONCE: u64 = 100;
+
 /// The documents that a query or an aggregation finds, as a `Stream`.
 ///
 /// The next batch is asked for when the last one is used up. It is never asked for twice: a server that was away
@@ -48,8 +51,14 @@ pub struct Cursor<T> {
     timer: Option<Pin<Box<Sleep>>>,
     /// A batch took too long: what comes of it is not waited for.
     given_up: bool,
-    // Keeps an embedded database alive for as long as its cursor.
-    _headwater: Headwater,
+    given: Given,
+}
+
+/// Counts the documents that a cursor gave, and tells the connector of many at once. Keeps an embedded database alive
+/// for as long as its cursor.
+struct Given {
+    headwater: Headwater,
+    untold: u64,
 }
 
 /// Where a cursor comes from.
@@ -74,13 +83,34 @@ impl<T> Cursor<T> {
             family: operation.family,
             deadline: Some(operation.deadline.unwrap_or(deadline)),
         };
-        Cursor { driver, origin, timer: None, given_up: false, _headwater: headwater }
+        Cursor { driver, origin, timer: None, given_up: false, given: Given { headwater, untold: 0 } }
     }
 
     /// Waits for each batch as long as it takes.
     pub(crate) fn patient(mut self) -> Cursor<T> {
         self.origin.deadline = None;
         self
+    }
+}
+
+impl Given {
+    fn one(&mut self) {
+        self.untold += 1;
+        if self.untold == TOLD_AT_ONCE {
+            self.tell();
+        }
+    }
+
+    fn tell(&mut self) {
+        if self.untold > 0 {
+            self.headwater.0.resilience.note_streamed(std::mem::take(&mut self.untold));
+        }
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 
@@ -128,6 +158,10 @@ impl<T: DeserializeOwned> Stream for Cursor<T> {
         }
         if let Poll::Ready(next) = this.driver.poll_next_unpin(context) {
             this.timer = None;
+            match &next {
+                Some(Ok(_)) => this.given.one(),
+                _ => this.given.tell(),
+            }
             return Poll::Ready(next.map(|next| next.map_err(|error| this.origin.error(error))));
         }
         let Some(deadline) = this.origin.deadline else { return Poll::Pending };

@@ -42,9 +42,13 @@ mod database;
 mod embedded;
 mod error;
 mod events;
+mod exposition;
 mod gridfs;
 #[cfg(all(doctest, feature = "embedded"))]
 mod guides;
+mod histogram;
+#[cfg(feature = "http")]
+pub mod http;
 mod json;
 mod object_id;
 mod observe;
@@ -53,6 +57,7 @@ mod pool;
 mod resilience;
 mod sanitize;
 mod servers;
+mod shutdown;
 mod statistics;
 mod transaction;
 mod uri;
@@ -78,6 +83,8 @@ pub use resilience::settings::{
     BreakerSettings, BulkheadSettings, ResilienceSettings, RetrySettings,
 };
 pub use sanitize::{Cleaned, Refused, Sanitizer};
+#[cfg(feature = "http")]
+pub use shutdown::shutdown_signal;
 
 pub use statistics::OperationStats;
 

@@ -7,6 +7,7 @@ use metrics::{counter, gauge, histogram};
 use tracing::Span;
 
 use crate::error::Error;
+use crate::exposition::circuit_value;
 use crate::operation::Operation;
 use crate::resilience::breaker::CircuitState;
 
@@ -58,18 +59,18 @@ pub(crate) fn retry(operation: &Operation<'_>, attempts: u32, pause: Duration, e
 
 /// The circuit changed its state: 0 closed, 1 half-open, 2 open.
 pub(crate) fn circuit(state: CircuitState) {
-    let value = match state {
-        CircuitState::Closed => 0.0,
-        CircuitState::HalfOpen => 1.0,
-        CircuitState::Open => 2.0,
-    };
-    gauge!("mongodb_circuit_state").set(value);
+    gauge!("mongodb_circuit_state").set(circuit_value(state));
     tracing::info!(?state, "circuit");
 }
 
 /// A connection changed its place in the pool.
 pub(crate) fn connections(state: &'static str, change: f64) {
     gauge!("mongodb_pool_connections", "state" => state).increment(change);
+}
+
+/// A cursor gave so many documents.
+pub(crate) fn streamed(documents: u64) {
+    counter!("mongodb_stream_documents_total").increment(documents);
 }
 
 /// Somebody waited for a connection.

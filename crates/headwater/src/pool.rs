@@ -9,6 +9,7 @@ use mongodb::options::{ClientOptions, ServerAddress};
 use parking_lot::Mutex;
 
 use crate::events::heard_by;
+use crate::histogram::{Histogram, Reading};
 use crate::observe;
 use crate::resilience::trace;
 
@@ -87,6 +88,7 @@ impl PoolStats {
 #[derive(Default)]
 pub(crate) struct PoolWatch {
     servers: Mutex<HashMap<ServerAddress, ServerPool>>,
+    waits: Histogram,
 }
 
 impl PoolWatch {
@@ -103,6 +105,11 @@ impl PoolWatch {
         let mut servers: Vec<ServerPool> = self.servers.lock().values().cloned().collect();
         servers.sort_by(|one, other| one.address.cmp(&other.address));
         PoolStats { servers }
+    }
+
+    /// How long operations waited for a connection, to any server.
+    pub(crate) fn waits(&self) -> Reading {
+        self.waits.read()
     }
 
     fn note(&self, event: &CmapEvent) {
@@ -142,6 +149,7 @@ impl PoolWatch {
                     pool.wait_max = pool.wait_max.max(event.duration);
                 });
                 observe::connections("in_use", 1.0);
+                self.waits.record(event.duration);
                 observe::pool_wait(event.duration);
             }
             CmapEvent::ConnectionCheckedIn(event) => {

@@ -7,6 +7,7 @@ pub(crate) mod settings;
 pub(crate) mod trace;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -26,12 +27,18 @@ use crate::operation::{Operation, Safety};
 use crate::servers::ServerWatch;
 use crate::statistics::Statistics;
 
+/// More calls at once than there can be.
+const CALLS_MAX: u32 = u32::MAX >> 3;
+
 /// What all operations of one connector share.
 pub(crate) struct Resilience {
     settings: ResilienceSettings,
     breaker: Breaker,
     budget: Budget,
     turns: Semaphore,
+    /// Calls under way hold one each; who wants to close takes all.
+    calls: Semaphore,
+    closing: AtomicBool,
     servers: Arc<ServerWatch>,
     statistics: Statistics,
 }
@@ -76,6 +83,8 @@ impl Resilience {
             breaker: Breaker::new(settings.breaker.clone()),
             budget: Budget::new(&settings.retry),
             turns: Semaphore::new(turns.min(Semaphore::MAX_PERMITS)),
+            calls: Semaphore::new(CALLS_MAX as usize),
+            closing: AtomicBool::new(false),
             settings,
             servers,
             statistics: Statistics::default(),
@@ -97,6 +106,25 @@ impl Resilience {
     pub(crate) fn set_circuit(&self, state: CircuitState) {
         self.breaker.set(state);
         observe::circuit(state);
+    }
+
+    /// Cursors gave so many documents.
+    pub(crate) fn note_streamed(&self, documents: u64) {
+        self.statistics.note_streamed(documents);
+        observe::streamed(documents);
+    }
+
+    /// Lets no further call begin and waits for those under way. False if some were left at the time given.
+    pub(crate) async fn drain(&self, until: Instant) -> bool {
+        self.closing.store(true, Ordering::Release);
+        let ended = timeout_at(until, self.calls.acquire_many(CALLS_MAX)).await.is_ok();
+        self.calls.close();
+        ended
+    }
+
+    /// True from the moment that no further call may begin.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
     }
 
     /// Runs an operation: `call` makes one attempt each time.
@@ -132,6 +160,7 @@ impl Resilience {
         E: Failure + Send,
         T: Send,
     {
+        let _call = self.calls.try_acquire().map_err(|_| closed())?;
         let pass = self.breaker.admit().map_err(Error::circuit_open)?;
         if pass.is_probe() {
             observe::circuit(CircuitState::HalfOpen);
@@ -180,6 +209,7 @@ impl Resilience {
             if !again || Instant::now() + pause >= deadline || !self.budget.withdraw() {
                 return Err(tally.close(operation.safety, error, trace));
             }
+            self.statistics.note_retry(operation.name);
             observe::retry(operation, tally.attempts, pause, &error);
             tally.last = Some(error);
             tokio::time::sleep(pause).await;
@@ -224,9 +254,7 @@ impl Resilience {
         let limit = deadline.min(Instant::now() + self.settings.bulkhead.max_wait);
         match timeout_at(limit, self.turns.acquire()).await {
             Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) => {
-                Err(Error::connection(ConnectionFailure::Closed, "the connector was closed"))
-            }
+            Ok(Err(_)) => Err(closed()),
             Err(_) => Err(Error::connection(
                 ConnectionFailure::PoolWait,
                 "all connections were in use for too long",
@@ -281,6 +309,11 @@ fn is_connection_class(error: &Error) -> bool {
         ErrorKind::Connection(_) | ErrorKind::ServerSelection => !error.is_reply(),
         _ => false,
     }
+}
+
+#[cold]
+fn closed() -> Error {
+    Error::connection(ConnectionFailure::Closed, "the connector was closed")
 }
 
 fn late(trace: Trace) -> &'static str {

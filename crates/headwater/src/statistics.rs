@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use parking_lot::RwLock;
 
+use crate::histogram::{Histogram, Reading};
+
 /// Each power of two of microseconds is cut into so many buckets.
 const PARTS: u64 = 8;
 /// From 1 µs to more than an hour.
@@ -23,6 +25,8 @@ pub struct OperationStats {
     pub success: u64,
     /// Calls that failed.
     pub error: u64,
+    /// Attempts after the first one of a call.
+    pub retries: u64,
     /// The time that half of the calls stayed below.
     pub p50: Duration,
     /// The time that nine of ten calls stayed below.
@@ -37,30 +41,65 @@ pub struct OperationStats {
 #[derive(Default)]
 pub(crate) struct Statistics {
     operations: RwLock<BTreeMap<&'static str, Arc<Figures>>>,
+    streamed: AtomicU64,
+}
+
+/// What one kind of operation did since the start, as metrics tell it.
+pub(crate) struct OperationReading {
+    pub(crate) success: u64,
+    pub(crate) error: u64,
+    pub(crate) retries: u64,
+    pub(crate) took: Reading,
 }
 
 struct Figures {
     success: AtomicU64,
     error: AtomicU64,
+    retries: AtomicU64,
+    took: Histogram,
     max_us: AtomicU64,
     buckets: [AtomicU64; BUCKETS],
 }
 
 impl Statistics {
     pub(crate) fn note(&self, operation: &'static str, took: Duration, succeeded: bool) {
-        let figures = self.operations.read().get(operation).cloned();
-        let figures = figures.unwrap_or_else(|| {
-            self.operations
-                .write()
-                .entry(operation)
-                .or_insert_with(|| Arc::new(Figures::new()))
-                .clone()
-        });
+        let figures = self.figures(operation);
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let count = if succeeded { &figures.success } else { &figures.error };
         count.fetch_add(1, Ordering::Relaxed);
         figures.max_us.fetch_max(us, Ordering::Relaxed);
         figures.buckets[bucket(us)].fetch_add(1, Ordering::Relaxed);
+        figures.took.record(took);
+    }
+
+    /// An attempt of the operation failed and another one follows.
+    pub(crate) fn note_retry(&self, operation: &'static str) {
+        self.figures(operation).retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A cursor gave so many documents.
+    pub(crate) fn note_streamed(&self, documents: u64) {
+        self.streamed.fetch_add(documents, Ordering::Relaxed);
+    }
+
+    pub(crate) fn streamed(&self) -> u64 {
+        self.streamed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn readings(&self) -> Vec<(&'static str, OperationReading)> {
+        let operations = self.operations.read();
+        operations.iter().map(|(name, figures)| (*name, figures.reading())).collect()
+    }
+
+    fn figures(&self, operation: &'static str) -> Arc<Figures> {
+        let figures = self.operations.read().get(operation).cloned();
+        figures.unwrap_or_else(|| {
+            self.operations
+                .write()
+                .entry(operation)
+                .or_insert_with(|| Arc::new(Figures::new()))
+                .clone()
+        })
     }
 
     pub(crate) fn read(&self) -> Vec<OperationStats> {
@@ -73,8 +112,19 @@ impl Figures {
         Figures {
             success: AtomicU64::new(0),
             error: AtomicU64::new(0),
+            retries: AtomicU64::new(0),
+            took: Histogram::default(),
             max_us: AtomicU64::new(0),
             buckets: [const { AtomicU64::new(0) }; BUCKETS],
+        }
+    }
+
+    fn reading(&self) -> OperationReading {
+        OperationReading {
+            success: self.success.load(Ordering::Relaxed),
+            error: self.error.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
+            took: self.took.read(),
         }
     }
 
@@ -87,6 +137,7 @@ impl Figures {
             operation,
             success: self.success.load(Ordering::Relaxed),
             error: self.error.load(Ordering::Relaxed),
+            retries: self.retries.load(Ordering::Relaxed),
             p50: below(0.5),
             p90: below(0.9),
             p99: below(0.99),

@@ -17,6 +17,8 @@ mod examples;
 mod faults;
 #[cfg(feature = "embedded")]
 mod gridfs;
+#[cfg(feature = "http")]
+mod http;
 mod json;
 mod object_id;
 mod program;
