@@ -83,7 +83,13 @@ impl<T> Cursor<T> {
             family: operation.family,
             deadline: Some(operation.deadline.unwrap_or(deadline)),
         };
-        Cursor { driver, origin, timer: None, given_up: false, given: Given { headwater, untold: 0 } }
+        Cursor {
+            driver,
+            origin,
+            timer: None,
+            given_up: false,
+            given: Given { headwater, untold: 0 },
+        }
     }
 
     /// Waits for each batch as long as it takes.

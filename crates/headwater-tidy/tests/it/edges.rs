@@ -6,6 +6,7 @@ use headwater_tidy::edges::Edges;
 
 /// Which crates of the workspace each of them may name as a dependency.
 const ALLOWED: &[(&str, &[&str])] = &[
+    ("acceptance", &["headwater"]),
     ("headwater", &["headwater-engine", "headwater-server"]),
     ("headwater-bench", &["headwater", "headwater-engine", "headwater-server", "headwater-store"]),
     ("headwater-cli", &["headwater", "headwater-engine", "headwater-server", "ticker"]),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use headwater::bson::{Document, doc};
 use headwater::http::Monitor;
+use headwater::mongodb::options::ClientOptions;
 use headwater::{
     CircuitState, Config, ConnectionFailure, ErrorKind, Headwater, ResilienceSettings,
 };
@@ -37,7 +38,7 @@ async fn get_json(address: SocketAddr, path: &str) -> (u16, Value) {
 }
 
 async fn connect(uri: &str, settings: ResilienceSettings) -> Headwater {
-    let options = headwater::mongodb::options::ClientOptions::parse(uri).await.unwrap();
+    let options = ClientOptions::parse(uri).await.unwrap();
     Headwater::connect_with_settings(options, settings).unwrap()
 }
 

@@ -1,0 +1,63 @@
+//! What the program is told: its words, and `CLEANUP_DATA`. The rest of the environment is the connector's affair.
+
+use std::path::Path;
+
+use headwater::Config;
+
+pub(crate) const USAGE: &str = "\
+Passes a deployment through nine stages and tells what holds.
+
+usage: acceptance [--embedded] [--help]
+
+  --embedded   uses a database inside this process that keeps its data in memory
+
+Without it the environment, or a file .env, says where the server is: MONGO_URI, or MONGO_HOST and MONGO_DB with the
+other MONGO_* variables. The collections async_test_collection, async_text_collection and async_geo_collection are
+emptied first. They stay unless CLEANUP_DATA is true.
+
+The exit code is 0 if nothing unexpected failed, 1 if something did, 2 if the configuration is not usable.
+";
+
+/// Connections at most, from the description of the stages.
+const POOL_SIZE: u32 = 50;
+const CLEANUP: &str = "CLEANUP_DATA";
+
+pub(crate) struct Settings {
+    embedded: bool,
+    /// Whether to remove at the end everything that was made.
+    pub(crate) cleanup: bool,
+}
+
+impl Settings {
+    /// Nothing if help is asked for.
+    pub(crate) fn read(words: &[String]) -> Result<Option<Settings>, String> {
+        let mut embedded = false;
+        for word in words {
+            match word.as_str() {
+                "--embedded" => embedded = true,
+                "--help" | "-h" => return Ok(None),
+                _ => return Err(format!("{word} is not understood\n\n{USAGE}")),
+            }
+        }
+        let cleanup = match std::env::var(CLEANUP).ok().or_else(|| of_file(Path::new(".env"))) {
+            None => false,
+            Some(value) => match value.to_ascii_lowercase().as_str() {
+                "true" => true,
+                "false" | "" => false,
+                _ => return Err(format!("{CLEANUP} is `{value}`, but is to be true or false")),
+            },
+        };
+        Ok(Some(Settings { embedded, cleanup }))
+    }
+
+    pub(crate) fn config(&self) -> headwater::Result<Config> {
+        let builder = Config::builder().process_environment().max_pool_size(POOL_SIZE);
+        if self.embedded { builder.embedded(":memory:") } else { builder.needs_server() }.build()
+    }
+}
+
+/// The connector says what is wrong with a file that cannot be read.
+fn of_file(path: &Path) -> Option<String> {
+    let entries = dotenvy::from_path_iter(path).ok()?;
+    entries.flatten().find_map(|(name, value)| (name == CLEANUP).then_some(value))
+}
