@@ -1,5 +1,6 @@
 //! Measurements. `cargo run --release -p headwater-bench -- NAME`; without a name it lists them.
 
+mod connector;
 mod engine;
 mod store;
 mod update;
@@ -11,6 +12,11 @@ type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 const MEASUREMENTS: &[Row] = &[
     ("bare", "the server in front of nothing, which `wire` measures: bare ADDR", wire::bare::run),
+    (
+        "connector",
+        "the connector beside the bare driver, and its promises: connector [overhead|table] [--rounds N]",
+        connector::run,
+    ),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
     ("engine", "commands through the engine without sockets", engine::run),
     ("start", "from the server's start to its first answer, its memory and size", wire::start::run),

@@ -26,3 +26,7 @@ struct Errors;
 
 #[doc = include_str!("../../../docs/connector/collections.md")]
 struct Collections;
+
+#[cfg(feature = "http")]
+#[doc = include_str!("../../../docs/connector/monitoring.md")]
+struct Monitoring;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::connector::Headwater;
 
@@ -10,13 +10,16 @@ use crate::connector::Headwater;
 #[cfg(feature = "http")]
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 
+/// The part of the limit that is kept for closing connections.
+const CLOSING_MAX: Duration = Duration::from_millis(500);
+
 impl Headwater {
     /// Closes in order: from now on calls fail with [`ConnectionFailure::Closed`](crate::ConnectionFailure::Closed),
     /// those under way finish, cursors and change streams that are still held may be read to their end; then the
     /// connections close and the embedded database stops, if this process runs it. What has not ended within the limit
-    /// is cut off.
+    /// is not waited for any longer.
     ///
-    /// True if nothing was cut off. [`Headwater::close`] does not wait.
+    /// True if everything ended. [`Headwater::close`] does not wait.
     ///
     /// ```
     /// # #[cfg(feature = "embedded")]
@@ -33,16 +36,22 @@ impl Headwater {
     /// # fn main() {}
     /// ```
     pub async fn shutdown(self, limit: Duration) -> bool {
-        let until = Instant::now() + limit;
+        let closing = CLOSING_MAX.min(limit / 4);
+        let until = Instant::now() + (limit - closing);
         tracing::info!("shutting down");
         let calls_ended = self.0.resilience.drain(until).await;
         // The driver waits for cursors and sessions that somebody holds.
         let released = timeout_at(until, self.0.client.clone().shutdown()).await.is_ok();
         let in_order = calls_ended && released;
         if !in_order {
-            tracing::warn!("some operations were cut off by the shutdown");
+            tracing::warn!("some operations had not ended at the shutdown");
         }
-        self.close().await;
+        // A call that no server answers would be waited for as well.
+        let _ = timeout(closing, self.0.client.clone().shutdown().immediate(true)).await;
+        #[cfg(feature = "embedded")]
+        if let Some(node) = &self.0.node {
+            node.stop().await;
+        }
         in_order
     }
 
