@@ -19,7 +19,7 @@ async fn main() -> Result<()> {
     let users = headwater.collection::<User>("users");
 
     let ada = User { name: "Ada".to_owned(), age: 36 };
-    let id = users.insert_one(&ada).await?.inserted_id;
+    let id = users.insert_one(&ada).await?;
     let others = [("Grace", 47), ("Alan", 41), ("Edsger", 29)];
     users.insert_many(others.map(|(name, age)| User { name: name.to_owned(), age })).await?;
 

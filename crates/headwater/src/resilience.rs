@@ -242,6 +242,9 @@ impl Resilience {
                 ConnectionFailure::Timeout,
                 "no server answered the attempt in time",
             )),
+            Err(_) if trace == Trace::default() => {
+                Err(Error::new(ErrorKind::Deadline, self.servers.tell(late(trace))))
+            }
             Err(_) => Err(Error::new(ErrorKind::Deadline, late(trace))),
         };
         (result, trace)

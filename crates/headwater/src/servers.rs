@@ -61,6 +61,16 @@ impl ServerWatch {
         }
     }
 
+    /// The servers with their last errors, after a sentence about all of them.
+    pub(crate) fn tell(&self, sentence: &str) -> String {
+        let servers = self.servers.lock();
+        if servers.is_empty() {
+            sentence.to_owned()
+        } else {
+            format!("{sentence}: {}", list(&servers))
+        }
+    }
+
     /// Tells an error of server selection with the servers and their last errors. If all of them refuse the login, that
     /// is what it is.
     pub(crate) fn explain(&self, error: Error) -> Error {
@@ -72,13 +82,16 @@ impl ServerWatch {
             return error.with_message("no server is known".to_owned());
         }
         let refused = servers.values().all(|seen| seen.login_refused);
-        let list: Vec<String> =
-            servers.iter().map(|(address, seen)| format!("{address} ({})", seen.text)).collect();
-        let error = error.with_message(format!("none in time of {}", list.join(", ")));
+        let error = error.with_message(format!("none in time of {}", list(&servers)));
         if refused {
             error.with_kind(ErrorKind::Connection(ConnectionFailure::Authentication))
         } else {
             error
         }
     }
+}
+
+fn list(servers: &BTreeMap<String, Seen>) -> String {
+    let told = servers.iter().map(|(address, seen)| format!("{address} ({})", seen.text));
+    told.collect::<Vec<String>>().join(", ")
 }

@@ -14,7 +14,7 @@ pub(super) async fn run(bench: &Bench, report: &mut Report) -> Result<()> {
         "age": 30,
         "created_at": DateTime::now(),
     };
-    let inserted = bench.main.insert_one(john).await?.inserted_id;
+    let inserted = bench.main.insert_one(john).await?;
     report.holds("the insert gives an id", inserted.as_object_id().is_some(), &inserted);
     let by_name = bench.main.find_one(doc! { "name": "John Doe" }).await?.unwrap_or_default();
     report.equal("found by name", by_name.get_str("name").ok(), Some("John Doe"));
