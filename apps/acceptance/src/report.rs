@@ -4,8 +4,8 @@ use std::fmt::{Debug, Display};
 
 use headwater::Error;
 
-/// The server knows what is asked, but does not have it (NotImplemented, CommandNotSupported, CannotCreateIndex).
-const MISSING: [i32; 3] = [238, 115, 67];
+/// The server knows what is asked, but does not have it (CommandNotSupported, NotImplemented).
+const MISSING: [i32; 2] = [115, 238];
 
 #[derive(Default)]
 pub(crate) struct Report {
