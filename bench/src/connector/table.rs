@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use headwater::Collection;
-use headwater::bson::{Document, doc};
+use headwater::bson::{Document, doc, serialize_to_vec};
 
 use super::figures::{Memory, median, percentile_ms};
 use super::{Plan, Subject, told};
@@ -71,7 +71,7 @@ async fn measure(plan: &Plan) -> Result<(), String> {
     people.drop_collection().await.map_err(told)?;
     people.bulk_load((0..PEOPLE).map(person)).await.map_err(told)?;
     people.create_index(doc! { "department": 1 }).await.map_err(told)?;
-    let bytes = headwater::bson::serialize_to_vec(&person(0)).map_err(|e| e.to_string())?.len();
+    let bytes = serialize_to_vec(&person(0)).map_err(|e| e.to_string())?.len();
     println!("{} rounds, documents of {bytes} bytes", plan.rounds);
     println!(
         "operation             tasks    per s  (promise)   p50 ms   p99 ms  peak MB  (promise)"

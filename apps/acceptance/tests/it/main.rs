@@ -1,5 +1,7 @@
 //! The program as a process: on the embedded database, on a server over TCP, and without a configuration.
 
+#[path = "../../../../crates/headwater/tests/it/program.rs"]
+mod program;
 #[path = "../../../../crates/headwater/tests/it/serve.rs"]
 mod serve;
 
