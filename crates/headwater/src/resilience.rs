@@ -122,6 +122,7 @@ impl Resilience {
         ended
     }
 
+    #[cfg(feature = "http")]
     /// True from the moment that no further call may begin.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
