@@ -6,6 +6,9 @@ struct Bulk;
 #[doc = include_str!("../../../docs/connector/concurrent.md")]
 struct Concurrent;
 
+#[doc = include_str!("../../../docs/connector/change-streams.md")]
+struct ChangeStreams;
+
 #[doc = include_str!("../../../docs/connector/configuration.md")]
 struct Configuration;
 
@@ -30,3 +33,6 @@ struct Collections;
 #[cfg(feature = "http")]
 #[doc = include_str!("../../../docs/connector/monitoring.md")]
 struct Monitoring;
+
+#[doc = include_str!("../../../docs/connector/streaming.md")]
+struct Streaming;

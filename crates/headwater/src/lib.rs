@@ -32,6 +32,7 @@
 #[cfg(feature = "blocking")]
 pub mod blocking;
 mod bulk;
+pub mod changes;
 pub mod collection;
 mod concurrent;
 mod config;
@@ -59,10 +60,12 @@ mod sanitize;
 mod servers;
 mod shutdown;
 mod statistics;
+mod stream;
 mod transaction;
 mod uri;
 
 pub use bulk::{BulkLoad, BulkProgress};
+pub use changes::{ChangeEvent, ChangeStream, FileTokenStore, ResumeToken, TokenStore};
 pub use collection::Collection;
 pub use concurrent::{Concurrent, DataOperation, DataResult};
 pub use config::{CertificateCheck, Config, ConfigBuilder};
@@ -70,7 +73,7 @@ pub use connector::Headwater;
 pub use cursor::Cursor;
 pub use database::Database;
 pub use error::details::{BulkCounts, BulkFailure, BulkItem, DuplicateKey, WriteConcernFailure};
-pub use error::kind::{ConnectionFailure, ErrorKind, GridFsFailure};
+pub use error::kind::{ChangeStreamFailure, ConnectionFailure, ErrorKind, GridFsFailure};
 pub use error::{Error, Result};
 pub use gridfs::{Download, FileInfo, FileReader, GridFs, Upload, UploadStream};
 pub use json::{JsonMode, ToJson};
@@ -87,6 +90,7 @@ pub use sanitize::{Cleaned, Refused, Sanitizer};
 pub use shutdown::shutdown_signal;
 
 pub use statistics::OperationStats;
+pub use stream::{ChunkStream, Chunks};
 
 /// A future that a builder becomes when it is awaited.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -15,6 +15,7 @@ use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::error::classify::Family;
 use crate::operation::{Operation, Safety};
+use crate::stream::{Chunks, batch_size};
 
 /// Runs a pipeline; see [`Collection::aggregate`].
 #[must_use = "nothing happens before it is awaited"]
@@ -151,6 +152,41 @@ impl<'a, T: Send + Sync, R: DeserializeOwned + Send + Sync> Aggregate<'a, T, R> 
             Ok::<_, mongodb::error::Error>(all)
         };
         self.collection.resilience().run(operation, call).await
+    }
+
+    /// The results in lists of up to `size`, the last one shorter, for results larger than memory. The server's batches
+    /// follow `size`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// use headwater::bson::{Document, doc};
+    /// let headwater = headwater::Headwater::open_in_memory().await?;
+    /// let numbers = headwater.collection::<Document>("numbers");
+    /// numbers.insert_many((0..10).map(|n| doc! { "n": n })).await?;
+    /// let pipeline = [doc! { "$match": { "n": { "$gte": 5 } } }];
+    /// let mut chunks = numbers.aggregate(pipeline).chunks(4).await?;
+    /// let mut sizes = Vec::new();
+    /// while let Some(chunk) = chunks.next().await {
+    ///     sizes.push(chunk?.len());
+    /// }
+    /// assert_eq!(sizes, [4, 1]);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub fn chunks(mut self, size: usize) -> Chunks<'a, R> {
+        limit_wait(&mut self.options.write_concern);
+        self.options.batch_size = Some(batch_size(size));
+        let operation = Operation { name: "aggregate_chunks", ..self.operation() };
+        let Aggregate { collection, pipeline, options, .. } = self;
+        let open = move || -> crate::BoxFuture<'a, _> {
+            let aggregate = collection.driver.aggregate(pipeline.iter().cloned());
+            Box::pin(aggregate.with_options(options.clone()).batch())
+        };
+        Chunks::new(&collection.headwater, operation, size, Box::new(open))
     }
 
     async fn run(mut self) -> Result<Cursor<R>> {

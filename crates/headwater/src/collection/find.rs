@@ -12,6 +12,7 @@ use super::{Collection, by_id};
 use crate::cursor::Cursor;
 use crate::error::Result;
 use crate::operation::Safety;
+use crate::stream::{Chunks, batch_size};
 
 /// Finds the first document; see [`Collection::find_one`].
 #[must_use = "nothing happens before it is awaited"]
@@ -229,6 +230,41 @@ impl<'a, T: DeserializeOwned + Send + Sync> FindOne<'a, T> {
             find.with_options(self.options.clone()).into_future()
         };
         self.collection.resilience().run(operation, call).await
+    }
+}
+
+impl<'a, T: Send + Sync> Find<'a, T> {
+    /// The documents in lists of up to `size`, the last one shorter, for results larger than memory. The server's batches
+    /// follow `size`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// use headwater::bson::{Document, doc};
+    /// let headwater = headwater::Headwater::open_in_memory().await?;
+    /// let numbers = headwater.collection::<Document>("numbers");
+    /// numbers.insert_many((0..10).map(|n| doc! { "n": n })).await?;
+    /// let mut chunks = numbers.find(doc! {}).sort(doc! { "n": 1 }).chunks(4).await?;
+    /// let mut sizes = Vec::new();
+    /// while let Some(chunk) = chunks.next().await {
+    ///     sizes.push(chunk?.len());
+    /// }
+    /// assert_eq!(sizes, [4, 4, 2]);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub fn chunks(self, size: usize) -> Chunks<'a, T> {
+        let Find { collection, filter, mut options, deadline } = self;
+        options.batch_size = Some(batch_size(size));
+        let operation = collection.operation("find_chunks", Safety::Read).deadline(deadline);
+        let open = move || -> crate::BoxFuture<'a, _> {
+            let find = collection.driver.find(filter.clone()).with_options(options.clone());
+            Box::pin(find.batch())
+        };
+        Chunks::new(&collection.headwater, operation, size, Box::new(open))
     }
 }
 

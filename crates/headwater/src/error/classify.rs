@@ -7,7 +7,7 @@ use mongodb::error::{
 };
 
 use super::details::{Details, WriteConcernFailure};
-use super::kind::{ConnectionFailure, ErrorKind, GridFsFailure};
+use super::kind::{ChangeStreamFailure, ConnectionFailure, ErrorKind, GridFsFailure};
 use super::{Error, reply};
 
 /// What a code means, where it means more than that the operation failed.
@@ -61,7 +61,6 @@ pub(crate) enum Family {
     Query,
     Index,
     Aggregation,
-    #[allow(dead_code)]
     ChangeStream,
     #[allow(dead_code)]
     GridFs,
@@ -74,7 +73,7 @@ impl Family {
             Family::Query => ErrorKind::Query,
             Family::Index => ErrorKind::Index,
             Family::Aggregation => ErrorKind::Aggregation,
-            Family::ChangeStream => ErrorKind::ChangeStream,
+            Family::ChangeStream => ErrorKind::ChangeStream(ChangeStreamFailure::Other),
             Family::GridFs => ErrorKind::GridFs(GridFsFailure::Other),
             Family::Transaction => ErrorKind::Transaction,
         }
@@ -109,7 +108,19 @@ pub(super) fn kind_of_code(code: i32, family: Family) -> ErrorKind {
         Some(Meaning::WriteConcern) => ErrorKind::WriteConcern,
         Some(Meaning::Validation) => ErrorKind::Validation,
         Some(Meaning::Authentication) => ErrorKind::Connection(ConnectionFailure::Authentication),
+        _ if family == Family::ChangeStream => ErrorKind::ChangeStream(of_change_stream(code)),
         _ => family.kind(),
+    }
+}
+
+fn of_change_stream(code: i32) -> ChangeStreamFailure {
+    match code {
+        286 => ChangeStreamFailure::HistoryLost,
+        260 => ChangeStreamFailure::InvalidToken,
+        280 => ChangeStreamFailure::Fatal,
+        // CommandNotFound, CommandNotSupported, NotImplemented, an unknown stage, no replica set.
+        59 | 115 | 238 | 40_324 | 40_573 => ChangeStreamFailure::NotSupported,
+        _ => ChangeStreamFailure::Other,
     }
 }
 
@@ -198,7 +209,9 @@ fn of_trouble(kind: &DriverKind, family: Family) -> (ErrorKind, String) {
         }
         DriverKind::InvalidArgument { message, .. } => (ErrorKind::Validation, message.clone()),
         DriverKind::Transaction { message, .. } => (ErrorKind::Transaction, message.clone()),
-        DriverKind::MissingResumeToken => (ErrorKind::ChangeStream, kind.to_string()),
+        DriverKind::MissingResumeToken => {
+            (ErrorKind::ChangeStream(ChangeStreamFailure::Fatal), kind.to_string())
+        }
         other => (family.kind(), other.to_string()),
     }
 }

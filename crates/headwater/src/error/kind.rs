@@ -39,7 +39,7 @@ pub enum ErrorKind {
     /// Any other error of an aggregation.
     Aggregation,
     /// Any other error of a change stream.
-    ChangeStream,
+    ChangeStream(ChangeStreamFailure),
     /// An error of the file store.
     GridFs(GridFsFailure),
     /// A transaction could not begin, commit or abort.
@@ -90,11 +90,32 @@ pub enum GridFsFailure {
     Other,
 }
 
+/// How a change stream failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ChangeStreamFailure {
+    /// The server no longer has what came after the token (code 286): changes were missed for good.
+    HistoryLost,
+    /// The token is none, or none of this stream (code 260).
+    InvalidToken,
+    /// The stream can never go on from here (code 280), such as after an event that is too large.
+    Fatal,
+    /// The deployment has no change streams, or not what was asked of this one.
+    NotSupported,
+    /// The token could not be loaded or saved.
+    TokenStore,
+    /// The worker's own callback failed; its error is the `source()`.
+    Callback,
+    /// Anything else.
+    Other,
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             ErrorKind::Connection(failure) => return failure.fmt(f),
             ErrorKind::GridFs(failure) => return failure.fmt(f),
+            ErrorKind::ChangeStream(failure) => return failure.fmt(f),
             ErrorKind::ServerSelection => "no suitable server",
             ErrorKind::CircuitOpen => "circuit open",
             ErrorKind::Deadline => "deadline passed",
@@ -106,7 +127,6 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Query => "operation failed",
             ErrorKind::Index => "index operation failed",
             ErrorKind::Aggregation => "aggregation failed",
-            ErrorKind::ChangeStream => "change stream failed",
             ErrorKind::Transaction => "transaction failed",
             ErrorKind::Config => "wrong configuration",
             ErrorKind::Embedded => "embedded database failed",
@@ -138,6 +158,20 @@ impl fmt::Display for GridFsFailure {
             GridFsFailure::RevisionNotFound => "revision not found",
             GridFsFailure::Corrupt => "file damaged",
             GridFsFailure::Other => "file store failed",
+        })
+    }
+}
+
+impl fmt::Display for ChangeStreamFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ChangeStreamFailure::HistoryLost => "history of the change stream lost",
+            ChangeStreamFailure::InvalidToken => "resume token not valid",
+            ChangeStreamFailure::Fatal => "change stream cannot go on",
+            ChangeStreamFailure::NotSupported => "change stream not supported",
+            ChangeStreamFailure::TokenStore => "resume token not kept",
+            ChangeStreamFailure::Callback => "change not handled",
+            ChangeStreamFailure::Other => "change stream failed",
         })
     }
 }

@@ -4,6 +4,8 @@
 mod blocking;
 #[cfg(feature = "embedded")]
 mod bulk;
+mod changes;
+mod chunks;
 #[cfg(feature = "embedded")]
 mod collection;
 #[cfg(feature = "embedded")]
