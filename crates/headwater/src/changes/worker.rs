@@ -74,7 +74,10 @@ impl<T> Watch<T> {
     /// # #[cfg(not(feature = "embedded"))]
     /// # fn main() {}
     /// ```
-    pub fn run<'a, F>(self, call: F) -> Worker<'a, T, F> {
+    pub fn run<'a, F, Fut>(self, call: F) -> Worker<'a, T, F>
+    where
+        F: FnMut(ChangeEvent<T>) -> Fut,
+    {
         Worker { watch: self, call, until: Box::pin(pending()), save_every: 1 }
     }
 }
@@ -135,7 +138,7 @@ where
                 Step::Failed(error) => break Some(error),
                 Step::End => break None,
             };
-            if let Err(error) = (self.call)(event).await {
+            if let Err(error) = (self.call)(*event).await {
                 break Some(stream.source.place_error(unhandled(error.into())));
             }
             progress.place = stream.resume_token();
@@ -150,7 +153,7 @@ where
 }
 
 enum Step<T> {
-    Event(ChangeEvent<T>),
+    Event(Box<ChangeEvent<T>>),
     Idle,
     Failed(Error),
     End,
@@ -164,7 +167,7 @@ async fn step<T: DeserializeOwned>(
     match select(until, next).await {
         Either::Left(_) | Either::Right((Ok(None), _)) => Step::End,
         Either::Right((Err(_), _)) => Step::Idle,
-        Either::Right((Ok(Some(Ok(event))), _)) => Step::Event(event),
+        Either::Right((Ok(Some(Ok(event))), _)) => Step::Event(Box::new(event)),
         Either::Right((Ok(Some(Err(error))), _)) => Step::Failed(error),
     }
 }
