@@ -77,8 +77,3 @@ pub(crate) fn streamed(documents: u64) {
 pub(crate) fn pool_wait(waited: Duration) {
     histogram!("mongodb_pool_wait_seconds").record(waited);
 }
-
-/// Documents were handed out in a chunk.
-pub(crate) fn streamed(documents: usize) {
-    counter!("mongodb_stream_documents_total").increment(documents as u64);
-}

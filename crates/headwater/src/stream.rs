@@ -20,7 +20,6 @@ use crate::connector::Headwater;
 use crate::error::classify::Family;
 use crate::error::kind::ErrorKind;
 use crate::error::{Error, Result};
-use crate::observe;
 use crate::operation::Operation;
 
 /// Asks for the first batch, once per attempt.
@@ -62,7 +61,7 @@ pub struct ChunkStream<T> {
     limit: Option<Pin<Box<Sleep>>>,
     origin: Origin,
     // Keeps an embedded database alive for as long as its cursor.
-    _headwater: Headwater,
+    headwater: Headwater,
 }
 
 struct Origin {
@@ -116,7 +115,7 @@ impl<'a, T> Chunks<'a, T> {
                 family: self.operation.family,
                 deadline: self.operation.deadline.unwrap_or(deadline),
             },
-            _headwater: self.headwater.clone(),
+            headwater: self.headwater.clone(),
         })
     }
 }
@@ -168,7 +167,7 @@ impl<T: DeserializeOwned> ChunkStream<T> {
             return self.failed.take().map(Err);
         }
         self.chunk_bytes = 0;
-        observe::streamed(self.chunk.len());
+        self.headwater.0.resilience.note_streamed(self.chunk.len() as u64);
         Some(Ok(std::mem::take(&mut self.chunk)))
     }
 
