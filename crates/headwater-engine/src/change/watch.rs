@@ -1,7 +1,7 @@
 //! One reader for all waiting change streams: the tail reads each record of the log once, and calls the streams that it
 //! concerns. A stream that nothing concerns is neither woken nor reads anything.
 //!
-//! A stream that has read to the durable end takes a [`Watch`]. While its ticket is not called, everything up to where
+//! A stream that has read to the durable end takes a `Watch`. While its ticket is not called, everything up to where
 //! the tail has come is known to be of no concern to it. Once it is called, or where it has to know more than the tail
 //! does, it reads the log for itself, as if there were no tail. So the tail may call too often, but never too seldom.
 
