@@ -50,8 +50,22 @@ pub fn find_by_id<'r>(
     collection: &Collection,
     id: &[u8],
 ) -> Result<Option<(RecordId, Doc<'r>)>> {
-    let Some(index) = collection.id_index() else { return Ok(None) };
-    let entry = read.get(tables::INDEX, &entry_key(index, id, 0))?;
+    match collection.id_index() {
+        Some(index) => find_by_entry(read, collection, &entry_key(index, id, 0)),
+        None => Ok(None),
+    }
+}
+
+/// The document that an entry of a unique index leads to, by the entry's key, and its record id.
+///
+/// # Errors
+/// Those of the store.
+pub fn find_by_entry<'r>(
+    read: &'r dyn Read,
+    collection: &Collection,
+    entry: &[u8],
+) -> Result<Option<(RecordId, Doc<'r>)>> {
+    let entry = read.get(tables::INDEX, entry)?;
     let Some(record) = entry.and_then(record_of) else { return Ok(None) };
     let bytes = read.get(tables::DOCUMENTS, &document_key(collection.id, record))?;
     Ok(bytes.map(|bytes| (record, Doc::trusted(bytes))))

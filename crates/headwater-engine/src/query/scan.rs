@@ -11,7 +11,7 @@ use super::exec::{Environment, Stage};
 use super::matcher::Matcher;
 use crate::bson::{Doc, DocBuf};
 use crate::catalog::{Collection, tables};
-use crate::collection::{RecordId, document_key, record_of};
+use crate::collection::{RecordId, document_key, find_by_entry, record_of};
 use crate::error::Result;
 use crate::index::Index;
 
@@ -146,13 +146,9 @@ impl Scan {
     fn run_id(&mut self, read: &dyn Read, visit: &mut Visit<'_>) -> Result<bool> {
         let Access::Id(key) = &self.plan.access else { return Ok(true) };
         self.keys_examined += 1;
-        let Some(record) = read.get(tables::INDEX, key)?.and_then(record_of) else {
-            return Ok(true);
-        };
-        let key = document_key(self.plan.collection.id, record);
-        let Some(bytes) = read.get(tables::DOCUMENTS, &key)? else { return Ok(true) };
+        let found = find_by_entry(read, &self.plan.collection, key)?;
+        let Some((record, doc)) = found else { return Ok(true) };
         self.docs_examined += 1;
-        let doc = Doc::trusted(bytes);
         if !self.plan.wants(doc)? {
             return Ok(true);
         }
