@@ -9,6 +9,9 @@ mod inventory;
 mod low_stock;
 mod pooling;
 mod process;
+#[path = "../../../../crates/headwater/tests/it/program.rs"]
+mod program;
 mod robust;
+#[path = "../../../../crates/headwater/tests/it/serve.rs"]
 mod serve;
 mod shipments;

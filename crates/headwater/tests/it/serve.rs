@@ -1,4 +1,5 @@
-//! The real `headwater serve` as a process on a fixed port and data folder: run, killed, run again.
+//! The real `headwater serve` as a process on a fixed port and data folder: run, killed, run again. The tests of
+//! applications include this file and `program.rs` by their paths.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -39,7 +40,7 @@ impl Serve {
 
     /// The URI that leads to it.
     pub(crate) fn uri(&self) -> String {
-        format!("mongodb://{}/?replicaSet=rs0", self.address)
+        format!("mongodb://{}/?replicaSet=rs0", self.address())
     }
 
     /// Ends it without a chance to clean up (`kill -9`).
