@@ -3,7 +3,6 @@
 mod aggregation;
 mod basic;
 mod bulk;
-mod chunks;
 mod concurrent;
 mod geospatial;
 mod gridfs;

@@ -1,14 +1,12 @@
 //! Stage 4: departments by salary, and a streamed projection.
 
-use futures_util::TryStreamExt;
 use headwater::Result;
 use headwater::bson::{Bson, Document, doc};
 
-use super::chunks::chunks;
 use crate::bench::Bench;
 use crate::report::Report;
 
-const CHUNK: u32 = 1_000;
+const CHUNK: usize = 1_000;
 
 pub(super) async fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let adults = doc! { "$match": { "age": { "$gte": 25 } } };
@@ -60,10 +58,9 @@ async fn stream(bench: &Bench, report: &mut Report) -> Result<()> {
         doc! { "$match": { "age": { "$gte": 20 } } },
         doc! { "$project": { "_id": 0, "name": 1, "age": 1, "department": 1 } },
     ];
-    let cursor = bench.main.aggregate(pipeline).batch_size(CHUNK).await?;
-    let mut stream = std::pin::pin!(chunks(cursor, CHUNK as usize));
+    let mut chunks = bench.main.aggregate(pipeline).chunks(CHUNK).await?;
     let (mut sizes, mut fields_max) = (Vec::new(), 0);
-    while let Some(chunk) = stream.try_next().await? {
+    while let Some(chunk) = chunks.next().await.transpose()? {
         fields_max = chunk.iter().map(Document::len).max().unwrap_or(0).max(fields_max);
         sizes.push(chunk.len());
     }

@@ -1,20 +1,18 @@
 //! Stage 3: a sorted query in chunks of 500.
 
-use futures_util::TryStreamExt;
 use headwater::Result;
 use headwater::bson::doc;
 
-use super::chunks::chunks;
 use crate::bench::Bench;
 use crate::report::Report;
 
-const CHUNK: u32 = 500;
+const CHUNK: usize = 500;
 
 pub(super) async fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let find = bench.main.find(doc! { "age": { "$gte": 25 } }).sort(doc! { "name": 1 });
-    let mut stream = std::pin::pin!(chunks(find.batch_size(CHUNK).await?, CHUNK as usize));
+    let mut chunks = find.chunks(CHUNK).await?;
     let (mut sizes, mut first, mut last) = (Vec::new(), None, None);
-    while let Some(chunk) = stream.try_next().await? {
+    while let Some(chunk) = chunks.next().await.transpose()? {
         let name = |at: Option<&headwater::bson::Document>| {
             at.and_then(|document| document.get_str("name").ok()).map(str::to_owned)
         };
