@@ -1,9 +1,10 @@
 //! What spans, log lines and metrics tell, and what they must not.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use headwater::bson::{Document, doc};
 use headwater::{CircuitState, Headwater};
@@ -91,9 +92,31 @@ impl Recorder for Figures {
     }
 }
 
-/// Keeps every span and every line as text.
-#[derive(Default, Clone)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+/// Keeps every span and every line of the threads that called [`lines_of`] as text.
+///
+/// It is the whole process's subscriber: with a thread's own one (`with_default`), another test's thread that comes
+/// to a span first settles for everyone that nobody listens to it.
+struct Lines;
+
+thread_local! {
+    static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
+}
+
+/// The spans and lines of this thread while `run` runs.
+fn lines_of(run: impl FnOnce()) -> Vec<String> {
+    static LISTENING: Once = Once::new();
+    LISTENING.call_once(|| {
+        tracing::subscriber::set_global_default(Lines).unwrap();
+        tracing::callsite::rebuild_interest_cache();
+    });
+    LINES.set(Some(Vec::new()));
+    run();
+    LINES.take().unwrap()
+}
+
+fn keep(line: Line) {
+    LINES.with_borrow_mut(|lines| lines.iter_mut().for_each(|lines| lines.push(line.0.clone())));
+}
 
 struct Line(String);
 
@@ -110,7 +133,7 @@ impl tracing::Subscriber for Lines {
     fn new_span(&self, attributes: &span::Attributes<'_>) -> span::Id {
         let mut line = Line(format!("span {}", attributes.metadata().level()));
         attributes.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        keep(line);
         span::Id::from_u64(1)
     }
     fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
@@ -118,7 +141,7 @@ impl tracing::Subscriber for Lines {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = Line(format!("line {}", event.metadata().level()));
         event.record(&mut line);
-        self.0.lock().unwrap().push(line.0);
+        keep(line);
     }
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
@@ -157,8 +180,7 @@ fn r23_figures_have_the_names_of_the_specification() {
 
 #[test]
 fn r22_spans_and_lines_hold_no_content() {
-    let lines = Lines::default();
-    tracing::subscriber::with_default(lines.clone(), || {
+    let lines = lines_of(|| {
         blocking(async {
             let headwater = Headwater::open_in_memory().await.unwrap();
             let things = headwater.collection::<Document>("things");
@@ -169,7 +191,6 @@ fn r22_spans_and_lines_hold_no_content() {
             things.update_one(secret(), doc! { "$set": { "a": "s3cret" } }).await.unwrap();
         });
     });
-    let lines = lines.0.lock().unwrap();
     let spans = lines.iter().filter(|line| line.starts_with("span DEBUG")).count();
     assert_eq!(spans, 4, "{lines:#?}");
     assert!(lines.iter().any(|line| line.contains("operation=\"insert_one\"")), "{lines:#?}");
