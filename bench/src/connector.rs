@@ -1,6 +1,8 @@
 //! The connector on the embedded database: what it costs beside the bare driver, and the six figures of its promises.
 //!
-//! `connector [overhead|table] [--rounds N] [--operations N] [--documents N] [--memory] [--uri URI]`
+//! `connector [overhead|table] [--rounds N] [--operations N] [--documents N] [--memory] [--uri URI] [--only ROW]`
+//!
+//! `--only` measures the rows of the table whose name holds the word.
 
 mod figures;
 mod overhead;
@@ -18,6 +20,7 @@ struct Plan {
     documents: usize,
     in_memory: bool,
     uri: Option<String>,
+    only: Option<String>,
 }
 
 pub(crate) fn run(words: &[String]) -> Result<(), String> {
@@ -41,6 +44,7 @@ impl Plan {
             documents: 1_000_000,
             in_memory: false,
             uri: None,
+            only: None,
         };
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -56,6 +60,7 @@ impl Plan {
                 "--documents" => plan.documents = number()?,
                 "--memory" => plan.in_memory = true,
                 "--uri" => plan.uri = words.next().cloned(),
+                "--only" => plan.only = words.next().cloned(),
                 _ => return Err(format!("{word} is not understood")),
             }
         }

@@ -1,10 +1,12 @@
 //! What the connector costs beside the bare driver: processor time of the client's one thread, in rounds that alternate
-//! between the two on the same client. The database runs on threads of its own, which are not counted.
+//! between the connector and a client of the driver alone, which nobody listens to. The database runs on threads of its
+//! own, which are not counted.
 
 use std::time::Instant;
 
 use headwater::Collection;
 use headwater::bson::{Document, doc};
+use headwater::mongodb;
 
 use super::figures::{median, thread_cpu_ns};
 use super::{Plan, Subject, told};
@@ -35,6 +37,9 @@ async fn measure(plan: &Plan) -> Result<(), String> {
     let subject = Subject::open(&Plan { in_memory: true, ..plan.clone() }).await?;
     let things = subject.headwater.database("bench").collection::<Document>("overhead");
     things.drop_collection().await.map_err(told)?;
+    let driver = mongodb::Client::with_uri_str(subject.headwater.uri()).await;
+    let driver = driver.map_err(|error| error.to_string())?;
+    let bare_things = driver.database("bench").collection::<Document>("overhead");
     println!("processor time of the client per operation, {} operations a round", plan.operations);
     println!("operation     bare µs  connector µs  overhead %   (time: bare µs, connector µs)");
     for name in ["insert_one", "find_one"] {
@@ -43,8 +48,8 @@ async fn measure(plan: &Plan) -> Result<(), String> {
             // Who begins alternates too.
             let ways = [Way::Bare, Way::Connector];
             let (first, second) = (ways[round % 2], ways[(round + 1) % 2]);
-            let one = cost(&things, name, first, plan.operations).await?;
-            let other = cost(&things, name, second, plan.operations).await?;
+            let one = cost(&things, &bare_things, name, first, plan.operations).await?;
+            let other = cost(&things, &bare_things, name, second, plan.operations).await?;
             let (driver, connector) = if round % 2 == 0 { (one, other) } else { (other, one) };
             // The first round warms up.
             if round > 0 {
@@ -71,11 +76,11 @@ async fn measure(plan: &Plan) -> Result<(), String> {
 
 async fn cost(
     things: &Collection<Document>,
+    driver: &mongodb::Collection<Document>,
     name: &str,
     way: Way,
     operations: usize,
 ) -> Result<Cost, String> {
-    let driver = things.driver();
     let (begun, before) = (Instant::now(), thread_cpu_ns()?);
     for number in 0..operations {
         match (name, way) {

@@ -1,12 +1,13 @@
 //! The six figures that the connector promises, each the median of several rounds: throughput, latencies, and the peak of
-//! memory beyond the idle process, which runs the database too unless a URI is given.
+//! memory beyond the idle process, which runs the database too unless a URI is given. Beside them how much of the bare
+//! driver's throughput that is, in rounds that alternate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use headwater::Collection;
 use headwater::bson::{Document, doc, serialize_to_vec};
+use headwater::{Collection, mongodb};
 
 use super::figures::{Memory, median, percentile_ms};
 use super::{Plan, Subject, told};
@@ -74,32 +75,40 @@ async fn measure(plan: &Plan) -> Result<(), String> {
     let bytes = serialize_to_vec(&person(0)).map_err(|e| e.to_string())?.len();
     println!("{} rounds, documents of {bytes} bytes", plan.rounds);
     println!(
-        "operation             tasks    per s  (promise)   p50 ms   p99 ms  peak MB  (promise)"
+        "operation             tasks    per s  (promise)   p50 ms   p99 ms  peak MB  (promise)  x bare"
     );
     let written = database.collection::<Document>("written");
-    for row in ROWS {
+    let driver = mongodb::Client::with_uri_str(subject.headwater.uri()).await;
+    let driver = driver.map_err(|error| error.to_string())?.database("bench");
+    let ours = Way::Connector { people, written: written.clone() };
+    let bare =
+        Way::Bare { people: driver.collection("people"), written: driver.collection("written") };
+    let wanted = |row: &&Row| plan.only.as_ref().is_none_or(|word| row.name.contains(word));
+    for row in ROWS.iter().filter(wanted) {
         written.drop_collection().await.map_err(told)?;
         if matches!(row.work, Work::Stream) {
             let documents = (0..plan.documents as i64).map(person);
             written.bulk_load(documents).await.map_err(told)?;
         }
-        let mut rounds = Vec::new();
+        let (mut rounds, mut shares) = (Vec::new(), Vec::new());
         for _ in 0..plan.rounds {
-            rounds.push(match row.work {
-                Work::Stream => stream(&written).await?,
-                _ => round(row, plan, &people, &written).await?,
-            });
+            let [one, other] = match row.work {
+                Work::Stream => [stream(&ours).await?, stream(&bare).await?],
+                _ => [round(row, plan, &ours).await?, round(row, plan, &bare).await?],
+            };
+            shares.push(one.per_second / other.per_second);
+            rounds.push(one);
         }
-        print(row, &rounds);
+        print(row, &rounds, median(&shares));
     }
     subject.headwater.close().await;
     Ok(())
 }
 
-fn print(row: &Row, rounds: &[Round]) {
+fn print(row: &Row, rounds: &[Round], share: f64) {
     let of = |value: fn(&Round) -> f64| median(&rounds.iter().map(value).collect::<Vec<f64>>());
     println!(
-        "{:<21} {:>5} {:>8.0} {:>10.0} {:>8.2} {:>8.2} {:>8.1} {:>10.0}",
+        "{:<21} {:>5} {:>8.0} {:>10.0} {:>8.2} {:>8.2} {:>8.1} {:>10.0} {share:>7.2}",
         row.name,
         row.tasks,
         of(|round| round.per_second),
@@ -112,12 +121,7 @@ fn print(row: &Row, rounds: &[Round]) {
 }
 
 /// Tasks that each do the next operation until all are done.
-async fn round(
-    row: &Row,
-    plan: &Plan,
-    people: &Collection<Document>,
-    written: &Collection<Document>,
-) -> Result<Round, String> {
+async fn round(row: &Row, plan: &Plan, way: &Way) -> Result<Round, String> {
     let each = if matches!(row.work, Work::BulkInsert) { BATCH } else { 1 };
     let operations = (plan.operations / each).max(1);
     let next = Arc::new(AtomicUsize::new(0));
@@ -126,7 +130,7 @@ async fn round(
     let mut tasks = Vec::new();
     for _ in 0..row.tasks {
         let (next, work) = (Arc::clone(&next), row.work);
-        let (people, written) = (people.clone(), written.clone());
+        let way = way.clone();
         tasks.push(tokio::spawn(async move {
             let mut times = Vec::new();
             loop {
@@ -135,7 +139,7 @@ async fn round(
                     return Ok::<_, String>(times);
                 }
                 let begun = Instant::now();
-                operation(work, number as i64, &people, &written).await.map_err(told)?;
+                way.operation(work, number as i64).await?;
                 times.push(begun.elapsed());
             }
         }));
@@ -153,7 +157,28 @@ async fn round(
     })
 }
 
-async fn operation(
+/// Who works: the connector, or the bare driver.
+#[derive(Clone)]
+enum Way {
+    Connector { people: Collection<Document>, written: Collection<Document> },
+    Bare { people: mongodb::Collection<Document>, written: mongodb::Collection<Document> },
+}
+
+impl Way {
+    async fn operation(&self, work: Work, number: i64) -> Result<(), String> {
+        match self {
+            Way::Connector { people, written } => {
+                by_connector(work, number, people, written).await.map_err(told)
+            }
+            Way::Bare { people, written } => {
+                let done = by_driver(work, number, people, written).await;
+                done.map_err(|error| error.to_string())
+            }
+        }
+    }
+}
+
+async fn by_connector(
     work: Work,
     number: i64,
     people: &Collection<Document>,
@@ -178,18 +203,63 @@ async fn operation(
     }
 }
 
+async fn by_driver(
+    work: Work,
+    number: i64,
+    people: &mongodb::Collection<Document>,
+    written: &mongodb::Collection<Document>,
+) -> mongodb::error::Result<()> {
+    let id = doc! { "_id": number * 7_919 % PEOPLE };
+    match work {
+        Work::Insert => written.insert_one(fresh(number)).await.map(drop),
+        Work::BulkInsert => {
+            let documents = (0..BATCH as i64).map(fresh);
+            written.insert_many(documents).ordered(false).await.map(drop)
+        }
+        Work::Find => people.find_one(id).await.map(drop),
+        Work::Aggregate => {
+            let mut cursor = people.aggregate(pipeline(number)).await?;
+            while cursor.advance().await? {
+                cursor.deserialize_current()?;
+            }
+            Ok(())
+        }
+        Work::Stream => Ok(()),
+        Work::Mixed => match number % 4 {
+            0 => written.insert_one(fresh(number)).await.map(drop),
+            1 => people.count_documents(id).await.map(drop),
+            2 => people.update_one(id, doc! { "$inc": { "age": 1 } }).await.map(drop),
+            _ => people.find_one(id).await.map(drop),
+        },
+    }
+}
+
 /// All documents, one after the other. The latency is that of the first one.
-async fn stream(documents: &Collection<Document>) -> Result<Round, String> {
+async fn stream(way: &Way) -> Result<Round, String> {
     let memory = Memory::watch();
     let begun = Instant::now();
-    let mut cursor = documents.find(doc! {}).batch_size(BATCH as u32).await.map_err(told)?;
     let (mut count, mut first_ms) = (0_u64, 0.0);
-    while let Some(document) = cursor.next().await {
-        document.map_err(told)?;
+    let mut seen = |_: Document| {
         if count == 0 {
             first_ms = begun.elapsed().as_secs_f64() * 1e3;
         }
         count += 1;
+    };
+    match way {
+        Way::Connector { written, .. } => {
+            let mut cursor = written.find(doc! {}).batch_size(BATCH as u32).await.map_err(told)?;
+            while let Some(document) = cursor.next().await {
+                seen(document.map_err(told)?);
+            }
+        }
+        Way::Bare { written, .. } => {
+            let told = |error: mongodb::error::Error| error.to_string();
+            let find = written.find(doc! {}).batch_size(BATCH as u32);
+            let mut cursor = find.await.map_err(told)?;
+            while cursor.advance().await.map_err(told)? {
+                seen(cursor.deserialize_current().map_err(told)?);
+            }
+        }
     }
     let per_second = count as f64 / begun.elapsed().as_secs_f64();
     Ok(Round { per_second, p50_ms: first_ms, p99_ms: first_ms, peak_mb: memory.peak_mb() })

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Key, Label, Level, Metadata, counter, gauge, histogram, with_recorder};
 use tracing::Span;
 
 use crate::error::Error;
@@ -20,12 +20,47 @@ pub(crate) fn span(operation: &Operation<'_>) -> Span {
     )
 }
 
+/// The metrics of one kind of operation by name, made once: an operation should not pay for strings.
+pub(crate) struct OperationMetrics {
+    success: Key,
+    error: Key,
+    duration: Key,
+}
+
+static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+impl OperationMetrics {
+    pub(crate) fn new(operation: &'static str) -> OperationMetrics {
+        let label = || Label::from_static_parts("operation", operation);
+        let total = |status| {
+            let labels = vec![label(), Label::from_static_parts("status", status)];
+            Key::from_parts("mongodb_operations_total", labels)
+        };
+        OperationMetrics {
+            success: total("success"),
+            error: total("error"),
+            duration: Key::from_parts("mongodb_operation_duration_seconds", vec![label()]),
+        }
+    }
+
+    fn record(&self, took: Duration, succeeded: bool) {
+        let total = if succeeded { &self.success } else { &self.error };
+        with_recorder(|recorder| {
+            recorder.register_counter(total, &METADATA).increment(1);
+            recorder.register_histogram(&self.duration, &METADATA).record(took);
+        });
+    }
+}
+
 /// An operation ended.
-pub(crate) fn finished(operation: &Operation<'_>, took: Duration, error: Option<&Error>) {
-    let status = if error.is_none() { "success" } else { "error" };
-    counter!("mongodb_operations_total", "operation" => operation.name, "status" => status)
-        .increment(1);
-    histogram!("mongodb_operation_duration_seconds", "operation" => operation.name).record(took);
+pub(crate) fn finished(
+    operation: &Operation<'_>,
+    metrics: &OperationMetrics,
+    took: Duration,
+    error: Option<&Error>,
+) {
+    metrics.record(took, error.is_none());
     match error {
         None => tracing::debug!(
             operation = operation.name,
@@ -63,9 +98,14 @@ pub(crate) fn circuit(state: CircuitState) {
     tracing::info!(?state, "circuit");
 }
 
-/// A connection changed its place in the pool.
-pub(crate) fn connections(state: &'static str, change: f64) {
-    gauge!("mongodb_pool_connections", "state" => state).increment(change);
+/// The pool has a connection more or less.
+pub(crate) fn open_connections(change: f64) {
+    gauge!("mongodb_pool_connections", "state" => "open").increment(change);
+}
+
+/// A connection more or less runs an operation.
+pub(crate) fn connections_in_use(change: f64) {
+    gauge!("mongodb_pool_connections", "state" => "in_use").increment(change);
 }
 
 /// A cursor gave so many documents.

@@ -1,6 +1,5 @@
 //! What the driver's connection pools tell of themselves: live numbers, one set per server. Changes nothing in them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +86,8 @@ impl PoolStats {
 /// Listens to the events of the driver's pools.
 #[derive(Default)]
 pub(crate) struct PoolWatch {
-    servers: Mutex<HashMap<ServerAddress, ServerPool>>,
+    /// A few at most: looked through, not hashed.
+    servers: Mutex<Vec<(ServerAddress, ServerPool)>>,
     waits: Histogram,
 }
 
@@ -102,7 +102,8 @@ impl PoolWatch {
     }
 
     pub(crate) fn stats(&self) -> PoolStats {
-        let mut servers: Vec<ServerPool> = self.servers.lock().values().cloned().collect();
+        let servers = self.servers.lock();
+        let mut servers: Vec<ServerPool> = servers.iter().map(|(_, pool)| pool.clone()).collect();
         servers.sort_by(|one, other| one.address.cmp(&other.address));
         PoolStats { servers }
     }
@@ -121,14 +122,14 @@ impl PoolWatch {
                     pool.created += 1;
                     pool.size += 1;
                 });
-                observe::connections("open", 1.0);
+                observe::open_connections(1.0);
             }
             CmapEvent::ConnectionReady(event) => {
                 self.change(&event.address, |pool| pool.idle += 1);
             }
             CmapEvent::ConnectionClosed(event) => {
                 self.change(&event.address, |pool| closed(pool, event.reason.clone()));
-                observe::connections("open", -1.0);
+                observe::open_connections(-1.0);
             }
             CmapEvent::ConnectionCheckoutStarted(event) => {
                 trace::note_asked();
@@ -148,7 +149,7 @@ impl PoolWatch {
                     pool.wait_total += event.duration;
                     pool.wait_max = pool.wait_max.max(event.duration);
                 });
-                observe::connections("in_use", 1.0);
+                observe::connections_in_use(1.0);
                 self.waits.record(event.duration);
                 observe::pool_wait(event.duration);
             }
@@ -157,7 +158,7 @@ impl PoolWatch {
                     pool.in_use = pool.in_use.saturating_sub(1);
                     pool.idle += 1;
                 });
-                observe::connections("in_use", -1.0);
+                observe::connections_in_use(-1.0);
             }
             _ => {}
         }
@@ -165,12 +166,12 @@ impl PoolWatch {
 
     fn change(&self, address: &ServerAddress, change: impl FnOnce(&mut ServerPool)) {
         let mut servers = self.servers.lock();
-        match servers.get_mut(address) {
-            Some(pool) => change(pool),
+        match servers.iter_mut().find(|(of, _)| of == address) {
+            Some((_, pool)) => change(pool),
             None => {
                 let mut pool = ServerPool { address: address.to_string(), ..ServerPool::default() };
                 change(&mut pool);
-                servers.insert(address.clone(), pool);
+                servers.push((address.clone(), pool));
             }
         }
     }

@@ -143,8 +143,9 @@ impl Resilience {
         let result = self.guarded(&operation, begun, call).instrument(span).await;
         let result = result.map_err(|error| error.at(operation.name, operation.namespace()));
         let took = begun.elapsed();
-        self.statistics.note(operation.name, took, result.is_ok());
-        observe::finished(&operation, took, result.as_ref().err());
+        let figures = self.statistics.figures(operation.name);
+        figures.note(took, result.is_ok());
+        observe::finished(&operation, figures.metrics(), took, result.as_ref().err());
         result
     }
 

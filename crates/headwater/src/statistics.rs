@@ -9,6 +9,7 @@ use std::time::Duration;
 use parking_lot::RwLock;
 
 use crate::histogram::{Histogram, Reading};
+use crate::observe::OperationMetrics;
 
 /// Each power of two of microseconds is cut into so many buckets.
 const PARTS: u64 = 8;
@@ -52,7 +53,9 @@ pub(crate) struct OperationReading {
     pub(crate) took: Reading,
 }
 
-struct Figures {
+/// What one kind of operation did since the start, counted on.
+pub(crate) struct Figures {
+    metrics: OperationMetrics,
     success: AtomicU64,
     error: AtomicU64,
     retries: AtomicU64,
@@ -62,16 +65,6 @@ struct Figures {
 }
 
 impl Statistics {
-    pub(crate) fn note(&self, operation: &'static str, took: Duration, succeeded: bool) {
-        let figures = self.figures(operation);
-        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let count = if succeeded { &figures.success } else { &figures.error };
-        count.fetch_add(1, Ordering::Relaxed);
-        figures.max_us.fetch_max(us, Ordering::Relaxed);
-        figures.buckets[bucket(us)].fetch_add(1, Ordering::Relaxed);
-        figures.took.record(took);
-    }
-
     /// An attempt of the operation failed and another one follows.
     pub(crate) fn note_retry(&self, operation: &'static str) {
         self.figures(operation).retries.fetch_add(1, Ordering::Relaxed);
@@ -91,13 +84,13 @@ impl Statistics {
         operations.iter().map(|(name, figures)| (*name, figures.reading())).collect()
     }
 
-    fn figures(&self, operation: &'static str) -> Arc<Figures> {
+    pub(crate) fn figures(&self, operation: &'static str) -> Arc<Figures> {
         let figures = self.operations.read().get(operation).cloned();
         figures.unwrap_or_else(|| {
             self.operations
                 .write()
                 .entry(operation)
-                .or_insert_with(|| Arc::new(Figures::new()))
+                .or_insert_with(|| Arc::new(Figures::new(operation)))
                 .clone()
         })
     }
@@ -108,8 +101,9 @@ impl Statistics {
 }
 
 impl Figures {
-    fn new() -> Figures {
+    fn new(operation: &'static str) -> Figures {
         Figures {
+            metrics: OperationMetrics::new(operation),
             success: AtomicU64::new(0),
             error: AtomicU64::new(0),
             retries: AtomicU64::new(0),
@@ -117,6 +111,20 @@ impl Figures {
             max_us: AtomicU64::new(0),
             buckets: [const { AtomicU64::new(0) }; BUCKETS],
         }
+    }
+
+    pub(crate) fn metrics(&self) -> &OperationMetrics {
+        &self.metrics
+    }
+
+    /// A call ended.
+    pub(crate) fn note(&self, took: Duration, succeeded: bool) {
+        let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let count = if succeeded { &self.success } else { &self.error };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.max_us.fetch_max(us, Ordering::Relaxed);
+        self.buckets[bucket(us)].fetch_add(1, Ordering::Relaxed);
+        self.took.record(took);
     }
 
     fn reading(&self) -> OperationReading {
@@ -181,7 +189,7 @@ mod tests {
     fn r21_percentiles_are_close_above_the_truth() {
         let statistics = Statistics::default();
         for us in 1..=10_000 {
-            statistics.note("find", Duration::from_micros(us), us % 10 != 0);
+            statistics.figures("find").note(Duration::from_micros(us), us % 10 != 0);
         }
         let stats = &statistics.read()[0];
         assert_eq!((stats.operation, stats.success, stats.error), ("find", 9_000, 1_000));

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::time::Duration;
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, cstr};
+use mongodb::bson::{Bson, Document, RawBson, RawDocument, RawDocumentBuf, cstr};
 use mongodb::options::WriteConcern;
 use serde::Serialize;
 
@@ -103,11 +103,7 @@ impl<'a, T: Send + Sync> InsertOne<'a, T> {
     }
 
     fn command(&self, document: &RawDocument) -> Result<RawDocumentBuf> {
-        let mut documents = RawArrayBuf::new();
-        documents.push(document.to_owned());
-        let mut command = RawDocumentBuf::new();
-        command.append(cstr!("insert"), self.collection.name());
-        command.append(cstr!("documents"), documents);
+        let mut command = insert_of(self.collection.name(), document)?;
         let mut concern =
             self.write_concern.clone().or_else(|| self.collection.own_write_concern());
         limit_wait(&mut concern);
@@ -153,13 +149,43 @@ pub(crate) fn with_id<T: Serialize>(document: &T) -> Result<(Bson, RawDocumentBu
         return Ok((id, document));
     }
     let id = ObjectId::new();
-    let mut whole = RawDocumentBuf::new();
-    whole.append(cstr!("_id"), id);
-    for field in &document {
-        let (name, value) = field.map_err(unfit)?;
-        whole.append(name, value);
-    }
-    Ok((Bson::ObjectId(id), whole))
+    // The fields of the document, and the zero that closes it.
+    let own = &document.as_bytes()[4..];
+    let mut bytes = Vec::with_capacity(21 + own.len());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(b"\x07_id\0");
+    bytes.extend_from_slice(&id.bytes());
+    bytes.extend_from_slice(own);
+    Ok((Bson::ObjectId(id), measured(bytes)?))
+}
+
+/// `{insert: name, documents: [document]}`, written at once: each `append` of a document would copy it.
+fn insert_of(collection: &str, document: &RawDocument) -> Result<RawDocumentBuf> {
+    let (name, document) = (collection.as_bytes(), document.as_bytes());
+    let mut bytes = Vec::with_capacity(64 + name.len() + document.len());
+    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(b"\x02insert\0");
+    bytes.extend_from_slice(&length(name.len() + 1)?);
+    bytes.extend_from_slice(name);
+    bytes.extend_from_slice(b"\0\x04documents\0");
+    // Four bytes of length, the element's type and its name "0", and the closing zero.
+    bytes.extend_from_slice(&length(4 + 3 + document.len() + 1)?);
+    bytes.extend_from_slice(b"\x030\0");
+    bytes.extend_from_slice(document);
+    bytes.extend_from_slice(&[0, 0]);
+    measured(bytes)
+}
+
+/// A document's bytes whose first four are still to hold their number.
+fn measured(mut bytes: Vec<u8>) -> Result<RawDocumentBuf> {
+    let all = length(bytes.len())?;
+    bytes[..4].copy_from_slice(&all);
+    RawDocumentBuf::from_bytes(bytes).map_err(unfit)
+}
+
+fn length(bytes: usize) -> Result<[u8; 4]> {
+    let length = i32::try_from(bytes);
+    length.map(i32::to_le_bytes).map_err(|_| Error::validation("the document is too large"))
 }
 
 #[cold]
@@ -199,7 +225,7 @@ fn check(reply: &Document) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::doc;
+    use mongodb::bson::{doc, rawdoc};
 
     use super::*;
 
@@ -212,6 +238,13 @@ mod tests {
         let whole = Document::try_from(whole.as_ref()).unwrap();
         assert_eq!(whole, doc! { "_id": id, "a": 1 });
         assert_eq!(whole.keys().next().unwrap(), "_id");
+    }
+
+    #[test]
+    fn the_command_is_what_appending_would_make() {
+        let document = rawdoc! { "_id": 1, "a": [1, { "b": "c" }] };
+        let command = insert_of("things", &document).unwrap();
+        assert_eq!(command, rawdoc! { "insert": "things", "documents": [document] });
     }
 
     #[test]
