@@ -2,12 +2,14 @@
 //! how it is kept in the store. Knows nothing of documents and commands.
 
 mod records;
+mod settings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 pub use records::{key_of, load, store_collection};
+pub use settings::{Capped, Settings, TimeSeries};
 
 use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::index::Index;
@@ -43,6 +45,8 @@ pub struct Collection {
     pub uuid: [u8; 16],
     /// The options it was created with.
     pub options: DocBuf,
+    /// What the options mean.
+    pub settings: Arc<Settings>,
     /// Its indexes, `_id_` first.
     pub indexes: Vec<Arc<Index>>,
     /// Figures shared by all versions of the collection.
@@ -60,6 +64,8 @@ pub struct Figures {
     pub bytes: AtomicI64,
     /// The record id that the next insert takes.
     pub next_record: AtomicU64,
+    /// No document of a capped collection has a lower record id.
+    pub first_record: AtomicU64,
 }
 
 impl Figures {
@@ -134,9 +140,21 @@ impl Catalog {
 }
 
 impl Collection {
-    /// The `_id` index.
+    /// The `_id` index; a time series has none.
     pub fn id_index(&self) -> Option<&Arc<Index>> {
-        self.indexes.first()
+        self.indexes.first().filter(|index| index.is_id())
+    }
+
+    /// How many indexes it has as MongoDB counts: the order of a clustered collection is none.
+    pub fn index_count(&self) -> usize {
+        self.indexes.iter().filter(|index| !index.clustered).count()
+    }
+
+    /// The same collection with other options.
+    #[must_use]
+    pub fn with_options(&self, options: DocBuf) -> Collection {
+        let settings = Arc::new(Settings::of(options.as_doc()));
+        Collection { options, settings, ..self.clone() }
     }
 
     /// The index of that name.
@@ -148,14 +166,15 @@ impl Collection {
     pub fn describe(&self, name_only: bool) -> DocBuf {
         let mut row = DocWriter::new();
         row.str("name", self.namespace.collection());
-        row.str("type", "collection");
+        let kind = if self.settings.time_series.is_some() { "timeseries" } else { "collection" };
+        row.str("type", kind);
         if !name_only {
             row.doc("options", self.options.as_doc());
             row.document("info", |info| {
                 info.bool("readOnly", false);
                 info.binary("uuid", 4, &self.uuid);
             });
-            if let Some(index) = self.id_index() {
+            if let Some(index) = self.id_index().filter(|index| !index.clustered) {
                 row.doc("idIndex", index.describe().as_doc());
             }
         }

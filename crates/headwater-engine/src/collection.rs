@@ -237,6 +237,15 @@ fn duplicate_key(collection: &Collection, index: &Index, encoded: &[u8], doc: Do
     let mut details = DocWriter::new();
     details.doc("keyPattern", index.key_pattern());
     details.doc("keyValue", values.as_doc());
+    if index.clustered {
+        let message = format!(
+            "E11000 duplicate key error collection: {} dup key: {} found value: {{}}",
+            collection.namespace,
+            document_text(values.as_doc())
+        );
+        details.document("foundValue", |_| {});
+        return Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish());
+    }
     Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish())
 }
 

@@ -9,6 +9,8 @@ mod fields;
 
 mod aggregate;
 mod build_info;
+mod capped;
+mod coll_mod;
 mod configure_fail_point;
 mod count;
 mod create;
@@ -32,6 +34,7 @@ mod list_indexes;
 mod ping;
 mod sessions;
 mod stats;
+mod time_series;
 mod update;
 mod validate;
 mod write;
@@ -103,6 +106,7 @@ pub enum Flow {
 pub const COMMANDS: &[Command] = &[
     aggregate::COMMAND,
     build_info::COMMAND,
+    coll_mod::COMMAND,
     stats::COLL_STATS,
     configure_fail_point::COMMAND,
     diagnostics::CONNECTION_STATUS,
@@ -156,7 +160,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "bulkWrite",
     "checkMetadataConsistency",
     "cloneCollectionAsCapped",
-    "collMod",
     "commitTransaction",
     "compact",
     "convertToCapped",

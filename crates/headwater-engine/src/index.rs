@@ -4,6 +4,7 @@
 pub mod keys;
 mod spec;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bson::key::Direction;
@@ -33,10 +34,14 @@ pub struct Index {
     pub sparse: bool,
     /// Whether the planner must not use it.
     pub hidden: bool,
+    /// Whether it is the order of a clustered collection's documents.
+    pub clustered: bool,
+    /// Whether documents with the same key stand in the order of `_id`, as in a clustered collection.
+    pub by_id: bool,
     /// The specification as `listIndexes` shows it.
     pub spec: DocBuf,
     /// Whether some document has, or had, more than one key.
-    pub multikey: AtomicBool,
+    pub multikey: Arc<AtomicBool>,
 }
 
 impl Index {
@@ -54,14 +59,47 @@ impl Index {
             unique: true,
             sparse: false,
             hidden: false,
+            clustered: false,
+            by_id: false,
             spec: spec.finish(),
-            multikey: AtomicBool::new(false),
+            multikey: Arc::default(),
         }
     }
 
-    /// Whether it is the `_id` index.
+    /// Whether it is the `_id` index, whatever its name.
     pub fn is_id(&self) -> bool {
-        self.name == "_id_"
+        self.name == "_id_" || self.clustered
+    }
+
+    /// The same index with documents of the same key in the order of `_id`, or in that of their insertion.
+    #[must_use]
+    pub fn in_order_of_id(self, by_id: bool) -> Index {
+        Index { by_id: by_id && !self.unique, ..self }
+    }
+
+    /// The same index, hidden from the planner or not.
+    #[must_use]
+    pub fn with_hidden(&self, hidden: bool) -> Index {
+        let mut spec = DocWriter::new();
+        for element in self.spec.as_doc().iter().filter(|element| element.name != b"hidden") {
+            if hidden && element.name == b"key" {
+                spec.bool("hidden", true);
+            }
+            spec.raw_bytes(element.name, element.value);
+        }
+        Index {
+            id: self.id,
+            name: self.name.clone(),
+            paths: self.paths.clone(),
+            directions: self.directions.clone(),
+            unique: self.unique,
+            sparse: self.sparse,
+            hidden,
+            clustered: self.clustered,
+            by_id: self.by_id,
+            spec: spec.finish(),
+            multikey: self.multikey.clone(),
+        }
     }
 
     /// The key pattern.
@@ -96,7 +134,7 @@ impl Index {
         };
         let spec = record.get("spec")?.as_doc()?;
         let mut index = index_of(id, spec)?;
-        index.multikey = AtomicBool::new(record.get("multikey")?.as_bool()?);
+        index.multikey = Arc::new(AtomicBool::new(record.get("multikey")?.as_bool()?));
         Some(index)
     }
 }

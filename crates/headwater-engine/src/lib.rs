@@ -24,6 +24,7 @@ pub mod session;
 pub mod sizes;
 pub mod status;
 pub mod update;
+pub mod validation;
 
 pub use engine::{Client, Engine, EngineOptions};
 pub use error::{Error, Result};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use headwater_store::{Direction, Operation, Read};
 
-use super::{Catalog, Collection, Figures, tables};
-use crate::bson::{Doc, DocWriter, View};
+use super::{Catalog, Collection, Figures, Settings, tables};
+use crate::bson::{Doc, DocWriter, Raw, View};
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
 use crate::namespace::Namespace;
@@ -81,13 +81,16 @@ fn parse(record: Doc<'_>) -> Option<Collection> {
         View::Document(options) => options.to_buf(),
         _ => return None,
     };
+    let settings = Arc::new(Settings::of(options.as_doc()));
+    let index = |raw: Raw<'_>| {
+        let index = Index::from_record(raw.as_doc()?)?;
+        Some(Arc::new(index.in_order_of_id(settings.clustered)))
+    };
     let indexes = match fields.get("indexes")? {
-        View::Array(indexes) => {
-            indexes.iter().map(|raw| Index::from_record(raw.as_doc()?).map(Arc::new)).collect()
-        }
+        View::Array(indexes) => indexes.iter().map(index).collect(),
         _ => None,
     }?;
     let namespace = Namespace::new(text.get(..split)?, text.get(split + 1..)?);
     let figures = Arc::new(Figures::default());
-    Some(Collection { id, namespace, uuid, options, indexes, figures })
+    Some(Collection { id, namespace, uuid, options, settings, indexes, figures })
 }

@@ -84,6 +84,7 @@ pub(super) fn write(
                 detail.into_iter().for_each(|options| out.extend(options));
             });
         }
+        (Kind::Modify, Some(detail)) => doc.extend(detail),
         (Kind::CreateIndexes | Kind::DropIndexes, Some(detail)) => {
             doc.doc("operationDescription", detail);
         }
@@ -110,7 +111,10 @@ fn operation(kind: Kind, expanded: bool) -> Option<&'static str> {
         Kind::Create if expanded => "create",
         Kind::CreateIndexes if expanded => "createIndexes",
         Kind::DropIndexes if expanded => "dropIndexes",
-        Kind::Create | Kind::CreateIndexes | Kind::DropIndexes | Kind::Internal => return None,
+        Kind::Modify if expanded => "modify",
+        Kind::Create | Kind::CreateIndexes | Kind::DropIndexes | Kind::Internal | Kind::Modify => {
+            return None;
+        }
     })
 }
 

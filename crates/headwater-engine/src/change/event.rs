@@ -21,9 +21,10 @@ pub enum Kind {
     DropIndexes = 10,
     /// Nothing that a stream shows: the node's own records.
     Internal = 11,
+    Modify = 12,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Insert,
     Kind::Update,
     Kind::Replace,
@@ -35,6 +36,7 @@ const KINDS: [Kind; 11] = [
     Kind::CreateIndexes,
     Kind::DropIndexes,
     Kind::Internal,
+    Kind::Modify,
 ];
 
 /// Writes an event: `k` kind, `ns` namespace, `ui` UUID, `t` wall time, then `d` and `x` where the kind has them.

@@ -49,6 +49,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         }
         collection.figures.get().0.unsigned_abs()
     } else {
+        if query.id_only && collection.id_index().is_none() {
+            query = Query { id: None, id_only: false, ..Query::parse(filter, &mut scope()?)? };
+        }
         query.hint = hint;
         let most = limit.map(|limit| limit.saturating_add(skip));
         let mut scan = Scan::new(choose(&collection, query)?.plan);

@@ -1,36 +1,21 @@
 //! `create`: makes a collection.
 
+mod clustered;
+pub(super) mod options;
+pub(super) mod time_series;
+
 use std::sync::Arc;
 
 use super::context::simple_collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
-use crate::catalog::{Collection, Figures, store_collection};
+use crate::catalog::{Collection, Figures, Settings, store_collection};
 use crate::change::event::{EventWriter, Kind};
 use crate::engine::{Shared, WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
 use crate::namespace::Namespace;
-
-/// Options that MongoDB knows and this version does not build yet.
-const UNSUPPORTED: &[&str] = &[
-    "capped",
-    "changeStreamPreAndPostImages",
-    "clusteredIndex",
-    "encryptedFields",
-    "expireAfterSeconds",
-    "indexOptionDefaults",
-    "max",
-    "pipeline",
-    "size",
-    "storageEngine",
-    "timeseries",
-    "validationAction",
-    "validationLevel",
-    "validator",
-    "viewOn",
-];
 
 pub(super) const COMMAND: Command = Command {
     name: "create",
@@ -75,34 +60,43 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Err(Error::new(Code::INVALID_NAMESPACE, message));
     }
     simple_collation(fields)?;
-    let empty = |raw: Raw<'_>| raw.as_doc().is_some_and(Doc::is_empty);
-    for option in UNSUPPORTED {
-        if let Some(value) = fields.get(option)
-            && value.as_bool() != Some(false)
-            && !empty(value)
-        {
-            return Err(Error::not_supported(format!("the option '{option}' of create")));
-        }
+    if fields.array("pipeline")?.is_some() && fields.get("viewOn").is_none() {
+        let message = "'pipeline' requires 'viewOn' to also be specified";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
     }
+    if fields.get("viewOn").is_some() {
+        return Err(Error::not_supported("the option 'viewOn' of create"));
+    }
+    let options = options::parse(fields, &namespace)?;
     if let Some(index) = fields.document("idIndex")? {
         check_id_index(index)?;
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     if let Some(existing) = guard.catalog().collection(namespace.db(), name) {
-        if existing.same_options(Doc::EMPTY) {
+        if existing.same_options(options.as_doc()) {
             drop(guard);
             return Ok(Flow::Written(DocWriter::new()));
         }
-        let message = format!(
-            "namespace '{namespace}' already exists, but with different options: {}",
-            document_text(existing.options.as_doc())
-        );
-        return Err(Error::new(Code::NAMESPACE_EXISTS, message));
+        return Err(other_options(existing, options.as_doc()));
     }
-    create_collection(context.shared, &mut guard, &namespace, DocBuf::new())?;
+    create_collection(context.shared, &mut guard, &namespace, options)?;
     context.wrote(guard.last());
     drop(guard);
     Ok(Flow::Written(DocWriter::new()))
+}
+
+fn other_options(existing: &Collection, wanted: Doc<'_>) -> Error {
+    let mut there = DocWriter::new();
+    if existing.settings.time_series.is_none() {
+        there.binary("uuid", 4, &existing.uuid);
+    }
+    there.extend(existing.options.as_doc());
+    let (there, wanted) = (document_text(there.finish().as_doc()), document_text(wanted));
+    let namespace = &existing.namespace;
+    let message = format!(
+        "namespace '{namespace}' already exists, but with different options: {there}, requested: {wanted}"
+    );
+    Error::new(Code::NAMESPACE_EXISTS, message)
 }
 
 fn check_id_index(index: Doc<'_>) -> Result<()> {
@@ -147,13 +141,15 @@ pub(super) fn create_collection(
         ));
     }
     let (id, index_id) = (guard.new_id(), guard.new_id());
+    let indexes = first_indexes(index_id, options.as_doc());
     let next_id = guard.next_id();
     let collection = Collection {
         id,
         namespace: namespace.clone(),
         uuid: new_uuid(),
+        settings: Arc::new(Settings::of(options.as_doc())),
         options,
-        indexes: vec![Arc::new(Index::on_id(index_id))],
+        indexes,
         figures: Arc::new(Figures::empty()),
     };
     let mut event = EventWriter::new(Kind::Create, namespace, Some(&collection.uuid), now_ms());
@@ -166,6 +162,17 @@ pub(super) fn create_collection(
     guard.set_catalog(catalog.with(collection));
     let made = guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
     made.ok_or_else(|| Error::new(Code::INTERNAL_ERROR, "the new collection is not there"))
+}
+
+/// The indexes that a collection of these options begins with.
+fn first_indexes(id: u32, options: Doc<'_>) -> Vec<Arc<Index>> {
+    let option = |name: &str| options.get(name).and_then(Raw::as_doc);
+    let index = match (option("timeseries"), option("clusteredIndex")) {
+        (Some(series), _) => time_series::index(id, series),
+        (None, Some(clustered)) => clustered::index(id, clustered),
+        (None, None) => Some(Index::on_id(id)),
+    };
+    index.map(Arc::new).into_iter().collect()
 }
 
 /// A random UUID (version 4).

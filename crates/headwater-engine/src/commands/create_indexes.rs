@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::create::create_collection;
+use super::time_series::check_index;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
@@ -37,6 +38,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if wanted.is_empty() {
         return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
     }
+    let catalog = context.shared.catalog();
+    let named = catalog.collection(namespace.db(), namespace.collection());
+    if let Some(series) = named.and_then(|named| named.settings.time_series.as_ref()) {
+        let specs = wanted.iter().filter_map(Raw::as_doc);
+        specs.into_iter().try_for_each(|spec| check_index(series, spec))?;
+    }
     let specs: Vec<DocBuf> = wanted
         .iter()
         .map(|raw| match raw.as_doc() {
@@ -50,7 +57,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
     let existing = catalog.collection(namespace.db(), namespace.collection()).cloned();
-    let before = existing.as_ref().map_or(1, |collection| collection.indexes.len());
+    let before = existing.as_ref().map_or(1, |collection| collection.index_count());
     let new = new_specs(existing.as_deref(), &specs, namespace.as_str())?;
     let created = existing.is_none();
     let collection = match existing {
@@ -62,7 +69,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         build(context, &mut guard, &collection, new.iter().map(|spec| spec.as_doc()))?;
     }
     let after = guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
-    let after = after.map_or(before, |collection| collection.indexes.len());
+    let after = after.map_or(before, |collection| collection.index_count());
     context.wrote(guard.last());
     drop(guard);
     let mut reply = DocWriter::new();
@@ -92,6 +99,9 @@ fn new_specs<'s>(
     let already = known.len();
     let mut new = Vec::new();
     'specs: for spec in specs {
+        if is_order(existing, spec.as_doc())? {
+            continue;
+        }
         for (at, other) in known.iter().enumerate() {
             match conflict(spec.as_doc(), other.as_doc())? {
                 Same::No => {}
@@ -116,6 +126,28 @@ fn new_specs<'s>(
         new.push(spec);
     }
     Ok(new)
+}
+
+/// Whether a specification is that of a clustered collection's order, which is there already.
+///
+/// # Errors
+/// 6243700 for one that only claims to be.
+fn is_order(existing: Option<&Collection>, spec: Doc<'_>) -> Result<bool> {
+    let of_clustered = existing.is_some_and(|collection| collection.settings.clustered);
+    let on_id = same_pattern(key_of(spec), Index::on_id(0).key_pattern());
+    if of_clustered && on_id {
+        return Ok(true);
+    }
+    if spec.get("clustered").and_then(Raw::as_bool) == Some(true) {
+        let shown = document_text(spec);
+        return Err(Error::location(
+            6_243_700,
+            format!(
+                "Error in specification {shown} :: caused by :: Cannot create index with option 'clustered' that does not match an existing clustered index"
+            ),
+        ));
+    }
+    Ok(false)
 }
 
 enum Same {
@@ -173,6 +205,7 @@ fn build<'s>(
 ) -> Result<()> {
     let new = specs.map(|spec| {
         let index = index_of(guard.new_id(), spec);
+        let index = index.map(|index| index.in_order_of_id(collection.settings.clustered));
         index.map(Arc::new).ok_or_else(|| {
             Error::new(Code::INTERNAL_ERROR, "a checked index specification does not parse")
         })

@@ -202,8 +202,8 @@ pub(super) fn remove_document(
     statement: i32,
     outcome: Outcome,
 ) -> Result<()> {
-    let mut event =
-        EventWriter::new(Kind::Delete, &collection.namespace, Some(&collection.uuid), now_ms());
+    let kind = collection.kind_of(Kind::Delete);
+    let mut event = EventWriter::new(kind, &collection.namespace, Some(&collection.uuid), now_ms());
     event.document_key(doc.get("_id").unwrap_or(Raw::NULL));
     guard.operation(retry, statement, outcome, event, |op| {
         collection::remove(op, collection, record, doc)

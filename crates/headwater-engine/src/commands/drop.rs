@@ -42,7 +42,7 @@ fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
     let catalog = guard.catalog();
     let mut reply = DocWriter::new();
     if let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) {
-        reply.i32("nIndexesWas", collection.indexes.len() as i32);
+        reply.i32("nIndexesWas", collection.index_count() as i32);
         reply.str("ns", namespace.as_str());
         drop_collection(&mut guard, collection)?;
     }

@@ -36,7 +36,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
     };
     let mut reply = DocWriter::new();
-    reply.i32("nIndexesWas", collection.indexes.len() as i32);
+    reply.i32("nIndexesWas", collection.index_count() as i32);
     let going = chosen(collection, wanted)?;
     if is_all(wanted) {
         reply.str("msg", "non-_id indexes dropped for collection");
@@ -83,6 +83,10 @@ fn chosen(collection: &Collection, wanted: Raw<'_>) -> Result<Vec<Arc<Index>>> {
         let same = |index: &&Arc<Index>| same_pattern(index.key_pattern(), pattern);
         found.extend(collection.indexes.iter().filter(same).cloned());
         check_one(&found, pattern)?;
+    }
+    if found.iter().any(|index| index.clustered) {
+        let message = "It is illegal to drop the clusteredIndex";
+        return Err(Error::location(5_979_800, message));
     }
     if found.iter().any(|index| index.is_id()) {
         return Err(Error::new(Code::INVALID_OPTIONS, "cannot drop _id index"));

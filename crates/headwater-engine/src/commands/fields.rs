@@ -143,6 +143,15 @@ impl<'a> Fields<'a> {
         )
     }
 
+    /// The error for a text that names no choice.
+    pub fn no_such_value(self, name: &str, value: &str) -> Error {
+        let path = self.path;
+        Error::new(
+            Code::BAD_VALUE,
+            format!("Enumeration value '{value}' for field '{path}.{name}' is not a valid value."),
+        )
+    }
+
     /// A field as it stands, null included.
     pub fn raw(self, name: &str) -> Option<Raw<'a>> {
         if self.there & bit(name.as_bytes()) == 0 {

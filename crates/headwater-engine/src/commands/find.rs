@@ -91,6 +91,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         // A batch size of 0 makes no cursor for documents that are not there.
         return Ok(reply_one(namespace.as_str(), None));
     };
+    if query.id_only && collection.id_index().is_none() {
+        let rest = Query::parse(filter, &mut scope()?)?;
+        query = Query { id: None, id_only: false, matcher: rest.matcher, ..query };
+    }
     if let Some(id) = express(&query, &shape, first) {
         let found = crate::collection::find_by_id(run.store(), collection, id)?;
         return Ok(reply_one(namespace.as_str(), found.map(|(_, document)| document)));

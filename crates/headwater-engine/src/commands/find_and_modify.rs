@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::context::simple_collation;
 use super::delete::{is_by_id, remove_document};
 use super::find::set_order;
+use super::time_series::{self, Asked};
 use super::update::{apply, find_first, now, store_change, upsert};
 use super::write::{Statement, open_for_writing};
 use super::{Command, Context, Flow, Needs};
@@ -53,6 +54,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Busy);
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    guard.unvalidated = task.unvalidated;
     let mut retry = context.retry(&guard)?;
     let statement = context.statement(0)?;
     if let Some(reply) = retry.as_ref().and_then(|r| r.done(statement)).and_then(|done| done.reply)
@@ -65,6 +67,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let catalog = guard.catalog();
     let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
+    if let Some(series) = collection.as_ref().and_then(|c| c.settings.time_series.as_ref())
+        && let Some(update) = context.fields().get("update")
+    {
+        let (filter, upsert) = (task.filter, task.upsert);
+        time_series::check_update(series, &Asked { filter, update, multi: false, upsert })?;
+    }
     let found = match &collection {
         Some(collection) => find_first(context, &guard, collection, query)?,
         None => None,
@@ -95,6 +103,7 @@ struct Task<'a> {
     update: Option<Update>,
     upsert: bool,
     give_new: bool,
+    unvalidated: bool,
     projection: Option<Projection>,
 }
 
@@ -120,7 +129,7 @@ impl<'a> Task<'a> {
             _ => {}
         }
         simple_collation(fields)?;
-        fields.loose_bool("bypassDocumentValidation")?;
+        let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
         let variables = fields.document("let")?;
         let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
         let array_filters = fields.array("arrayFilters")?;
@@ -148,7 +157,8 @@ impl<'a> Task<'a> {
         let mut query = Query { hint, ..Query::parse(filter, &mut scope)? };
         set_order(&mut query, sort)?;
         let matcher = query.matcher.clone();
-        Ok((Task { filter, matcher, update, upsert, give_new, projection }, query))
+        let task = Task { filter, matcher, update, upsert, give_new, unvalidated, projection };
+        Ok((task, query))
     }
 
     fn change(

@@ -1,5 +1,7 @@
 //! `insert`: adds documents, each one atomically with its index entries and its event.
 
+use super::capped;
+use super::time_series::measurement;
 use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Flow, Needs};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
@@ -29,7 +31,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let ordered = fields.bool("ordered")?.unwrap_or(true);
-    fields.loose_bool("bypassDocumentValidation")?;
+    let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
     let documents = context.batch("documents")?;
     let inline =
         documents.iter().map(|doc| doc.as_bytes().len()).sum::<usize>() <= INLINE_BYTES_MAX;
@@ -37,8 +39,13 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Busy);
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    guard.unvalidated = unvalidated;
     let mut retry = context.retry(&guard)?;
     let collection = open_for_writing(context, &mut guard, &namespace)?;
+    let counts = collection.settings.capped.is_some() && !collection.figures.is_loaded();
+    if counts && context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
     status::count(&context.shared.status.operations.insert, documents.len());
     let mut reply = WriteReply::default();
     for (at, doc) in documents.iter().enumerate() {
@@ -72,7 +79,10 @@ fn insert_one(
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<()> {
-    let prepared = prepare(doc, &context.shared.node.ids)?;
+    let prepared = match &collection.settings.time_series {
+        Some(series) => Some(measurement(series, doc)?),
+        None => prepare(doc, &context.shared.node.ids)?,
+    };
     let doc = prepared.as_ref().map_or(doc, DocBuf::as_doc);
     let outcome = Outcome { n: 1, ..Outcome::default() };
     insert_document(guard, collection, doc, retry, statement, outcome)
@@ -81,7 +91,7 @@ fn insert_one(
 /// Adds one prepared document with its event.
 ///
 /// # Errors
-/// Those of [`collection::insert`].
+/// `DocumentValidationFailure` (121); those of [`collection::insert`].
 pub(super) fn insert_document(
     guard: &mut WriteGuard<'_>,
     collection: &Collection,
@@ -90,13 +100,15 @@ pub(super) fn insert_document(
     statement: i32,
     outcome: Outcome,
 ) -> Result<()> {
-    let event =
-        EventWriter::new(Kind::Insert, &collection.namespace, Some(&collection.uuid), now_ms());
+    guard.validate(collection, None, doc)?;
+    capped::prepare(guard, collection)?;
+    let kind = collection.kind_of(Kind::Insert);
+    let event = EventWriter::new(kind, &collection.namespace, Some(&collection.uuid), now_ms());
     guard.operation(retry, statement, outcome, event, |op| {
         collection::insert(op, collection, doc).map(drop)
     })?;
     collection.figures.add(1, doc.as_bytes().len() as i64);
-    Ok(())
+    capped::evict(guard, collection)
 }
 
 /// A document as it is stored: `_id` first, made if it is missing; a zero timestamp at the top becomes the time. `None` if

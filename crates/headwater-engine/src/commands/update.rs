@@ -6,6 +6,7 @@ use super::context::simple_collation;
 use super::delete::{find_for_write, is_by_id, multi_with_transaction};
 use super::find::set_order;
 use super::insert::{check_id, insert_document};
+use super::time_series::{self, Asked};
 use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
@@ -44,7 +45,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let ordered = fields.bool("ordered")?.unwrap_or(true);
-    fields.loose_bool("bypassDocumentValidation")?;
+    let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
     let variables = fields.document("let")?;
     let statements: Vec<_> =
         context.batch("updates")?.into_iter().map(Entry::parse).collect::<Result<_>>()?;
@@ -53,6 +54,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Busy);
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    guard.unvalidated = unvalidated;
     let mut retry = context.retry(&guard)?;
     let mut reply = WriteReply::default();
     status::count(&context.shared.status.operations.update, statements.len());
@@ -177,6 +179,10 @@ fn run_entry(
     let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
     let now = now();
     if let Some(collection) = &collection {
+        if let Some(series) = &collection.settings.time_series {
+            let Entry { filter, update, multi, upsert, .. } = *entry;
+            time_series::check_update(series, &Asked { filter, update, multi, upsert })?;
+        }
         let found = if entry.multi {
             change_many(context, guard, collection, query, &update, &now)
         } else {
@@ -325,7 +331,7 @@ pub(super) fn apply(
 /// Stores a changed document with its event.
 ///
 /// # Errors
-/// Those of [`collection::replace`].
+/// `DocumentValidationFailure` (121); those of [`collection::replace`].
 #[allow(clippy::too_many_arguments)]
 pub(super) fn store_change(
     guard: &mut WriteGuard<'_>,
@@ -338,11 +344,13 @@ pub(super) fn store_change(
     outcome: Outcome,
 ) -> Result<()> {
     let kind = if change.description.is_some() { Kind::Update } else { Kind::Replace };
+    let kind = collection.kind_of(kind);
     let mut event = EventWriter::new(kind, &collection.namespace, Some(&collection.uuid), now_ms());
     if let Some(description) = &change.description {
         event.detail(description.as_doc());
     }
     let new = change.document.as_doc();
+    guard.validate(collection, Some(old), new)?;
     guard.operation(retry, statement, outcome, event, |op| {
         collection::replace(op, collection, record, old, new)
     })?;

@@ -7,9 +7,9 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::Context;
 use super::create::create_collection;
-use crate::bson::{DocBuf, DocWriter, Number};
+use crate::bson::{Doc, DocBuf, DocWriter, Number};
 use crate::catalog::{Collection, Figures};
-use crate::change::event::EventWriter;
+use crate::change::event::{EventWriter, Kind};
 use crate::collection::load_next_record;
 use crate::engine::{WriteGuard, clock_floor};
 use crate::error::{Code, Error, Result};
@@ -102,6 +102,33 @@ impl WriteGuard<'_> {
                 }
                 Err(error.into())
             }
+        }
+    }
+}
+
+impl Collection {
+    /// The kind of a document's event: change streams show nothing of a time series.
+    pub(super) fn kind_of(&self, kind: Kind) -> Kind {
+        if self.settings.time_series.is_some() { Kind::Internal } else { kind }
+    }
+}
+
+impl WriteGuard<'_> {
+    /// Asks the collection's validator about a document that is to be written; `old` is the one whose place it takes.
+    ///
+    /// # Errors
+    /// `DocumentValidationFailure` (121) with `errInfo`.
+    pub fn validate(
+        &self,
+        collection: &Collection,
+        old: Option<Doc<'_>>,
+        new: Doc<'_>,
+    ) -> Result<()> {
+        match &collection.settings.validation {
+            Some(validation) if !self.unvalidated => {
+                validation.check(&collection.namespace, old, new)
+            }
+            _ => Ok(()),
         }
     }
 }

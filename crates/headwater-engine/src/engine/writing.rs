@@ -26,6 +26,8 @@ pub struct WriteGuard<'a> {
     changed: Option<Arc<Catalog>>,
     state: MutexGuard<'a, State>,
     last: Option<u64>,
+    /// Whether validators are not asked.
+    pub unvalidated: bool,
 }
 
 impl Shared {
@@ -37,7 +39,14 @@ impl Shared {
         self.check_open()?;
         let state = self.writing.lock();
         let writer = Some(self.store.writer()?);
-        Ok(WriteGuard { shared: self, writer, changed: None, state, last: None })
+        Ok(WriteGuard {
+            shared: self,
+            writer,
+            changed: None,
+            state,
+            last: None,
+            unvalidated: false,
+        })
     }
 
     /// The right to write if nobody holds it, for work that is short: readers may wait for it.
@@ -54,6 +63,7 @@ impl Shared {
             changed: None,
             state,
             last: None,
+            unvalidated: false,
         }))
     }
 }

@@ -23,6 +23,17 @@ pub struct Keys {
 /// # Errors
 /// `CannotIndexParallelArrays` (171).
 pub fn keys(index: &Index, doc: Doc<'_>) -> Result<Keys> {
+    let mut keys = keys_alone(index, doc)?;
+    if index.by_id {
+        let id = id_key(doc.get("_id").unwrap_or(Raw::NULL));
+        let with_id = |key: Vec<u8>| cut([key, id.clone()].concat());
+        keys.keys = keys.keys.into_iter().map(with_id).collect();
+        keys.keys.sort_unstable();
+    }
+    Ok(keys)
+}
+
+fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     if let [only] = index.paths.paths()
         && let [part] = only.parts()
     {

@@ -1,6 +1,6 @@
 //! Index specifications: what `createIndexes` accepts, normalised as `listIndexes` shows it.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 
 use super::{INDEX_KINDS, Index};
 use crate::aggregate::expressions::{bson_text, document_text};
@@ -11,14 +11,24 @@ use crate::limits::KEY_FIELDS_MAX;
 use crate::query::path::{KeyPaths, Path};
 
 /// Options that this version honours or ignores as MongoDB does.
-const KNOWN: &[&str] =
-    &["background", "comment", "dropDups", "hidden", "key", "name", "ns", "sparse", "unique", "v"];
+const KNOWN: &[&str] = &[
+    "background",
+    "clustered",
+    "comment",
+    "dropDups",
+    "hidden",
+    "key",
+    "name",
+    "ns",
+    "sparse",
+    "unique",
+    "v",
+];
 /// Options that MongoDB knows and this version does not build yet.
 const UNSUPPORTED: &[&str] = &[
     "2dsphereIndexVersion",
     "bits",
     "bucketSize",
-    "clustered",
     "collation",
     "default_language",
     "expireAfterSeconds",
@@ -102,7 +112,7 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<DocBuf> {
     }
     let mut out = DocWriter::new();
     out.i32("v", 2);
-    for option in ["unique", "sparse", "hidden"] {
+    for option in ["unique", "sparse", "hidden", "clustered"] {
         if flag(spec, option)? {
             out.bool(option, true);
         }
@@ -127,8 +137,10 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
         directions,
         sparse: on("sparse"),
         hidden: on("hidden"),
+        clustered: on("clustered"),
+        by_id: false,
         spec: spec.to_buf(),
-        multikey: AtomicBool::new(false),
+        multikey: Arc::default(),
     })
 }
 

@@ -169,7 +169,7 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
     if let Some(direction) = natural {
         let reverse = direction == Direction::Descending;
         let sorted = query.sort.is_none();
-        return Ok(done(Access::Collection { reverse }, sorted, matcher.clone()));
+        return Ok(done(natural_order(collection, reverse), sorted, matcher.clone()));
     }
     let hinted = query.hint.as_ref().map(|hint| hinted_index(collection, hint)).transpose()?;
     if hinted.is_none_or(|index| index.is_id())
@@ -190,7 +190,7 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
     };
     let best = candidates.into_iter().max_by_key(rank);
     let Some(best) = best else {
-        let access = Access::Collection { reverse: false };
+        let access = natural_order(collection, false);
         return Ok(done(access, sort.is_none(), matcher.clone()));
     };
     let sorted = sort.is_none() || best.order.is_some();
@@ -200,6 +200,17 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
         reverse: best.order.unwrap_or(false),
     };
     Ok(done(access, sorted, matcher.clone()))
+}
+
+/// All documents in natural order: that of their insertion, or of `_id` in a clustered collection.
+fn natural_order(collection: &Collection, reverse: bool) -> Access {
+    match collection.id_index().filter(|index| index.clustered) {
+        Some(index) => {
+            let whole = (index.id.to_be_bytes().to_vec(), (index.id + 1).to_be_bytes().to_vec());
+            Access::Index { index: index.clone(), ranges: vec![whole], reverse }
+        }
+        None => Access::Collection { reverse },
+    }
 }
 
 /// How good a candidate is: the larger the better.

@@ -1,0 +1,68 @@
+//! What a collection's options mean: the stored options, read once. Knows nothing of how they were asked for.
+
+use crate::bson::{Doc, Number, Raw};
+use crate::validation::{Action, Level, Validation};
+
+/// The options of a collection that decide how it is written and read.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// What documents must be like.
+    pub validation: Option<Validation>,
+    /// How much the collection holds, if there is a limit.
+    pub capped: Option<Capped>,
+    /// Whether its natural order is that of `_id`.
+    pub clustered: bool,
+    /// Set if it is a time series.
+    pub time_series: Option<TimeSeries>,
+}
+
+/// The limits of a capped collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capped {
+    /// Bytes of all documents.
+    pub bytes_max: i64,
+    /// Documents.
+    pub documents_max: i64,
+}
+
+/// The fields that a time series is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeSeries {
+    /// When a measurement was taken.
+    pub time_field: String,
+    /// Of what it was taken.
+    pub meta_field: Option<String>,
+}
+
+impl Settings {
+    /// What `options` mean.
+    pub fn of(options: Doc<'_>) -> Settings {
+        Settings {
+            validation: validation(options),
+            capped: capped(options),
+            clustered: options.get("clusteredIndex").is_some(),
+            time_series: options.get("timeseries").and_then(Raw::as_doc).and_then(time_series),
+        }
+    }
+}
+
+fn validation(options: Doc<'_>) -> Option<Validation> {
+    let filter = options.get("validator")?.as_doc()?;
+    let text = |name: &str| options.get(name).and_then(Raw::as_str);
+    let level = text("validationLevel").and_then(Level::named).unwrap_or_default();
+    let action = text("validationAction").and_then(Action::named).unwrap_or_default();
+    Some(Validation::new(filter, level, action))
+}
+
+fn capped(options: Doc<'_>) -> Option<Capped> {
+    options.get("capped").and_then(Raw::as_bool).filter(|capped| *capped)?;
+    let number =
+        |name: &str| options.get(name).and_then(Number::from_raw).map(Number::to_i64_saturating);
+    let documents_max = number("max").filter(|max| *max > 0).unwrap_or(i64::MAX);
+    Some(Capped { bytes_max: number("size")?, documents_max })
+}
+
+fn time_series(options: Doc<'_>) -> Option<TimeSeries> {
+    let text = |name: &str| options.get(name).and_then(Raw::as_str).map(str::to_owned);
+    Some(TimeSeries { time_field: text("timeField")?, meta_field: text("metaField") })
+}

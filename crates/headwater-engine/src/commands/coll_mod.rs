@@ -1,0 +1,307 @@
+//! `collMod`: changes the options of a collection, one of its indexes, or the definition of a view.
+
+mod index;
+
+use std::sync::Arc;
+
+use super::create::options::{action, check_validated, level, number, whole};
+use super::{Command, Context, Fields, Flow, Needs};
+use crate::bson::{Doc, DocBuf, DocWriter};
+use crate::catalog::{Collection, store_collection};
+use crate::change::event::{EventWriter, Kind};
+use crate::engine::{WriteGuard, now_ms};
+use crate::error::{Code, Error, Result};
+use crate::validation::{Action, Level, check_validator};
+
+pub(super) const COMMAND: Command = Command {
+    name: "collMod",
+    aliases: &[],
+    help: "Changes the options of a collection or view",
+    needs: Needs::Write,
+    fields: &[
+        "cappedMax",
+        "cappedSize",
+        "changeStreamPreAndPostImages",
+        "dryRun",
+        "expireAfterSeconds",
+        "index",
+        "pipeline",
+        "timeseries",
+        "validationAction",
+        "validationLevel",
+        "validator",
+        "viewOn",
+    ],
+    run,
+};
+
+/// What a command asks of a collection, besides an index.
+const OF_COLLECTIONS: &[&str] = &[
+    "cappedMax",
+    "cappedSize",
+    "changeStreamPreAndPostImages",
+    "expireAfterSeconds",
+    "timeseries",
+    "validationAction",
+    "validationLevel",
+    "validator",
+];
+
+fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let fields = context.fields();
+    let namespace = context.namespace()?;
+    check_types(fields)?;
+    if context.mode == crate::request::Mode::Inline {
+        return Ok(Flow::Busy);
+    }
+    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let catalog = guard.catalog();
+    let Some(collection) = catalog.collection(namespace.db(), namespace.collection()).cloned()
+    else {
+        let message = format!("ns does not exist: {namespace}");
+        return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
+    };
+    let mut reply = DocWriter::new();
+    let mut indexes = DocWriter::new();
+    let options = changed_options(fields, &collection)?;
+    let mut changed = collection.with_options(options);
+    if let Some(argument) = fields.document("index")? {
+        index::change(argument, &mut changed, &mut reply, &mut indexes)?;
+    }
+    if changes_anything(fields) {
+        store(&mut guard, fields, &collection, changed, indexes.finish().as_doc())?;
+    }
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(reply))
+}
+
+fn changes_anything(fields: Fields<'_>) -> bool {
+    fields.get("index").is_some() || OF_COLLECTIONS.iter().any(|name| fields.get(name).is_some())
+}
+
+/// Checks the arguments that need no collection, and refuses what this version cannot honour.
+fn check_types(fields: Fields<'_>) -> Result<()> {
+    fields.document("index")?;
+    fields.document("validator")?;
+    level(fields)?;
+    action(fields)?;
+    if fields.loose_bool("dryRun")?.unwrap_or(false) {
+        return Err(Error::not_supported("the option 'dryRun' of collMod"));
+    }
+    if let Some(images) = fields.document("changeStreamPreAndPostImages")? {
+        let images = Fields::new(images, "collMod.changeStreamPreAndPostImages");
+        images.only(&["enabled"])?;
+        if images.bool("enabled")?.ok_or_else(|| images.missing("enabled"))? {
+            let what = "the option 'changeStreamPreAndPostImages' of collMod";
+            return Err(Error::not_supported(what));
+        }
+    }
+    if fields.get("expireAfterSeconds").is_some() {
+        return Err(Error::not_supported("the option 'expireAfterSeconds' of collMod"));
+    }
+    Ok(())
+}
+
+/// The options of a collection as they are after the command.
+fn changed_options(fields: Fields<'_>, collection: &Collection) -> Result<DocBuf> {
+    let settings = &collection.settings;
+    let unsupported = |kind: &str, name: &str| {
+        let message = format!("option not supported on a {kind}: {name}");
+        Err(Error::new(Code::INVALID_OPTIONS, message))
+    };
+    for name in ["viewOn", "pipeline"] {
+        if fields.get(name).is_some() {
+            return unsupported("collection", name);
+        }
+    }
+    let of_series = settings.time_series.is_some();
+    for name in OF_COLLECTIONS {
+        let allowed = match *name {
+            "timeseries" => of_series,
+            "expireAfterSeconds" => true,
+            _ => !of_series,
+        };
+        if fields.get(name).is_some() && !allowed {
+            return unsupported(
+                if of_series { "time-series collection" } else { "collection" },
+                name,
+            );
+        }
+    }
+    let mut changes: Vec<(&str, Option<DocBuf>)> = Vec::new();
+    capped(fields, collection, &mut changes)?;
+    validation(fields, collection, &mut changes)?;
+    if let Some(series) = fields.document("timeseries")? {
+        changes.push(("timeseries", Some(coarser(series, collection)?)));
+    }
+    Ok(merged(collection.options.as_doc(), &changes))
+}
+
+/// A document of one field.
+fn only(write: impl FnOnce(&mut DocWriter)) -> Option<DocBuf> {
+    let mut out = DocWriter::new();
+    write(&mut out);
+    Some(out.finish())
+}
+
+/// Options with some of them replaced or taken away; new ones stand at the end.
+fn merged(options: Doc<'_>, changes: &[(&str, Option<DocBuf>)]) -> DocBuf {
+    let mut out = DocWriter::new();
+    for element in options {
+        match changes.iter().find(|(name, _)| name.as_bytes() == element.name) {
+            Some((_, Some(change))) => out.extend(change.as_doc()),
+            Some((_, None)) => {}
+            None => out.raw_bytes(element.name, element.value),
+        }
+    }
+    for (name, change) in changes {
+        if let (None, Some(change)) = (options.get(name), change) {
+            out.extend(change.as_doc());
+        }
+    }
+    out.finish()
+}
+
+fn capped(
+    fields: Fields<'_>,
+    collection: &Collection,
+    changes: &mut Vec<(&'static str, Option<DocBuf>)>,
+) -> Result<()> {
+    let size = whole(fields, "cappedSize", 1, 1 << 50)?;
+    let max = whole(fields, "cappedMax", i64::MIN, i64::from(i32::MAX))?;
+    if (size.is_some() || max.is_some()) && collection.settings.capped.is_none() {
+        return Err(Error::new(Code::INVALID_OPTIONS, "Collection must be capped."));
+    }
+    if let Some(size) = size {
+        changes.push(("size", only(|out| number(out, "size", size))));
+    }
+    if let Some(max) = max {
+        let max = if max <= 0 { i64::from(i32::MAX) } else { max };
+        changes.push(("max", only(|out| number(out, "max", max))));
+    }
+    Ok(())
+}
+
+/// Any of the three arguments of validation writes all three options, as MongoDB does.
+fn validation(
+    fields: Fields<'_>,
+    collection: &Collection,
+    changes: &mut Vec<(&'static str, Option<DocBuf>)>,
+) -> Result<()> {
+    let argument = fields.document("validator")?;
+    let (asked_level, asked_action) = (level(fields)?, action(fields)?);
+    if argument.is_none() && asked_level.is_none() && asked_action.is_none() {
+        return Ok(());
+    }
+    let options = collection.options.as_doc();
+    let stored = Fields::new(options, "options");
+    let level = asked_level.or(level(stored)?).unwrap_or_default();
+    let action = asked_action.or(action(stored)?).unwrap_or_default();
+    let validator = argument.or(stored.document("validator")?).unwrap_or(Doc::EMPTY);
+    if !validator.is_empty() {
+        check_validated(&collection.namespace)?;
+        check_validator(validator, level, action)?;
+    }
+    let kept = (!validator.is_empty()).then_some(validator);
+    changes.push(("validator", kept.and_then(|kept| only(|out| out.doc("validator", kept)))));
+    let level = match level {
+        Level::Off => "off",
+        Level::Moderate => "moderate",
+        Level::Strict => "strict",
+    };
+    let action = match action {
+        Action::Error => "error",
+        Action::Warn => "warn",
+    };
+    changes.push(("validationLevel", only(|out| out.str("validationLevel", level))));
+    changes.push(("validationAction", only(|out| out.str("validationAction", action))));
+    Ok(())
+}
+
+/// The `timeseries` option with wider buckets.
+fn coarser(argument: Doc<'_>, collection: &Collection) -> Result<DocBuf> {
+    use super::create::time_series::span_of;
+    let inner = Fields::new(argument, "collMod.timeseries");
+    inner.only(&["bucketMaxSpanSeconds", "bucketRoundingSeconds", "granularity"])?;
+    let invalid = |message: &str| Err(Error::new(Code::INVALID_OPTIONS, message));
+    let options = collection.options.as_doc();
+    let stored = Fields::new(options, "options").document("timeseries")?.unwrap_or(Doc::EMPTY);
+    let before = whole(Fields::new(stored, "timeseries"), "bucketMaxSpanSeconds", 1, i64::MAX)?;
+    let span = whole(inner, "bucketMaxSpanSeconds", 1, 31_536_000)?;
+    let rounding = whole(inner, "bucketRoundingSeconds", 1, 31_536_000)?;
+    let granularity = inner.str("granularity")?;
+    let usual = match granularity {
+        Some(name) => Some(span_of(name).ok_or_else(|| inner.no_such_value("granularity", name))?),
+        None => None,
+    };
+    let after = match (usual, span) {
+        (Some(usual), None) if rounding.is_none() => usual,
+        (Some(usual), Some(span)) if span == usual => usual,
+        (None, Some(span)) if rounding == Some(span) => span,
+        (None, None) if rounding.is_none() => before.unwrap_or_default(),
+        _ => {
+            return invalid(
+                "Invalid transition for timeseries.granularity or bucketing parameters",
+            );
+        }
+    };
+    if before.is_some_and(|before| after < before) {
+        return invalid(
+            "Invalid transition for timeseries.granularity. Can only transition from 'seconds' to 'minutes' or 'minutes' to 'hours'.",
+        );
+    }
+    let mut out = DocWriter::new();
+    out.document("timeseries", |out| {
+        for element in stored {
+            match element.name {
+                b"granularity" | b"bucketMaxSpanSeconds" | b"bucketRoundingSeconds" => {}
+                _ => out.raw_bytes(element.name, element.value),
+            }
+        }
+        match granularity {
+            Some(name) => out.str("granularity", name),
+            None if span.is_none() => {
+                if let Some(kept) = stored.get("granularity") {
+                    out.raw("granularity", kept);
+                }
+            }
+            None => number(out, "bucketRoundingSeconds", after),
+        }
+        number(out, "bucketMaxSpanSeconds", after);
+    });
+    Ok(out.finish())
+}
+
+/// Stores the changed collection with its event, in one operation. `indexes` is what an index was before.
+fn store(
+    guard: &mut WriteGuard<'_>,
+    fields: Fields<'_>,
+    before: &Arc<Collection>,
+    changed: Collection,
+    indexes: Doc<'_>,
+) -> Result<()> {
+    let mut event = EventWriter::new(Kind::Modify, &before.namespace, Some(&before.uuid), now_ms());
+    let mut detail = DocWriter::new();
+    detail.document("operationDescription", |out| {
+        for element in fields.doc().iter().skip(1) {
+            if COMMAND.fields.contains(&element.name_str()) {
+                out.raw_bytes(element.name, element.value);
+            }
+        }
+    });
+    detail.document("stateBeforeChange", |out| {
+        out.document("collectionOptions", |out| {
+            out.binary("uuid", 4, &before.uuid);
+            out.extend(before.options.as_doc());
+        });
+        if !indexes.is_empty() {
+            out.doc("indexOptions", indexes);
+        }
+    });
+    event.detail(detail.finish().as_doc());
+    guard
+        .operation(&mut None, 0, Default::default(), event, |op| store_collection(op, &changed))?;
+    guard.set_catalog(guard.catalog().with(changed));
+    Ok(())
+}

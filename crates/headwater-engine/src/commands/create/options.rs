@@ -1,0 +1,234 @@
+//! The options of `create` for a collection: checked, and written as they are stored and shown. Knows nothing of views.
+
+use super::{clustered, time_series};
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw};
+use crate::commands::Fields;
+use crate::error::{Code, Error, Result};
+use crate::namespace::Namespace;
+use crate::validation::{Action, Level, check_validator};
+
+/// Largest size of a capped collection, in bytes.
+const SIZE_MAX: i64 = 1 << 50;
+/// What `max` means when it names no number of documents.
+const DOCUMENTS_MAX: i64 = 0x7fff_ffff;
+
+/// The options of a collection in the order in which MongoDB shows them.
+///
+/// # Errors
+/// `InvalidOptions` (72) and others for options that exclude each other, 14 and 2 for wrong values, those of validators;
+/// 'not supported' for what cannot be honoured.
+pub(super) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf> {
+    refuse_unsupported(fields)?;
+    let capped = capped(fields)?;
+    let mut out = DocWriter::new();
+    if let Some((size, max)) = capped {
+        out.bool("capped", true);
+        number(&mut out, "size", size);
+        if let Some(max) = max {
+            number(&mut out, "max", max);
+        }
+    }
+    if fields.loose_bool("temp")?.unwrap_or(false) {
+        out.bool("temp", true);
+    }
+    storage_engine(fields, &mut out)?;
+    let options = validation(fields, namespace, &mut out)?;
+    let clustered = clustered::parse(fields)?;
+    if let Some(clustered) = &clustered {
+        if options.has_id_index {
+            let message = "The 'clusteredIndex' option is not supported with the 'idIndex' option";
+            return Err(Error::new(Code::INVALID_OPTIONS, message));
+        }
+        if capped.is_some() {
+            return Err(Error::location(
+                6_049_200,
+                "'size' field for capped collections is not allowed on clustered collections. Did you mean 'capped: true' with 'expireAfterSeconds'?",
+            ));
+        }
+        out.doc("clusteredIndex", clustered.as_doc());
+    }
+    let series = time_series::parse(fields, namespace)?;
+    expiry(fields, series.is_some(), clustered.is_some())?;
+    if let Some(series) = &series {
+        out.doc("timeseries", series.as_doc());
+    }
+    Ok(out.finish())
+}
+
+/// What the remaining options need to know of those that were read.
+struct Read {
+    has_id_index: bool,
+}
+
+fn refuse_unsupported(fields: Fields<'_>) -> Result<()> {
+    if let Some(images) = fields.document("changeStreamPreAndPostImages")? {
+        let images = Fields::new(images, "create.changeStreamPreAndPostImages");
+        images.only(&["enabled"])?;
+        if images.bool("enabled")?.ok_or_else(|| images.missing("enabled"))? {
+            let what = "the option 'changeStreamPreAndPostImages' of create";
+            return Err(Error::not_supported(what));
+        }
+    }
+    if fields.document("encryptedFields")?.is_some() {
+        return Err(Error::not_supported("the option 'encryptedFields' of create"));
+    }
+    if fields.bool("autoIndexId")? == Some(false) {
+        let message = "autoIndexId:false is only allowed for collections in the local database";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    Ok(())
+}
+
+/// `size` and `max` of a capped collection.
+fn capped(fields: Fields<'_>) -> Result<Option<(i64, Option<i64>)>> {
+    let capped = fields.loose_bool("capped")?.unwrap_or(false);
+    let size = whole(fields, "size", 1, SIZE_MAX)?;
+    let max = whole(fields, "max", i64::MIN, i64::MAX)?;
+    if max.is_some_and(|max| max > DOCUMENTS_MAX) {
+        let max = max.unwrap_or_default();
+        let message =
+            format!("BSON field 'max' value must be < {}, actual value '{max}'", DOCUMENTS_MAX + 1);
+        return Err(Error::new(Code::BAD_VALUE, message));
+    }
+    if !capped && (size.is_some() || max.is_some()) {
+        let message = "the 'capped' field needs to be true when either the 'size' or 'max' fields are present";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    if !capped {
+        return Ok(None);
+    }
+    let Some(size) = size else {
+        let message = "the 'size' field is required when 'capped' is true";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    };
+    Ok(Some((size, max.map(|max| if max <= 0 { DOCUMENTS_MAX } else { max }))))
+}
+
+/// A number whose fraction is cut off, within limits.
+///
+/// # Errors
+/// `TypeMismatch` (14), `BadValue` (2).
+pub(in crate::commands) fn whole(
+    fields: Fields<'_>,
+    name: &str,
+    least: i64,
+    most: i64,
+) -> Result<Option<i64>> {
+    let Some(raw) = fields.get(name) else { return Ok(None) };
+    let Some(value) = Number::from_raw(raw).map(Number::to_i64_saturating) else {
+        return Err(fields.wrong_type(name, raw.kind, &["long", "double", "decimal", "int"]));
+    };
+    let limit = match value {
+        value if value < least => format!(">= {least}"),
+        value if value > most => format!("<= {most}"),
+        value => return Ok(Some(value)),
+    };
+    let message = format!("BSON field '{name}' value must be {limit}, actual value '{value}'");
+    Err(Error::new(Code::BAD_VALUE, message))
+}
+
+/// Writes a number in the smallest type that holds it.
+pub(in crate::commands) fn number(out: &mut DocWriter, name: &str, value: i64) {
+    match i32::try_from(value) {
+        Ok(value) => out.i32(name, value),
+        Err(_) => out.i64(name, value),
+    }
+}
+
+/// Options of MongoDB's storage engines: this server has none of them.
+fn storage_engine(fields: Fields<'_>, out: &mut DocWriter) -> Result<()> {
+    if let Some(element) = fields.document("storageEngine")?.and_then(Doc::first) {
+        let name = element.name_str();
+        if element.value.as_doc().is_none() {
+            let message = format!("'storageEngine.{name}' has to be an embedded document.");
+            return Err(Error::new(Code::BAD_VALUE, message));
+        }
+        let message = format!("{name} is not a registered storage engine for this server");
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    let Some(defaults) = fields.document("indexOptionDefaults")? else { return Ok(()) };
+    let inner = Fields::new(defaults, "create.indexOptionDefaults");
+    inner.only(&["storageEngine"])?;
+    if let Some(engines) = inner.document("storageEngine")? {
+        let full = engines.iter().find(|e| !e.value.as_doc().is_some_and(|d| d.is_empty()));
+        if let Some(full) = full {
+            let name = full.name_str();
+            let message = format!("{name} is not a registered storage engine for this server");
+            return Err(Error::new(Code::INVALID_OPTIONS, message));
+        }
+        if !engines.is_empty() {
+            out.doc("indexOptionDefaults", defaults);
+        }
+    }
+    Ok(())
+}
+
+fn validation(fields: Fields<'_>, namespace: &Namespace, out: &mut DocWriter) -> Result<Read> {
+    let (level, action) = (level(fields)?, action(fields)?);
+    if let Some(validator) = fields.document("validator")?.filter(|filter| !filter.is_empty()) {
+        check_validated(namespace)?;
+        check_validator(validator, level.unwrap_or_default(), action.unwrap_or_default())?;
+        out.doc("validator", validator);
+    }
+    for name in ["validationLevel", "validationAction"] {
+        if let Some(value) = fields.str(name)? {
+            out.str(name, value);
+        }
+    }
+    Ok(Read { has_id_index: fields.get("idIndex").is_some() })
+}
+
+/// Refuses validators on the collections of the node itself.
+///
+/// # Errors
+/// `InvalidOptions` (72).
+pub(in crate::commands) fn check_validated(namespace: &Namespace) -> Result<()> {
+    let db = namespace.db();
+    if matches!(db, "admin" | "config" | "local") {
+        let message = format!(
+            "Document validators are not allowed on collection {namespace} in the {db} internal database"
+        );
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    Ok(())
+}
+
+/// The `validationLevel` argument.
+///
+/// # Errors
+/// `TypeMismatch` (14), `BadValue` (2).
+pub(in crate::commands) fn level(fields: Fields<'_>) -> Result<Option<Level>> {
+    let Some(name) = fields.str("validationLevel")? else { return Ok(None) };
+    Level::named(name).map(Some).ok_or_else(|| fields.no_such_value("validationLevel", name))
+}
+
+/// The `validationAction` argument.
+///
+/// # Errors
+/// `TypeMismatch` (14), `BadValue` (2).
+pub(in crate::commands) fn action(fields: Fields<'_>) -> Result<Option<Action>> {
+    let Some(name) = fields.str("validationAction")? else { return Ok(None) };
+    Action::named(name).map(Some).ok_or_else(|| fields.no_such_value("validationAction", name))
+}
+
+/// Checks `expireAfterSeconds`. Documents do not expire in this version.
+fn expiry(fields: Fields<'_>, of_series: bool, of_clustered: bool) -> Result<()> {
+    let Some(seconds) = whole(fields, "expireAfterSeconds", i64::MIN, i64::MAX)? else {
+        return Ok(());
+    };
+    if !of_series && !of_clustered {
+        let message = "'expireAfterSeconds' is only supported on time-series collections or when the 'clusteredIndex' option is specified";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    if seconds < 0 {
+        let message = "TTL index 'expireAfterSeconds' option cannot be less than 0";
+        let error = Error::new(Code::INVALID_OPTIONS, message);
+        return Err(if of_series { error.with_prefix(time_series::PREFIX) } else { error });
+    }
+    Err(Error::not_supported("the option 'expireAfterSeconds' of create"))
+}
+
+/// Whether an option is there and asks for something.
+pub(super) fn asks(fields: Fields<'_>, name: &str) -> bool {
+    fields.get(name).is_some_and(|raw: Raw<'_>| raw.as_bool() != Some(false))
+}
