@@ -2,6 +2,7 @@
 
 mod connector;
 mod engine;
+mod query;
 mod store;
 mod update;
 mod walker;
@@ -19,6 +20,7 @@ const MEASUREMENTS: &[Row] = &[
     ),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
     ("engine", "commands through the engine without sockets", engine::run),
+    ("query", "queries of whole collections beside a plain scan", query::run),
     ("start", "from the server's start to its first answer, its memory and size", wire::start::run),
     ("store", "the store beside LMDB alone and fjall: store [PART..] [--documents N]", store::run),
     ("store-load", "the process that `store` kills: store-load ENGINE FOLDER", store::load_forever),
