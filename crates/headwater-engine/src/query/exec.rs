@@ -17,6 +17,22 @@ pub trait Stage: Send {
     /// # Errors
     /// What evaluating the stage can raise, and the interruptions of [`Environment::check`].
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>>;
+
+    /// Shows all documents that are left, for who only looks at most of them: where they come from a store they are
+    /// not copied. Not for stages that tail.
+    ///
+    /// # Errors
+    /// As [`Stage::next`], and what `visit` raises.
+    fn each(
+        &mut self,
+        env: &dyn Environment,
+        visit: &mut dyn FnMut(Doc<'_>) -> Result<()>,
+    ) -> Result<()> {
+        while let Some(doc) = self.next(env)? {
+            visit(doc.as_doc())?;
+        }
+        Ok(())
+    }
 }
 
 /// What running stages may ask of the engine. A view of one moment: one snapshot, one deadline.

@@ -304,4 +304,15 @@ impl Stage for ScanStage {
         }
         Ok(self.fetched.pop_front())
     }
+
+    fn each(
+        &mut self,
+        env: &dyn Environment,
+        visit: &mut dyn FnMut(Doc<'_>) -> Result<()>,
+    ) -> Result<()> {
+        while let Some(doc) = self.fetched.pop_front() {
+            visit(doc.as_doc())?;
+        }
+        env.scan(&mut self.scan, &mut |_, doc| visit(doc).map(|()| Next::Continue))
+    }
 }

@@ -87,8 +87,7 @@ impl GroupSpec {
         let mut groups: Vec<(Value<'static>, Group)> = Vec::new();
         let mut bytes = 0;
         let mut key = Vec::new();
-        while let Some(doc) = source.next(env)? {
-            let doc = doc.as_doc();
+        source.each(env, &mut |doc| {
             let id = self.id.evaluate(doc)?;
             key.clear();
             key::append(&mut key, id.raw().unwrap_or(Raw::NULL));
@@ -106,7 +105,7 @@ impl GroupSpec {
                     groups.len() - 1
                 }
             };
-            let Some((_, group)) = groups.get_mut(at) else { continue };
+            let Some((_, group)) = groups.get_mut(at) else { return Ok(()) };
             let before = group.bytes();
             group.add(&self.statements, doc)?;
             bytes = (bytes + group.bytes()).saturating_sub(before);
@@ -115,7 +114,8 @@ impl GroupSpec {
                                allowDiskUse:true to opt in.";
                 return Err(Error::new(Code(292), message));
             }
-        }
+            Ok(())
+        })?;
         Ok(groups)
     }
 }

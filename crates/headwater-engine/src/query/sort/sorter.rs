@@ -148,17 +148,17 @@ impl Stage for Sort {
                 std::mem::replace(&mut self.state, State::Done)
         {
             let mut key = Vec::new();
-            while let Some(doc) = source.next(env)? {
+            source.each(env, &mut |doc| {
                 key.clear();
                 match self.collate.as_deref() {
-                    None => self.pattern.write_key(doc.as_doc(), &mut key)?,
+                    None => self.pattern.write_key(doc, &mut key)?,
                     Some(collate) => {
                         let collate = Some(collate as Collate<'_>);
-                        self.pattern.write_key_with(doc.as_doc(), collate, &mut key)?;
+                        self.pattern.write_key_with(doc, collate, &mut key)?;
                     }
                 }
-                sorter.push(&key, doc.as_doc())?;
-            }
+                sorter.push(&key, doc)
+            })?;
             self.state = State::Giving(Box::new(sorter.finish()));
         }
         match &mut self.state {
