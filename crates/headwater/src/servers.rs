@@ -20,7 +20,8 @@ pub(crate) struct ServerWatch {
 /// The last word on a server.
 struct Seen {
     text: String,
-    login_refused: bool,
+    /// How its connection failed.
+    failure: Option<ConnectionFailure>,
 }
 
 impl ServerWatch {
@@ -36,7 +37,7 @@ impl ServerWatch {
     fn note(&self, event: &SdamEvent) {
         match event {
             SdamEvent::ServerOpening(event) => {
-                let seen = Seen { text: "not reached yet".to_owned(), login_refused: false };
+                let seen = Seen { text: "not reached yet".to_owned(), failure: None };
                 self.servers.lock().insert(event.address.to_string(), seen);
             }
             SdamEvent::ServerClosed(event) => {
@@ -47,12 +48,14 @@ impl ServerWatch {
                 let seen = match server.error() {
                     Some(error) => Seen {
                         text: error.kind.to_string(),
-                        login_refused: Error::from(error.clone()).kind()
-                            == ErrorKind::Connection(ConnectionFailure::Authentication),
+                        failure: match Error::from(error.clone()).kind() {
+                            ErrorKind::Connection(failure) => Some(failure),
+                            _ => None,
+                        },
                     },
                     None => {
                         let text = format!("of type {:?}", server.server_type());
-                        Seen { text, login_refused: false }
+                        Seen { text, failure: None }
                     }
                 };
                 self.servers.lock().insert(event.address.to_string(), seen);
@@ -71,8 +74,8 @@ impl ServerWatch {
         }
     }
 
-    /// Tells an error of server selection with the servers and their last errors. If all of them refuse the login, that
-    /// is what it is.
+    /// Tells an error of server selection with the servers and their last errors. If all of them refuse the login, or
+    /// TLS can be agreed on with none, that is what it is: waiting longer would not help.
     pub(crate) fn explain(&self, error: Error) -> Error {
         if error.kind() != ErrorKind::ServerSelection {
             return error;
@@ -81,12 +84,12 @@ impl ServerWatch {
         if servers.is_empty() {
             return error.with_message("no server is known".to_owned());
         }
-        let refused = servers.values().all(|seen| seen.login_refused);
+        let all = |failure| servers.values().all(|seen| seen.failure == Some(failure));
         let error = error.with_message(format!("none in time of {}", list(&servers)));
-        if refused {
-            error.with_kind(ErrorKind::Connection(ConnectionFailure::Authentication))
-        } else {
-            error
+        let lasting = [ConnectionFailure::Authentication, ConnectionFailure::Tls];
+        match lasting.into_iter().find(|failure| all(*failure)) {
+            Some(failure) => error.with_kind(ErrorKind::Connection(failure)),
+            None => error,
         }
     }
 }

@@ -74,6 +74,21 @@ pub(super) fn check_files(layer: &Layer) -> Result<()> {
     Ok(())
 }
 
+/// Says of an encrypted key what is missing; the driver would only say that it finds no key.
+fn check_key(path: &Path, has_password: bool) -> Result<()> {
+    let content = read(path)?;
+    let has = |needle: &str| content.windows(needle.len()).any(|part| part == needle.as_bytes());
+    let problem = if has("Proc-Type: 4,ENCRYPTED") {
+        "is encrypted in a form that is not supported: convert it (openssl pkcs8 -topk8)"
+    } else if has("-----BEGIN ENCRYPTED PRIVATE KEY-----") && !has_password {
+        "is encrypted and needs a password (MONGO_SSL_KEYFILE_PASSWORD)"
+    } else {
+        return Ok(());
+    };
+    let message = format!("the TLS key in {} {problem}", path.display());
+    Err(Error::new(ErrorKind::Config, message))
+}
+
 /// The driver's options, and what must be kept as long as the client is.
 pub(super) fn options(layer: &Layer) -> Result<(mongodb::options::Tls, Option<Joined>)> {
     use mongodb::options::{Tls, TlsOptions};
@@ -90,6 +105,9 @@ pub(super) fn options(layer: &Layer) -> Result<(mongodb::options::Tls, Option<Jo
         }
         (None, None) => (None, None),
     };
+    if let Some(path) = layer.key_file.as_ref().or(layer.certificate_file.as_ref()) {
+        check_key(path, layer.key_password.is_some())?;
+    }
     let mut options = TlsOptions::default();
     options.ca_file_path = layer.ca_file.clone();
     options.cert_key_file_path = path;

@@ -237,7 +237,8 @@ fn of_io(error: &io::Error) -> ConnectionFailure {
 fn is_tls(error: &io::Error) -> bool {
     let says_so = |text: String| {
         let text = text.to_ascii_lowercase();
-        text.contains("certificate") || text.contains("tls") || text.contains("handshake")
+        // "received fatal alert: UnknownCA" is the other side's word.
+        ["certificate", "tls", "handshake", "fatal alert"].iter().any(|word| text.contains(word))
     };
     error.get_ref().is_some_and(|inner| {
         says_so(inner.to_string())
@@ -298,8 +299,9 @@ mod tests {
         ] {
             assert_eq!(of_io(&io.into()), failure);
         }
-        let tls =
-            io::Error::new(io::ErrorKind::InvalidData, "invalid peer certificate: UnknownIssuer");
-        assert_eq!(of_io(&tls), ConnectionFailure::Tls);
+        for text in ["invalid peer certificate: UnknownIssuer", "received fatal alert: UnknownCA"] {
+            let tls = io::Error::new(io::ErrorKind::InvalidData, text);
+            assert_eq!(of_io(&tls), ConnectionFailure::Tls, "{text}");
+        }
     }
 }

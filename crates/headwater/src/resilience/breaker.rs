@@ -153,27 +153,36 @@ mod tests {
         breaker.admit().ok().unwrap().failed();
     }
 
+    /// As if everything had happened so much earlier.
+    fn wait(breaker: &Breaker, time_ms: u64) {
+        let earlier = |at: &mut Instant| *at -= Duration::from_millis(time_ms);
+        match &mut *breaker.circuit.lock() {
+            Circuit::Closed { failures } => failures.iter_mut().for_each(earlier),
+            Circuit::Open { since: at } | Circuit::HalfOpen { probe_since: at } => earlier(at),
+        }
+    }
+
     #[test]
     fn r4_opens_at_the_fifth_failure_and_lets_one_probe_through() {
-        let breaker = breaker(5, 30_000, 30);
+        let breaker = breaker(5, 30_000, 10_000);
         (0..4).for_each(|_| fail(&breaker));
         assert_eq!(breaker.state(), CircuitState::Closed);
         fail(&breaker);
         assert_eq!(breaker.state(), CircuitState::Open);
-        assert!(breaker.admit().err().unwrap() <= Duration::from_millis(30));
-        std::thread::sleep(Duration::from_millis(35));
+        assert!(breaker.admit().err().unwrap() <= Duration::from_secs(10));
+        wait(&breaker, 10_000);
         let probe = breaker.admit().ok().unwrap();
         assert_eq!(breaker.state(), CircuitState::HalfOpen);
         assert!(breaker.admit().is_err());
-        std::thread::sleep(Duration::from_millis(35));
-        assert_eq!(breaker.admit().err(), Some(Duration::from_millis(3)), "a slow probe");
+        wait(&breaker, 10_000);
+        assert_eq!(breaker.admit().err(), Some(Duration::from_secs(1)), "a slow probe");
         probe.answered();
         assert_eq!(breaker.state(), CircuitState::Closed);
     }
 
     #[test]
     fn r4_a_failed_probe_opens_again_and_one_given_up_leaves_its_turn() {
-        let breaker = breaker(1, 30_000, 30);
+        let breaker = breaker(1, 30_000, 10_000);
         fail(&breaker);
         breaker.set(CircuitState::HalfOpen);
         fail(&breaker);
@@ -187,9 +196,9 @@ mod tests {
 
     #[test]
     fn r4_failures_outside_the_window_do_not_count() {
-        let breaker = breaker(2, 20, 1_000);
+        let breaker = breaker(2, 5_000, 10_000);
         fail(&breaker);
-        std::thread::sleep(Duration::from_millis(30));
+        wait(&breaker, 6_000);
         fail(&breaker);
         assert_eq!(breaker.state(), CircuitState::Closed);
         fail(&breaker);

@@ -14,6 +14,7 @@ use headwater::{
 };
 
 use crate::chunks::{open_cursors, wait_for_no_cursor};
+use crate::patience::PATIENCE;
 use crate::proxy::{Fault, Proxy};
 
 /// Settings whose pauses do not slow tests down.
@@ -21,13 +22,13 @@ fn quick() -> ResilienceSettings {
     let mut settings = ResilienceSettings::default();
     settings.retry.base = Duration::from_millis(5);
     settings.retry.max = Duration::from_millis(200);
-    settings.retry.deadline = Duration::from_secs(10);
+    settings.retry.deadline = Duration::from_secs(30);
     settings.breaker.open = Duration::from_millis(100);
     settings
 }
 
 async fn connect(uri: &str, settings: ResilienceSettings) -> Headwater {
-    let uri = format!("{uri}&serverSelectionTimeoutMS=2000&heartbeatFrequencyMS=500");
+    let uri = format!("{uri}&serverSelectionTimeoutMS=5000&heartbeatFrequencyMS=500");
     let options = ClientOptions::parse(uri).await.unwrap();
     Headwater::connect_with_settings(options, settings).unwrap()
 }
@@ -44,7 +45,7 @@ async fn fail_command(proxy: &Proxy, data: Document) {
 }
 
 async fn event<T: serde::de::DeserializeOwned>(stream: &mut ChangeStream<T>) -> ChangeEvent<T> {
-    let next = tokio::time::timeout(Duration::from_secs(30), stream.next()).await;
+    let next = tokio::time::timeout(PATIENCE, stream.next()).await;
     next.expect("an event comes").expect("the stream goes on").expect("an event")
 }
 
@@ -80,7 +81,7 @@ async fn r15_resets_of_all_kinds_leave_no_gap_and_no_double() {
 async fn r15_a_server_that_falls_silent_is_left() {
     let proxy = Proxy::start();
     let mut settings = quick();
-    settings.retry.attempt_timeout = Some(Duration::from_millis(300));
+    settings.retry.attempt_timeout = Some(Duration::from_millis(1_500));
     let things = connect(&proxy.uri(), settings).await.collection::<Document>("things");
     let watch = things.watch().max_await_time(Duration::from_millis(100));
     let mut stream = watch.await.unwrap();

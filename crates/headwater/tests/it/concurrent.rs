@@ -82,16 +82,20 @@ async fn r20_no_more_are_in_flight_than_allowed() {
     let proxy = Proxy::start();
     let headwater = through(&proxy).await;
     headwater.ping().await.unwrap();
-    proxy.inject(Fault::DelayReply(Duration::from_millis(100)).on("insert"));
-    let operations = || (0..12).map(|_| DataOperation::insert_one("items", doc! {}));
-    let begun = Instant::now();
-    let results = headwater.concurrent(operations()).max_in_flight(3).await;
-    let narrow = begun.elapsed();
-    assert!(results.iter().all(Result::is_ok));
-    assert!(narrow >= Duration::from_millis(400), "{narrow:?}");
-    let begun = Instant::now();
-    assert!(headwater.concurrent(operations()).max_in_flight(12).await.iter().all(Result::is_ok));
-    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    proxy.inject(Fault::DelayReply(Duration::from_millis(300)).on("insert"));
+    let at_once = async |most: usize| {
+        proxy.reset_counts();
+        let operations = (0..12).map(|_| DataOperation::insert_one("items", doc! {}));
+        let results = headwater.concurrent(operations).max_in_flight(most).await;
+        assert!(results.iter().all(Result::is_ok));
+        proxy.under_way_max()
+    };
+    assert_eq!(at_once(1).await, 1);
+    // A busy machine may make connections more slowly than replies come.
+    let three = at_once(3).await;
+    assert!((2..=3).contains(&three), "{three}");
+    let twelve = at_once(12).await;
+    assert!((4..=12).contains(&twelve), "{twelve}");
 }
 
 #[tokio::test]
@@ -101,7 +105,7 @@ async fn r20_fail_fast_cancels_the_others_and_keeps_what_finished() {
     headwater.collection::<Document>("items").insert_one(doc! { "_id": 1 }).await.unwrap();
     // The update hangs; the duplicate fails after the find has finished.
     proxy.inject(Fault::BlackHole.on("update"));
-    proxy.inject(Fault::Delay(Duration::from_millis(200)).on("insert"));
+    proxy.inject(Fault::Delay(Duration::from_secs(3)).on("insert"));
     let operations = || {
         [
             DataOperation::find_one("items", doc! { "_id": 1 }),
@@ -112,7 +116,8 @@ async fn r20_fail_fast_cancels_the_others_and_keeps_what_finished() {
     };
     let begun = Instant::now();
     let results = headwater.concurrent(operations()).max_in_flight(3).fail_fast(true).await;
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    // The update that hangs has 30 s.
+    assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(results[0].as_ref().unwrap().document().is_some());
     let cancelled = results[1].as_ref().unwrap_err();
     assert_eq!(cancelled.kind(), ErrorKind::Cancelled);

@@ -3,13 +3,14 @@
 use std::pin::Pin;
 use std::process::Command;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use headwater::bson::{Bson, Document, doc, oid::ObjectId};
 use headwater::{Config, ErrorKind, GridFs, GridFsFailure, Headwater};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use crate::patience::until_asked;
 use crate::proxy::{Fault, Proxy};
 use crate::serve::Serve;
 
@@ -222,11 +223,7 @@ async fn r16_an_upload_that_does_not_end_leaves_no_chunks() {
     let mut upload = files.upload("f").open().await.unwrap();
     upload.write(&content(5_000_000)).await.unwrap();
     drop(upload);
-    let begun = Instant::now();
-    while chunks(&headwater).await > 0 {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the chunks stay");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_asked("the chunks' end", async || chunks(&headwater).await == 0).await;
     assert!(files.list(doc! {}).await.unwrap().is_empty());
 }
 

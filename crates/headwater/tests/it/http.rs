@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::patience::{PATIENCE, until, until_asked};
 use crate::proxy::{Fault, Proxy};
 use crate::serve::Serve;
 
@@ -64,18 +65,12 @@ async fn r24_health_follows_the_server_and_d27_gives_the_reason() {
     let detail = body["detail"].as_str().unwrap();
     assert!(detail.starts_with("Health check failed: "), "{detail}");
     assert!(detail.contains(&serve.address().to_string()), "{detail}");
-    assert!(took < Duration::from_millis(2_500), "{took:?}");
+    // Two seconds and what a busy machine adds; without that limit it would be 30 s.
+    assert!(took < Duration::from_secs(10), "{took:?}");
 
     serve.restart();
-    let mut last = Value::Null;
-    for _ in 0..50 {
-        last = get_json(server.address(), "/health").await.1;
-        if last == healthy {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    assert_eq!(last, healthy, "health comes back with the server");
+    let address = server.address();
+    until_asked("health", async || get_json(address, "/health").await.1 == healthy).await;
     server.stop().await;
 }
 
@@ -89,7 +84,8 @@ async fn r24_a_server_that_says_nothing_is_unhealthy_within_two_seconds() {
     let begun = Instant::now();
     monitor.health().await.unwrap_err();
     let took = begun.elapsed();
-    assert!(took > Duration::from_millis(1_500) && took < Duration::from_millis(2_500), "{took:?}");
+    // Two seconds and what a busy machine adds; without that limit it would be 20 s.
+    assert!(took > Duration::from_millis(1_500) && took < Duration::from_secs(8), "{took:?}");
 }
 
 #[tokio::test]
@@ -195,6 +191,8 @@ async fn r23_and_d28_metrics_have_the_names_of_the_specification_and_true_values
     proxy.inject(Fault::ResetBefore.on("find").times(1));
     things.find_one(doc! {}).await.unwrap();
     headwater.set_circuit_state(CircuitState::Open);
+    // Connections come back on a task of the driver.
+    until("the connections", || headwater.pool_stats().in_use() == 0).await;
 
     let monitor = Monitor::new(headwater);
     let server = monitor.serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
@@ -251,25 +249,25 @@ async fn r29_calls_under_way_finish_and_new_ones_are_refused() {
     let proxy = Proxy::start();
     let headwater = connect(&proxy.uri(), ResilienceSettings::default()).await;
     headwater.ping().await.unwrap();
-    proxy.inject(Fault::DelayReply(Duration::from_millis(600)).on("insert"));
+    proxy.inject(Fault::DelayReply(Duration::from_secs(3)).on("insert"));
     let things = headwater.collection::<Document>("things");
     let slow = tokio::spawn({
         let things = things.clone();
         async move { things.insert_one(doc! { "_id": 1 }).await }
     });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until("the insert", || proxy.requests("insert") == 1).await;
     let monitor = Monitor::new(headwater.clone());
     monitor.readiness().await.unwrap();
     let begun = Instant::now();
-    let ended = tokio::spawn(headwater.shutdown(Duration::from_secs(10)));
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let ended = tokio::spawn(headwater.shutdown(PATIENCE));
+    until_asked("the shutdown", async || monitor.readiness().await.is_err()).await;
     let error = things.find_one(doc! {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connection(ConnectionFailure::Closed));
     let reasons = monitor.readiness().await.unwrap_err();
     assert_eq!(reasons[0], "the connector is shutting down");
     assert!(ended.await.unwrap(), "nothing was cut off");
     slow.await.unwrap().unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -280,11 +278,12 @@ async fn r29_the_end_waits_no_longer_than_the_limit() {
     proxy.inject(Fault::BlackHole.on("insert"));
     let things = headwater.collection::<Document>("things");
     let stuck = tokio::spawn(async move { things.insert_one(doc! { "_id": 1 }).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    until("the insert", || proxy.requests("insert") == 1).await;
     let begun = Instant::now();
     assert!(!headwater.shutdown(Duration::from_millis(500)).await);
     let took = begun.elapsed();
-    assert!(took >= Duration::from_millis(350) && took < Duration::from_secs(2), "{took:?}");
+    // Half a second and what a busy machine adds; the insert has 30 s.
+    assert!(took >= Duration::from_millis(350) && took < Duration::from_secs(10), "{took:?}");
     stuck.abort();
 }
 

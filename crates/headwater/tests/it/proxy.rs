@@ -61,6 +61,8 @@ struct Counts {
     arrived: BTreeMap<String, usize>,
     forwarded: BTreeMap<String, usize>,
     faults: usize,
+    under_way: usize,
+    under_way_max: usize,
 }
 
 impl Proxy {
@@ -208,16 +210,28 @@ impl Proxy {
         data.map(|(_, count)| count).sum()
     }
 
+    /// How many requests the server was handed at most at a time without its reply having been passed on; those of
+    /// handshakes and monitoring left out.
+    pub(crate) fn under_way_max(&self) -> usize {
+        self.shared.counts().under_way_max
+    }
+
     /// How many requests a fault has hit.
     pub(crate) fn faults(&self) -> usize {
         self.shared.counts().faults
     }
 
-    /// Counts from zero again; open connections stay counted.
+    /// Counts from zero again; open connections and requests under way stay counted.
     pub(crate) fn reset_counts(&self) {
         let mut counts = self.shared.counts();
-        let open = counts.open;
-        *counts = Counts { open, open_max: open, ..Counts::default() };
+        let (open, under_way) = (counts.open, counts.under_way);
+        *counts = Counts {
+            open,
+            open_max: open,
+            under_way,
+            under_way_max: under_way,
+            ..Counts::default()
+        };
     }
 
     fn accept_on(&self, listener: TcpListener) {

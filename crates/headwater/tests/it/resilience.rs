@@ -19,13 +19,13 @@ use crate::proxy::Proxy;
 fn quick() -> ResilienceSettings {
     let mut settings = ResilienceSettings::default();
     settings.retry.base = Duration::from_millis(2);
-    settings.retry.deadline = Duration::from_secs(10);
+    settings.retry.deadline = Duration::from_secs(30);
     settings.breaker.failures = 0;
     settings
 }
 
 async fn connect(proxy: &Proxy, settings: ResilienceSettings) -> Headwater {
-    connect_to(&proxy.uri_with("serverSelectionTimeoutMS=2000"), settings).await
+    connect_to(&proxy.uri_with("serverSelectionTimeoutMS=5000"), settings).await
 }
 
 async fn connect_to(uri: &str, settings: ResilienceSettings) -> Headwater {

@@ -9,6 +9,7 @@ use headwater::{ChangeStreamFailure, ErrorKind, FileTokenStore};
 use tokio::sync::{Notify, mpsc};
 
 use super::{id, things};
+use crate::patience::PATIENCE;
 use crate::proxy::{Fault, Proxy};
 
 #[tokio::test]
@@ -57,7 +58,7 @@ async fn r15_a_change_that_was_not_handled_comes_again() {
         assert_eq!(seen.recv().await, Some(expected));
     }
     stop.notify_one();
-    let handled = tokio::time::timeout(Duration::from_secs(5), worker).await.unwrap().unwrap();
+    let handled = tokio::time::timeout(PATIENCE, worker).await.unwrap().unwrap();
     assert_eq!(handled.unwrap(), 2);
     std::fs::remove_file(path).unwrap();
 }

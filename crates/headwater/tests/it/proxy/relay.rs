@@ -9,7 +9,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::Shared;
-use super::fault::Fault;
+use super::fault::{Fault, is_monitoring};
 use super::frame::Frame;
 
 /// Takes connections until aborted; those that are open go on.
@@ -59,20 +59,60 @@ async fn relay_to_the_end(client: &mut TcpStream, shared: &Shared) -> End {
     end
 }
 
-/// The faults that wait for the replies of requests under way.
-type Pending = Mutex<HashMap<u32, Fault>>;
+/// The requests of a connection that wait for their replies.
+struct UnderWay<'a> {
+    shared: &'a Shared,
+    requests: Mutex<HashMap<u32, Request>>,
+}
+
+#[derive(Default)]
+struct Request {
+    /// What is to happen to its reply.
+    fault: Option<Fault>,
+    is_counted: bool,
+}
+
+impl UnderWay<'_> {
+    fn begin(&self, frame: &Frame, fault: Option<Fault>) {
+        let is_counted = !is_monitoring(frame.command());
+        let mut counts = self.shared.counts();
+        *counts.forwarded.entry(frame.command().to_owned()).or_default() += 1;
+        counts.under_way += usize::from(is_counted);
+        counts.under_way_max = counts.under_way_max.max(counts.under_way);
+        let request = Request { fault, is_counted };
+        self.requests.lock().unwrap().insert(frame.request_id(), request);
+    }
+
+    /// The fault for a reply.
+    fn fault(&self, request_id: u32) -> Option<Fault> {
+        self.requests.lock().unwrap().get(&request_id)?.fault
+    }
+
+    fn end(&self, request_id: u32) {
+        let request = self.requests.lock().unwrap().remove(&request_id).unwrap_or_default();
+        self.shared.counts().under_way -= usize::from(request.is_counted);
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let requests = self.requests.lock().unwrap();
+        let left = requests.values().filter(|request| request.is_counted).count();
+        self.shared.counts().under_way -= left;
+    }
+}
 
 async fn relay(client: &mut TcpStream, shared: &Shared) -> io::Result<End> {
     let Some(server) = *shared.server.lock().unwrap() else { return Ok(End::Reset) };
     let mut server = TcpStream::connect(server).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    let pending = Pending::default();
+    let under_way = UnderWay { shared, requests: Mutex::default() };
     let (from_client, to_client) = client.split();
     let (from_server, to_server) = server.split();
     tokio::select! {
-        end = requests(from_client, to_server, shared, &pending) => end,
-        end = replies(from_server, to_client, &pending) => end,
+        end = requests(from_client, to_server, shared, &under_way) => end,
+        end = replies(from_server, to_client, &under_way) => end,
     }
 }
 
@@ -80,20 +120,17 @@ async fn requests(
     mut client: ReadHalf<'_>,
     mut server: WriteHalf<'_>,
     shared: &Shared,
-    pending: &Pending,
+    under_way: &UnderWay<'_>,
 ) -> io::Result<End> {
     while let Some(frame) = Frame::read(&mut client).await? {
-        match arrived(shared, frame.command()) {
+        let fault = arrived(shared, frame.command());
+        match fault {
             Some(Fault::ResetBefore) => return Ok(End::Reset),
             Some(Fault::BlackHole) => return Ok(End::Silence),
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
-            Some(fault) => {
-                pending.lock().unwrap().insert(frame.request_id(), fault);
-            }
-            None => {}
+            _ => {}
         }
-        let command = frame.command().to_owned();
-        *shared.counts().forwarded.entry(command).or_default() += 1;
+        under_way.begin(&frame, fault);
         server.write_all(&frame.bytes).await?;
     }
     Ok(End::Close)
@@ -102,24 +139,28 @@ async fn requests(
 async fn replies(
     mut server: ReadHalf<'_>,
     mut client: WriteHalf<'_>,
-    pending: &Pending,
+    under_way: &UnderWay<'_>,
 ) -> io::Result<End> {
     while let Some(frame) = Frame::read(&mut server).await? {
-        let fault = pending.lock().unwrap().remove(&frame.response_to());
-        match fault {
+        match under_way.fault(frame.response_to()) {
             Some(Fault::ResetAfter) => return Ok(End::Reset),
             Some(Fault::HalfClose) => return Ok(End::HalfClose),
             Some(Fault::BlackHoleAfter) => return Ok(End::Silence),
             Some(Fault::Slices) => {
-                for byte in frame.bytes {
-                    client.write_all(&[byte]).await?;
+                let (last, others) = frame.bytes.split_last().expect("a frame has a header");
+                for byte in others {
+                    client.write_all(&[*byte]).await?;
                     tokio::task::yield_now().await;
                 }
+                under_way.end(frame.response_to());
+                client.write_all(&[*last]).await?;
                 continue;
             }
             Some(Fault::DelayReply(time)) => tokio::time::sleep(time).await,
             _ => {}
         }
+        // Before the client can hear of it: what it sends next is not beside this one.
+        under_way.end(frame.response_to());
         client.write_all(&frame.bytes).await?;
     }
     // The server has gone.

@@ -1,8 +1,10 @@
 //! Errors that servers answer with, made by the server's own fail points.
 
+#[cfg(feature = "embedded")]
+use headwater::Headwater;
 use headwater::bson::{Document, doc};
 use headwater::mongodb::options::{Acknowledgment, WriteConcern};
-use headwater::{ConnectionFailure, ErrorKind, Headwater};
+use headwater::{ConnectionFailure, ErrorKind};
 
 use super::{connect_to, fail_command, quick, stored, things};
 use crate::proxy::Proxy;
@@ -113,6 +115,7 @@ async fn d32_a_refused_login_is_a_connection_error_of_its_own_and_tells_no_secre
     }
 }
 
+#[cfg(feature = "embedded")]
 #[tokio::test]
 async fn r3_a_closed_connector_says_so() {
     let headwater = Headwater::open_in_memory().await.unwrap();
@@ -123,6 +126,7 @@ async fn r3_a_closed_connector_says_so() {
     assert!(!error.is_retryable());
 }
 
+#[cfg(feature = "embedded")]
 #[tokio::test]
 async fn a_deployment_without_transactions_says_so() {
     let headwater = Headwater::open_in_memory().await.unwrap();

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 
+use headwater::CircuitState;
 use headwater::bson::{Document, doc};
-use headwater::{CircuitState, Headwater};
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
@@ -103,7 +103,7 @@ thread_local! {
 }
 
 /// The spans and lines of this thread while `run` runs.
-fn lines_of(run: impl FnOnce()) -> Vec<String> {
+pub(super) fn lines_of(run: impl FnOnce()) -> Vec<String> {
     static LISTENING: Once = Once::new();
     LISTENING.call_once(|| {
         tracing::subscriber::set_global_default(Lines).unwrap();
@@ -147,7 +147,7 @@ impl tracing::Subscriber for Lines {
     fn exit(&self, _: &span::Id) {}
 }
 
-fn blocking<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn blocking<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
@@ -182,7 +182,8 @@ fn r23_figures_have_the_names_of_the_specification() {
 fn r22_spans_and_lines_hold_no_content() {
     let lines = lines_of(|| {
         blocking(async {
-            let headwater = Headwater::open_in_memory().await.unwrap();
+            let proxy = Proxy::start();
+            let headwater = connect(&proxy, quick()).await;
             let things = headwater.collection::<Document>("things");
             let secret = || doc! { "_id": "s3cret", "s3cret": "s3cret" };
             things.insert_one(secret()).await.unwrap();
