@@ -3,5 +3,6 @@
 mod docs;
 mod edges;
 mod files;
+mod numbers;
 mod tables;
 mod words;
