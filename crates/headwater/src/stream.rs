@@ -33,6 +33,8 @@ pub struct Chunks<'a, T> {
     operation: Operation<'a>,
     open: Open<'a>,
     size: Size,
+    /// How long the server may wait before it answers, beyond the deadline of a batch.
+    wait: Duration,
     documents: std::marker::PhantomData<fn() -> T>,
 }
 
@@ -84,7 +86,14 @@ impl<'a, T> Chunks<'a, T> {
         open: Open<'a>,
     ) -> Chunks<'a, T> {
         let size = Size { count, bytes: usize::MAX };
-        Chunks { headwater, operation, open, size, documents: std::marker::PhantomData }
+        let (wait, documents) = (Duration::ZERO, std::marker::PhantomData);
+        Chunks { headwater, operation, open, size, wait, documents }
+    }
+
+    /// The server answers only after it has waited for news.
+    pub(crate) fn awaiting(mut self, wait: Duration) -> Chunks<'a, T> {
+        self.wait = wait;
+        self
     }
 
     /// The most bytes of a chunk, as BSON; a larger document has a chunk of its own. No limit.
@@ -113,7 +122,7 @@ impl<'a, T> Chunks<'a, T> {
                 operation: name,
                 namespace,
                 family: self.operation.family,
-                deadline: self.operation.deadline.unwrap_or(deadline),
+                deadline: self.operation.deadline.unwrap_or(deadline).saturating_add(self.wait),
             },
             headwater: self.headwater.clone(),
         })

@@ -14,6 +14,9 @@ use crate::error::Result;
 use crate::operation::Safety;
 use crate::stream::{Chunks, batch_size};
 
+/// How long a server waits for news unless it is told.
+const AWAIT_TIME: Duration = Duration::from_secs(1);
+
 /// Finds the first document; see [`Collection::find_one`].
 #[must_use = "nothing happens before it is awaited"]
 pub struct FindOne<'a, T: Send + Sync> {
@@ -175,6 +178,9 @@ setters!(
         max_time: Duration,
         /// Whether the cursor stays open at the end of a capped collection.
         cursor_type: CursorType,
+        /// How long the server waits for news before it answers with an empty batch, if the cursor is
+        /// `CursorType::TailableAwait`. 1 s.
+        max_await_time: Duration,
         /// The read concern of this call.
         read_concern: ReadConcern,
         /// The read preference of this call.
@@ -237,6 +243,9 @@ impl<'a, T: Send + Sync> Find<'a, T> {
     /// The documents in lists of up to `size`, the last one shorter, for results larger than memory. The server's batches
     /// follow `size`.
     ///
+    /// Of a cursor that waits at the end of a capped collection they come when they are full or when nothing more is
+    /// there; the stream goes on. A server that does not even say that there is nothing ends it at the deadline.
+    ///
     /// ```
     /// # #[cfg(feature = "embedded")]
     /// # #[tokio::main]
@@ -260,11 +269,14 @@ impl<'a, T: Send + Sync> Find<'a, T> {
         let Find { collection, filter, mut options, deadline } = self;
         options.batch_size = Some(batch_size(size));
         let operation = collection.operation("find_chunks", Safety::Read).deadline(deadline);
+        let waits = matches!(options.cursor_type, Some(CursorType::TailableAwait));
+        let wait = options.max_await_time.unwrap_or(AWAIT_TIME);
         let open = move || -> crate::BoxFuture<'a, _> {
             let find = collection.driver.find(filter.clone()).with_options(options.clone());
             Box::pin(find.batch())
         };
-        Chunks::new(&collection.headwater, operation, size, Box::new(open))
+        let chunks = Chunks::new(&collection.headwater, operation, size, Box::new(open));
+        chunks.awaiting(if waits { wait } else { Duration::ZERO })
     }
 }
 

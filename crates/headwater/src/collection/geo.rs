@@ -15,6 +15,7 @@ const DISTANCE: &str = "distance";
 
 /// A document with its distance.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Distant<T> {
     /// How far it is, in metres.
     pub distance: f64,

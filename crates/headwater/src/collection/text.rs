@@ -13,6 +13,7 @@ use crate::error::Result;
 const SCORE: &str = "score";
 /// A document with the score of a text search.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Scored<T> {
     /// How well it fits; higher is better.
     pub score: f64,

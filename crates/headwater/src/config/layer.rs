@@ -9,6 +9,7 @@ use super::secret::Secret;
 
 /// How a server's certificate is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum CertificateCheck {
     /// It must be valid and name the host.
     Required,

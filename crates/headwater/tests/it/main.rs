@@ -30,5 +30,6 @@ mod remote;
 mod resilience;
 mod sanitize;
 mod serve;
+mod tailable;
 mod tls;
 mod transaction;
