@@ -9,7 +9,7 @@ use headwater::mongodb::options::ClientOptions;
 use headwater::{ConnectionFailure, ErrorKind, Headwater};
 
 use super::{connect, connect_to, quick, stored};
-use crate::patience::until;
+use crate::patience::{until, until_asked};
 use crate::proxy::{Fault, Proxy};
 use crate::serve::Serve;
 
@@ -228,4 +228,51 @@ async fn r8_the_least_size_is_kept_and_the_greatest_is_not_exceeded() {
         caller.await.unwrap();
     }
     assert!(headwater.pool_stats().size() <= 4, "{:?}", headwater.pool_stats());
+}
+
+#[tokio::test]
+async fn d26_the_pool_is_watched_while_it_works_and_forgets_what_idles() {
+    let proxy = Proxy::start();
+    let mut settings = quick();
+    // More callers than connections reach the pool.
+    settings.bulkhead.max_concurrent = Some(10);
+    let headwater = connect_to(&proxy.uri_with("maxPoolSize=2&maxIdleTimeMS=2000"), settings).await;
+    let things = headwater.collection::<Document>("things");
+    proxy.inject(Fault::Delay(Duration::from_millis(500)).on("find"));
+    let callers: Vec<_> = (0..5)
+        .map(|_| {
+            let things = things.clone();
+            tokio::spawn(async move { things.find_one(doc! {}).await.unwrap() })
+        })
+        .collect();
+    let server = || headwater.pool_stats().servers[0].clone();
+    until("two at work, three in the queue", || {
+        let servers = headwater.pool_stats().servers;
+        servers.first().is_some_and(|server| (server.in_use, server.waiting) == (2, 3))
+    })
+    .await;
+    assert_eq!((server().size, server().idle), (2, 0));
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    until("the connections", || server().in_use == 0).await;
+    let rested = server();
+    assert_eq!((rested.size, rested.idle, rested.waiting), (2, 2, 0), "{rested:?}");
+    assert_eq!(
+        (rested.created, rested.checkouts, rested.failed_checkouts),
+        (2, 5, 0),
+        "{rested:?}"
+    );
+    // The last two had to wait for two rounds of the others.
+    assert!(rested.wait_max >= Duration::from_millis(500), "{rested:?}");
+    assert!(rested.wait_total >= rested.wait_max, "{rested:?}");
+    proxy.clear();
+    // Whoever looks for a connection leaves those that have idled too long.
+    until_asked("the end of what idles", async || {
+        things.find_one(doc! {}).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(2_100)).await;
+        server().closed.idle >= 2
+    })
+    .await;
+    assert_eq!(server().closed.error, 0);
 }
