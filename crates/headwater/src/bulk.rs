@@ -98,7 +98,7 @@ impl<T: Serialize + Send + Sync> Collection<T> {
     /// # #[cfg(not(feature = "embedded"))]
     /// # fn main() {}
     /// ```
-    pub fn bulk_load<I>(&self, documents: I) -> BulkLoad<'_, T, stream::Iter<I::IntoIter>>
+    pub fn bulk_load<I>(&self, documents: I) -> BulkLoad<'_, T, impl Stream<Item = I::Item>>
     where
         I: IntoIterator<Item: Borrow<T>>,
     {
