@@ -19,7 +19,7 @@ mod value;
 mod write;
 
 pub use compare::{
-    StringOrder, canonical_class, compare, compare_docs, compare_values, compare_with, equal,
+    Texts, canonical_class, compare, compare_docs, compare_values, compare_with, equal,
 };
 pub use decimal::{Decimal, ParseError as DecimalParseError, Parts as DecimalParts, Rounding};
 pub use doc::{Array, Doc, DocBuf, Element, Iter};

@@ -12,6 +12,7 @@ pub use records::{key_of, load, store_collection};
 pub use settings::{Capped, Settings, TimeSeries};
 
 use crate::bson::{Doc, DocBuf, DocWriter};
+use crate::collation::Collation;
 use crate::index::Index;
 use crate::namespace::Namespace;
 
@@ -155,6 +156,11 @@ impl Collection {
     pub fn with_options(&self, options: DocBuf) -> Collection {
         let settings = Arc::new(Settings::of(options.as_doc()));
         Collection { options, settings, ..self.clone() }
+    }
+
+    /// The collation of what is asked of it without one.
+    pub fn collation(&self) -> Option<&Arc<Collation>> {
+        self.settings.collation.as_ref()
     }
 
     /// The index of that name.

@@ -1,16 +1,18 @@
 //! Documents and their index entries: the only writer of both. Knows nothing of commands, sessions or change events.
 
+mod duplicate;
+
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
 use headwater_store::{Direction, Operation, Read};
 
-use crate::aggregate::expressions::document_text;
-use crate::bson::{Doc, DocWriter};
+use crate::bson::Doc;
 use crate::catalog::{Collection, store_collection, tables};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::index::Index;
-use crate::index::keys::{Keys, keys, values_of};
+use crate::index::keys::{Keys, keys};
+use duplicate::duplicate_key;
 
 /// A document's place in its collection's natural order.
 pub type RecordId = u64;
@@ -223,30 +225,6 @@ fn check_unique(
         }
         _ => Ok(()),
     }
-}
-
-#[cold]
-fn duplicate_key(collection: &Collection, index: &Index, encoded: &[u8], doc: Doc<'_>) -> Error {
-    let values = values_of(index, doc, encoded);
-    let message = format!(
-        "E11000 duplicate key error collection: {} index: {} dup key: {}",
-        collection.namespace,
-        index.name,
-        document_text(values.as_doc())
-    );
-    let mut details = DocWriter::new();
-    details.doc("keyPattern", index.key_pattern());
-    details.doc("keyValue", values.as_doc());
-    if index.clustered {
-        let message = format!(
-            "E11000 duplicate key error collection: {} dup key: {} found value: {{}}",
-            collection.namespace,
-            document_text(values.as_doc())
-        );
-        details.document("foundValue", |_| {});
-        return Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish());
-    }
-    Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish())
 }
 
 /// Reads a collection's figures from the store, once. Called with the writer held, so that nothing changes meanwhile.

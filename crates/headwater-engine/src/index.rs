@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, View};
+use crate::collation::ValueOrder;
 use crate::query::path::{KeyPaths, Path};
 
-pub use spec::{index_of, parse_spec};
+pub use spec::{Wanted, index_of, parse_spec};
 
 /// What is known of index kinds: the string that a key pattern names, whether this version builds it.
 pub const INDEX_KINDS: &[(&str, bool)] =
@@ -28,6 +29,8 @@ pub struct Index {
     pub paths: KeyPaths,
     /// Their directions.
     pub directions: Vec<Direction>,
+    /// How values compare in it.
+    pub order: ValueOrder,
     /// Whether two documents may not share a key.
     pub unique: bool,
     /// Whether documents without any of the fields are left out.
@@ -45,17 +48,21 @@ pub struct Index {
 }
 
 impl Index {
-    /// The `_id` index.
-    pub fn on_id(id: u32) -> Index {
+    /// The `_id` index, in the order that the collection has by default.
+    pub fn on_id(id: u32, order: ValueOrder) -> Index {
         let mut spec = DocWriter::new();
         spec.i32("v", 2);
         spec.document("key", |key| key.i32("_id", 1));
         spec.str("name", "_id_");
+        if let Some(collation) = order.collation() {
+            spec.doc("collation", collation.spec());
+        }
         Index {
             id,
             name: "_id_".to_owned(),
             paths: KeyPaths::new(Path::parse("_id").into_iter().collect::<Vec<_>>()),
             directions: vec![Direction::Ascending],
+            order,
             unique: true,
             sparse: false,
             hidden: false,
@@ -88,6 +95,7 @@ impl Index {
             spec.raw_bytes(element.name, element.value);
         }
         Index {
+            order: self.order.clone(),
             id: self.id,
             name: self.name.clone(),
             paths: self.paths.clone(),

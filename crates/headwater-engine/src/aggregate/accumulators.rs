@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::expressions::{Expression, Frame, Scope, bson_text};
 use crate::bson::{Doc, DocWriter, Element, Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 
 pub(crate) use n::{Keep, arguments as n_arguments};
@@ -61,12 +62,12 @@ pub struct Row {
 #[derive(Debug)]
 enum Build {
     /// Of one expression.
-    Simple(fn() -> Box<dyn Accumulator>),
+    Simple(fn(&ValueOrder) -> Box<dyn Accumulator>),
     /// With named arguments.
     Special(fn(&'static str, Raw<'_>, &mut Scope) -> Result<Arc<dyn AccumulatorSpec>>),
 }
 
-const fn simple(name: &'static str, start: fn() -> Box<dyn Accumulator>) -> Row {
+const fn simple(name: &'static str, start: fn(&ValueOrder) -> Box<dyn Accumulator>) -> Row {
     Row { name, build: Build::Simple(start) }
 }
 
@@ -79,26 +80,26 @@ const fn special(
 
 /// Every accumulator, sorted by name.
 pub static ACCUMULATORS: &[Row] = &[
-    simple("$addToSet", || Box::new(collect::Set::default())),
-    simple("$avg", || Box::new(numeric::Average::default())),
+    simple("$addToSet", |order| Box::new(collect::Set::new(order))),
+    simple("$avg", |_| Box::new(numeric::Average::default())),
     special("$bottom", top::parse),
     special("$bottomN", top::parse),
     special("$count", numeric::count),
-    simple("$first", || Box::new(extremes::First::default())),
+    simple("$first", |_| Box::new(extremes::First::default())),
     special("$firstN", n::parse),
-    simple("$last", || Box::new(extremes::Last::default())),
+    simple("$last", |_| Box::new(extremes::Last::default())),
     special("$lastN", n::parse),
-    simple("$max", || Box::new(extremes::Extreme::max())),
+    simple("$max", |order| Box::new(extremes::Extreme::max(order))),
     special("$maxN", n::parse),
     special("$median", percentile::median),
-    simple("$mergeObjects", || Box::new(collect::Merge::default())),
-    simple("$min", || Box::new(extremes::Extreme::min())),
+    simple("$mergeObjects", |_| Box::new(collect::Merge::default())),
+    simple("$min", |order| Box::new(extremes::Extreme::min(order))),
     special("$minN", n::parse),
     special("$percentile", percentile::percentile),
-    simple("$push", || Box::new(collect::Push::default())),
-    simple("$stdDevPop", || Box::new(Deviation::population())),
-    simple("$stdDevSamp", || Box::new(Deviation::sample())),
-    simple("$sum", || Box::new(numeric::Total::default())),
+    simple("$push", |_| Box::new(collect::Push::default())),
+    simple("$stdDevPop", |_| Box::new(Deviation::population())),
+    simple("$stdDevSamp", |_| Box::new(Deviation::sample())),
+    simple("$sum", |_| Box::new(numeric::Total::default())),
     special("$top", top::parse),
     special("$topN", top::parse),
 ];
@@ -110,7 +111,8 @@ pub static UNSUPPORTED_ACCUMULATORS: &[&str] = &["$accumulator"];
 #[derive(Debug)]
 struct Simple {
     input: Expression,
-    start: fn() -> Box<dyn Accumulator>,
+    order: ValueOrder,
+    start: fn(&ValueOrder) -> Box<dyn Accumulator>,
 }
 
 impl AccumulatorSpec for Simple {
@@ -119,7 +121,7 @@ impl AccumulatorSpec for Simple {
     }
 
     fn start(&self, _: Doc<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok((self.start)())
+        Ok((self.start)(&self.order))
     }
 }
 
@@ -187,7 +189,7 @@ pub fn parse(name: &str, argument: Raw<'_>, scope: &mut Scope) -> Result<Arc<dyn
                 ));
             }
             let input = Expression::parse(argument, scope)?;
-            Ok(Arc::new(Simple { input, start }))
+            Ok(Arc::new(Simple { input, order: scope.order().clone(), start }))
         }
     }
 }

@@ -6,8 +6,14 @@ use super::number::Number;
 use super::{Array, Doc, Raw, Type, Value, View};
 use crate::limits::COMMAND_DEPTH_MAX;
 
-/// An order of strings: a collation's.
-pub type StringOrder<'a> = &'a dyn Fn(&str, &str) -> Ordering;
+/// An order of texts: a collation's.
+#[derive(Clone, Copy)]
+pub struct Texts<'a> {
+    /// The order of two texts.
+    pub order: &'a dyn Fn(&str, &str) -> Ordering,
+    /// Whether symbols are texts too. In filters they are, in expressions and keys they compare as bytes.
+    pub symbols: bool,
+}
 
 /// Compares two values in MongoDB's order.
 ///
@@ -21,9 +27,9 @@ pub fn compare(a: Raw<'_>, b: Raw<'_>) -> Ordering {
     values(a, b, None, 0)
 }
 
-/// As [`compare`], with strings in the order of a collation.
-pub fn compare_with(a: Raw<'_>, b: Raw<'_>, strings: Option<StringOrder<'_>>) -> Ordering {
-    values(a, b, strings, 0)
+/// As [`compare`], with texts in the order of a collation.
+pub fn compare_with(a: Raw<'_>, b: Raw<'_>, texts: Option<Texts<'_>>) -> Ordering {
+    values(a, b, texts, 0)
 }
 
 /// As [`compare`] for values that may be missing, as expressions do: missing ties with undefined, below null.
@@ -83,18 +89,18 @@ fn may_be_equal_in_other_bytes(kind: Type) -> bool {
     )
 }
 
-fn values(a: Raw<'_>, b: Raw<'_>, strings: Option<StringOrder<'_>>, depth: usize) -> Ordering {
+fn values(a: Raw<'_>, b: Raw<'_>, texts: Option<Texts<'_>>, depth: usize) -> Ordering {
     if a.kind == b.kind {
-        return same_type(a, b, strings, depth);
+        return same_type(a, b, texts, depth);
     }
     let classes = canonical_class(a.kind).cmp(&canonical_class(b.kind));
     classes.then_with(|| match (Number::from_raw(a), Number::from_raw(b)) {
         (Some(a), Some(b)) => a.compare(b),
-        _ => texts(a.str_bytes(), b.str_bytes(), strings),
+        _ => strings(a.str_bytes(), b.str_bytes(), texts.filter(|texts| texts.symbols)),
     })
 }
 
-fn same_type(a: Raw<'_>, b: Raw<'_>, strings: Option<StringOrder<'_>>, depth: usize) -> Ordering {
+fn same_type(a: Raw<'_>, b: Raw<'_>, texts: Option<Texts<'_>>, depth: usize) -> Ordering {
     match (a.view_unless_text(), b.view_unless_text()) {
         (View::Int32(a), View::Int32(b)) => a.cmp(&b),
         (View::Int64(a), View::Int64(b)) | (View::Date(a), View::Date(b)) => a.cmp(&b),
@@ -107,8 +113,8 @@ fn same_type(a: Raw<'_>, b: Raw<'_>, strings: Option<StringOrder<'_>>, depth: us
                 _ => Ordering::Equal,
             }
         }
-        (View::Document(a), View::Document(b)) => documents(a, b, strings, depth + 1),
-        (View::Array(a), View::Array(b)) => arrays(a, b, strings, depth + 1),
+        (View::Document(a), View::Document(b)) => documents(a, b, texts, depth + 1),
+        (View::Array(a), View::Array(b)) => arrays(a, b, texts, depth + 1),
         (View::CodeWithScope { code, scope }, View::CodeWithScope { code: c, scope: s }) => {
             // A scope's strings compare as bytes whatever the collation.
             code.cmp(c).then_with(|| documents(scope, s, None, depth + 1))
@@ -117,7 +123,10 @@ fn same_type(a: Raw<'_>, b: Raw<'_>, strings: Option<StringOrder<'_>>, depth: us
             pattern.cmp(p).then_with(|| options.cmp(o))
         }
         _ => match a.kind {
-            Type::String | Type::Symbol => texts(a.str_bytes(), b.str_bytes(), strings),
+            Type::String => strings(a.str_bytes(), b.str_bytes(), texts),
+            Type::Symbol => {
+                strings(a.str_bytes(), b.str_bytes(), texts.filter(|texts| texts.symbols))
+            }
             Type::Binary | Type::DbPointer => {
                 a.data.len().cmp(&b.data.len()).then_with(|| tail(a).cmp(tail(b)))
             }
@@ -132,17 +141,17 @@ fn tail(raw: Raw<'_>) -> &[u8] {
     raw.data.get(4..).unwrap_or_default()
 }
 
-fn texts(a: Option<&[u8]>, b: Option<&[u8]>, strings: Option<StringOrder<'_>>) -> Ordering {
-    match (strings, a, b) {
-        (Some(order), Some(a), Some(b)) => {
+fn strings(a: Option<&[u8]>, b: Option<&[u8]>, texts: Option<Texts<'_>>) -> Ordering {
+    match (texts, a, b) {
+        (Some(texts), Some(a), Some(b)) => {
             let text = |bytes| std::str::from_utf8(bytes).unwrap_or("\u{FFFD}");
-            order(text(a), text(b))
+            (texts.order)(text(a), text(b))
         }
         _ => a.cmp(&b),
     }
 }
 
-fn documents(a: Doc<'_>, b: Doc<'_>, strings: Option<StringOrder<'_>>, depth: usize) -> Ordering {
+fn documents(a: Doc<'_>, b: Doc<'_>, texts: Option<Texts<'_>>, depth: usize) -> Ordering {
     if depth > COMMAND_DEPTH_MAX {
         return a.as_bytes().cmp(b.as_bytes());
     }
@@ -155,14 +164,14 @@ fn documents(a: Doc<'_>, b: Doc<'_>, strings: Option<StringOrder<'_>>, depth: us
         let order = canonical_class(l.value.kind)
             .cmp(&canonical_class(r.value.kind))
             .then_with(|| l.name.cmp(r.name))
-            .then_with(|| values(l.value, r.value, strings, depth));
+            .then_with(|| values(l.value, r.value, texts, depth));
         if order.is_ne() {
             return order;
         }
     }
 }
 
-fn arrays(a: Array<'_>, b: Array<'_>, strings: Option<StringOrder<'_>>, depth: usize) -> Ordering {
+fn arrays(a: Array<'_>, b: Array<'_>, texts: Option<Texts<'_>>, depth: usize) -> Ordering {
     if depth > COMMAND_DEPTH_MAX {
         return a.as_bytes().cmp(b.as_bytes());
     }
@@ -172,7 +181,7 @@ fn arrays(a: Array<'_>, b: Array<'_>, strings: Option<StringOrder<'_>>, depth: u
             (Some(l), Some(r)) => (l, r),
             (l, r) => return l.is_some().cmp(&r.is_some()),
         };
-        let order = values(l, r, strings, depth);
+        let order = values(l, r, texts, depth);
         if order.is_ne() {
             return order;
         }

@@ -318,7 +318,10 @@ impl Encoder<'_, '_> {
                 let symbol = value.kind == Type::Symbol;
                 types.0.push(if symbol { code::SYMBOL } else { code::USUAL });
             }
-            return self.text(text);
+            return match value.kind {
+                Type::Symbol => escape(self.out, text),
+                _ => self.text(text),
+            };
         }
         let tail = value.data.get(4..).unwrap_or_default();
         match value.view_unless_text() {

@@ -1,6 +1,9 @@
 //! What a collection's options mean: the stored options, read once. Knows nothing of how they were asked for.
 
+use std::sync::Arc;
+
 use crate::bson::{Doc, Number, Raw};
+use crate::collation::{self, Collation};
 use crate::validation::{Action, Level, Validation};
 
 /// The options of a collection that decide how it is written and read.
@@ -12,6 +15,8 @@ pub struct Settings {
     pub capped: Option<Capped>,
     /// Whether its natural order is that of `_id`.
     pub clustered: bool,
+    /// The collation of what is asked of it without one, and of indexes made without one.
+    pub collation: Option<Arc<Collation>>,
     /// Set if it is a time series.
     pub time_series: Option<TimeSeries>,
 }
@@ -41,6 +46,7 @@ impl Settings {
             validation: validation(options),
             capped: capped(options),
             clustered: options.get("clusteredIndex").is_some(),
+            collation: collation(options),
             time_series: options.get("timeseries").and_then(Raw::as_doc).and_then(time_series),
         }
     }
@@ -52,6 +58,11 @@ fn validation(options: Doc<'_>) -> Option<Validation> {
     let level = text("validationLevel").and_then(Level::named).unwrap_or_default();
     let action = text("validationAction").and_then(Action::named).unwrap_or_default();
     Some(Validation::new(filter, level, action))
+}
+
+fn collation(options: Doc<'_>) -> Option<Arc<Collation>> {
+    // What is stored was read once before.
+    collation::parse(options.get("collation")?.as_doc()?, "collation").ok().flatten()
 }
 
 fn capped(options: Doc<'_>) -> Option<Capped> {

@@ -79,7 +79,7 @@ pub(super) fn write(
         }
         (Kind::Create, detail) => {
             doc.document("operationDescription", |out| {
-                let id_index = crate::index::Index::on_id(0);
+                let id_index = crate::index::Index::on_id(0, Default::default());
                 out.doc("idIndex", id_index.describe().as_doc());
                 detail.into_iter().for_each(|options| out.extend(options));
             });
@@ -171,7 +171,8 @@ pub(super) fn look_up(
         run.catalog.collection(namespace.db(), namespace.collection());
     let collection = collection.filter(|collection| Some(collection.uuid) == event.uuid);
     let (Some(collection), Some(id)) = (collection, id) else { return Ok(None) };
-    let found = find_by_id(run.store(), collection, &id_key(id))?;
+    let Some(index) = collection.id_index() else { return Ok(None) };
+    let found = find_by_id(run.store(), collection, &id_key(id, &index.order))?;
     Ok(found.map(|(_, document)| document.to_buf()))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::collation::collation;
+use super::collation::{argument, chosen, collation};
 use super::cursors::{First, cursor_argument, reply_first};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
@@ -62,10 +62,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             "The 'cursor' option is required, except for aggregate with the explain argument",
         ));
     };
-    let collation = collation(fields)?;
-    if collation.is_some() {
-        check_collated(stages)?;
-    }
+    let collation = match &namespace {
+        Some(namespace) => collation(context, namespace)?,
+        None => chosen(argument(fields)?)?.or(None),
+    };
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
@@ -119,22 +119,10 @@ fn target(context: &Context<'_>) -> Result<Option<Namespace>> {
     }
 }
 
-/// Refuses stages that compare texts otherwise than by filters and sorts: they know no collation yet.
-fn check_collated(stages: Array<'_>) -> Result<()> {
-    let known = ["$count", "$limit", "$match", "$sample", "$skip", "$sort", "$unset", "$unwind"];
-    for stage in stages.iter().filter_map(|stage| stage.as_doc()?.first()) {
-        let name = stage.name_str();
-        if !known.contains(&name) {
-            return Err(Error::not_supported(format_args!("{name} with a collation")));
-        }
-    }
-    Ok(())
-}
-
 /// The variables of the command: one scope for the whole of it.
 fn scope(context: &Context<'_>, collation: Option<&Arc<Collation>>) -> Result<Scope> {
     let variables = context.fields().document("let")?;
-    let scope = Scope::new(variables, now_ms())?.with_collation(collation.cloned());
+    let scope = Scope::collated(variables, now_ms(), collation.cloned())?;
     // Nobody is authenticated yet, and nobody has no roles.
     let no_roles = ArrayWriter::new().into_bytes();
     let scope = scope.with_user_roles(Raw { kind: Type::Array, data: &no_roles });

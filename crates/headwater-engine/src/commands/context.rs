@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::concern::{ReadConcern, WriteConcern};
 use super::fields::Fields;
 use super::{Command, Needs, UNSUPPORTED, api, find_command};
-use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, View};
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, View};
 use crate::engine::{Client, Shared, WriteGuard};
 use crate::error::{Code, Error, Result};
 use crate::namespace::{Namespace, check_db};
@@ -348,25 +348,4 @@ fn check_sequences(request: &Request<'_>, command: &Command) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Refuses a collation other than the simple one, which compares bytes as the engine does.
-///
-/// # Errors
-/// 'Not supported'; `BadValue` (2) and `IDLFailedToParse` (40414) for what is no collation.
-pub(super) fn simple_collation(fields: Fields<'_>) -> Result<()> {
-    let Some(collation) = fields.document("collation")? else { return Ok(()) };
-    if collation.is_empty() {
-        return Ok(());
-    }
-    match collation.get("locale") {
-        None => Err(Fields::new(collation, "collation").missing("locale")),
-        Some(locale) if locale.as_str() == Some("simple") => Ok(()),
-        Some(locale) if locale.kind == Type::String => {
-            Err(Error::not_supported("a collation other than 'simple'"))
-        }
-        Some(locale) => {
-            Err(Fields::new(collation, "collation").wrong_type("locale", locale.kind, &["string"]))
-        }
-    }
 }

@@ -1,9 +1,10 @@
 //! `count`: how many documents match.
 
-use super::collation::collation;
+use super::collation::{argument, chosen};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, DocWriter, Number};
+use crate::collation::ValueOrder;
 use crate::collection::load_figures;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
@@ -25,21 +26,22 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
-    let collation = collation(fields)?;
+    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
+    let collation = chosen(argument(fields)?)?.or(collection.as_ref().and_then(|c| c.collation()));
     let skip = fields.count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = limit(context)?;
     let hint = Hint::argument(fields)?;
     let scope = || Ok(Scope::new(None, now_ms())?.with_collation(collation.clone()));
-    let mut query = match &collation {
-        None => Query::express(filter, scope)?,
+    let order = ValueOrder::new(collation.clone());
+    let mut query = match hint {
+        None => Query::express(filter, &order, collection.as_deref(), scope)?,
         Some(_) => Query::parse(filter, &mut scope()?)?,
     };
     if !query.id_only && context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
     status::count(&context.shared.status.operations.query, 1);
-    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
-    let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
     let Some(collection) = collection else { return Ok(Flow::Reply(write_count(0))) };
     let all = filter.is_empty() && hint.is_none();
     let matched = if all {
@@ -49,9 +51,6 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         }
         collection.figures.get().0.unsigned_abs()
     } else {
-        if query.id_only && collection.id_index().is_none() {
-            query = Query { id: None, id_only: false, ..Query::parse(filter, &mut scope()?)? };
-        }
         query.hint = hint;
         let most = limit.map(|limit| limit.saturating_add(skip));
         let mut scan = Scan::new(choose(&collection, query)?.plan);

@@ -6,12 +6,12 @@ pub(super) mod time_series;
 
 use std::sync::Arc;
 
-use super::context::simple_collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
 use crate::catalog::{Collection, Figures, Settings, store_collection};
 use crate::change::event::{EventWriter, Kind};
+use crate::collation::{self, ValueOrder};
 use crate::engine::{Shared, WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
@@ -59,7 +59,6 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let message = format!("Invalid system namespace: {namespace}");
         return Err(Error::new(Code::INVALID_NAMESPACE, message));
     }
-    simple_collation(fields)?;
     if fields.array("pipeline")?.is_some() && fields.get("viewOn").is_none() {
         let message = "'pipeline' requires 'viewOn' to also be specified";
         return Err(Error::new(Code::INVALID_OPTIONS, message));
@@ -69,7 +68,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let options = options::parse(fields, &namespace)?;
     if let Some(index) = fields.document("idIndex")? {
-        check_id_index(index)?;
+        check_id_index(index, options.as_doc())?;
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     if let Some(existing) = guard.catalog().collection(namespace.db(), name) {
@@ -99,7 +98,15 @@ fn other_options(existing: &Collection, wanted: Doc<'_>) -> Error {
     Error::new(Code::NAMESPACE_EXISTS, message)
 }
 
-fn check_id_index(index: Doc<'_>) -> Result<()> {
+fn check_id_index(index: Doc<'_>, options: Doc<'_>) -> Result<()> {
+    if let Some(own) = index.get("collation").and_then(Raw::as_doc) {
+        let own = collation::parse(own, "collation")?;
+        let default = options.get("collation").and_then(Raw::as_doc);
+        if own.as_ref().map(|collation| collation.spec()) != default {
+            let message = "'idIndex' must have the same collation as the collection.";
+            return Err(Error::new(Code::BAD_VALUE, message));
+        }
+    }
     let key = index.get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY);
     let plain = key.iter().count() == 1 && key.get("_id").is_some_and(|v| v.kind.is_number());
     if !plain {
@@ -141,13 +148,15 @@ pub(super) fn create_collection(
         ));
     }
     let (id, index_id) = (guard.new_id(), guard.new_id());
-    let indexes = first_indexes(index_id, options.as_doc());
+    let settings = Arc::new(Settings::of(options.as_doc()));
+    let order = ValueOrder::new(settings.collation.clone());
+    let indexes = first_indexes(index_id, options.as_doc(), order);
     let next_id = guard.next_id();
     let collection = Collection {
         id,
         namespace: namespace.clone(),
         uuid: new_uuid(),
-        settings: Arc::new(Settings::of(options.as_doc())),
+        settings,
         options,
         indexes,
         figures: Arc::new(Figures::empty()),
@@ -165,12 +174,14 @@ pub(super) fn create_collection(
 }
 
 /// The indexes that a collection of these options begins with.
-fn first_indexes(id: u32, options: Doc<'_>) -> Vec<Arc<Index>> {
+fn first_indexes(id: u32, options: Doc<'_>, order: ValueOrder) -> Vec<Arc<Index>> {
     let option = |name: &str| options.get(name).and_then(Raw::as_doc);
     let index = match (option("timeseries"), option("clusteredIndex")) {
         (Some(series), _) => time_series::index(id, series),
-        (None, Some(clustered)) => clustered::index(id, clustered),
-        (None, None) => Some(Index::on_id(id)),
+        (None, Some(clustered)) => {
+            clustered::index(id, clustered).map(|index| Index { order, ..index })
+        }
+        (None, None) => Some(Index::on_id(id, order)),
     };
     index.map(Arc::new).into_iter().collect()
 }

@@ -14,7 +14,7 @@ use crate::collection::{add_entries, load_next_record};
 use crate::engine::{WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
 use crate::housekeeping::Orphan;
-use crate::index::{Index, index_of, parse_spec};
+use crate::index::{Index, Wanted, index_of, parse_spec};
 use crate::limits::INDEXES_MAX;
 use crate::query::plan::same_pattern;
 use crate::query::scan::{Access, Plan, Scan};
@@ -44,7 +44,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let specs = wanted.iter().filter_map(Raw::as_doc);
         specs.into_iter().try_for_each(|spec| check_index(series, spec))?;
     }
-    let specs: Vec<DocBuf> = wanted
+    let wanted: Vec<Wanted> = wanted
         .iter()
         .map(|raw| match raw.as_doc() {
             Some(spec) => parse_spec(spec),
@@ -57,6 +57,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
     let existing = catalog.collection(namespace.db(), namespace.collection()).cloned();
+    let default = existing.as_ref().and_then(|collection| collection.collation());
+    let specs: Vec<DocBuf> =
+        wanted.iter().map(|index| index.in_collection(default)).collect::<Result<_>>()?;
     let before = existing.as_ref().map_or(1, |collection| collection.index_count());
     let new = new_specs(existing.as_deref(), &specs, namespace.as_str())?;
     let created = existing.is_none();
@@ -94,7 +97,7 @@ fn new_specs<'s>(
 ) -> Result<Vec<&'s DocBuf>> {
     let mut known: Vec<DocBuf> = match existing {
         Some(collection) => collection.indexes.iter().map(|index| index.spec.clone()).collect(),
-        None => vec![Index::on_id(0).spec],
+        None => vec![Index::on_id(0, Default::default()).spec],
     };
     let already = known.len();
     let mut new = Vec::new();
@@ -134,7 +137,7 @@ fn new_specs<'s>(
 /// 6243700 for one that only claims to be.
 fn is_order(existing: Option<&Collection>, spec: Doc<'_>) -> Result<bool> {
     let of_clustered = existing.is_some_and(|collection| collection.settings.clustered);
-    let on_id = same_pattern(key_of(spec), Index::on_id(0).key_pattern());
+    let on_id = same_pattern(key_of(spec), Index::on_id(0, Default::default()).key_pattern());
     if of_clustered && on_id {
         return Ok(true);
     }
@@ -164,10 +167,13 @@ fn key_of(spec: Doc<'_>) -> Doc<'_> {
 }
 
 fn conflict(new: Doc<'_>, old: Doc<'_>) -> Result<Same> {
+    let collation = |spec: Doc<'_>| spec.get("collation").and_then(Raw::as_doc).map(Doc::to_buf);
     let same_name = name_of(new) == name_of(old);
     let same_key = same_pattern(key_of(new), key_of(old));
     let on = |spec: Doc<'_>, option: &str| spec.get(option).and_then(Raw::as_bool).unwrap_or(false);
-    let same_identity = same_key && ["unique", "sparse"].iter().all(|o| on(new, o) == on(old, o));
+    let same_identity = same_key && collation(new) == collation(old);
+    let same_options = ["unique", "sparse"].iter().all(|o| on(new, o) == on(old, o));
+    let same_identity = same_identity && same_options;
     let shown = || {
         let (new, old) = (document_text(new), document_text(old));
         format!("Requested index: {new}, existing index: {old}")

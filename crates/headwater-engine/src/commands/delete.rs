@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use super::collation::collation;
+use super::collation::{argument, chosen};
 use super::write::{Statement, WriteReply};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::{Scope, bson_text};
 use crate::bson::{Doc, DocBuf, Number, Raw, Type};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
-use crate::collation::Collation;
 use crate::collection::{self, RecordId};
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
@@ -56,7 +55,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             reply.n += done.n;
             continue;
         }
-        let removed = Scope::new(variables, now_ms()).and_then(|mut scope| {
+        let default = collection.as_ref().and_then(|collection| collection.collation());
+        let removed = chosen(delete.collation).and_then(|chosen| {
+            let mut scope = Scope::collated(variables, now_ms(), chosen.or(default))?;
             let query = delete.query(&mut scope)?;
             let Some(collection) = &collection else { return Ok(0) };
             if delete.one {
@@ -92,7 +93,7 @@ struct Delete<'a> {
     filter: Doc<'a>,
     one: bool,
     hint: Option<Hint>,
-    collation: Option<Arc<Collation>>,
+    collation: Option<Doc<'a>>,
 }
 
 impl<'a> Delete<'a> {
@@ -112,7 +113,7 @@ impl<'a> Delete<'a> {
                 ));
             }
         };
-        let collation = collation(fields)?;
+        let collation = argument(fields)?;
         Ok(Delete { filter, one, collation, hint: Hint::argument(fields)? })
     }
 
@@ -121,8 +122,7 @@ impl<'a> Delete<'a> {
     }
 
     fn query(&self, scope: &mut Scope) -> Result<Query> {
-        let mut scope = scope.clone().with_collation(self.collation.clone());
-        let mut query = Query::parse(self.filter, &mut scope)?;
+        let mut query = Query::parse(self.filter, scope)?;
         query.hint = self.hint.clone();
         Ok(query)
     }

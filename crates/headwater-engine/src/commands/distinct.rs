@@ -1,6 +1,6 @@
 //! `distinct`: the different values of a field among the documents that match.
 
-use super::collation::collation;
+use super::collation::{argument, chosen};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::bson::key::Collate;
@@ -31,17 +31,18 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Err(Error::location(31032, message));
     }
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
-    let collation = collation(fields)?;
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
+    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let collection = run.catalog.collection(namespace.db(), namespace.collection());
+    let collation = chosen(argument(fields)?)?.or(collection.and_then(|c| c.collation()));
     let mut query =
         Query::parse(filter, &mut Scope::new(None, now_ms())?.with_collation(collation.clone()))?;
     query.hint = Hint::argument(fields)?;
     status::count(&context.shared.status.operations.query, 1);
-    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let mut distinct = Distinct::new(path);
-    if let Some(collection) = run.catalog.collection(namespace.db(), namespace.collection()) {
+    if let Some(collection) = collection {
         let collate = collation
             .as_ref()
             .map(|collation| move |text: &str, out: &mut Vec<u8>| collation.append_key(text, out));

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::collation::{argument, chosen, default_collation};
 use super::{Command, Context, Fields, Flow, Needs, build_info, find_command};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
+use crate::collation::Collation;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
@@ -38,6 +40,7 @@ struct Question<'a> {
     skip: u64,
     limit: Option<u64>,
     hint: Option<Raw<'a>>,
+    collation: Option<Arc<Collation>>,
 }
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
@@ -92,6 +95,15 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     Ok(Flow::Reply(reply))
 }
 
+/// The collation of the explained command.
+fn collation(
+    context: &Context<'_>,
+    fields: Fields<'_>,
+    namespace: &Namespace,
+) -> Result<Option<Arc<Collation>>> {
+    Ok(chosen(argument(fields)?)?.or(default_collation(context, namespace).as_ref()))
+}
+
 fn question<'a>(context: &Context<'a>, inner: Doc<'a>) -> Result<Question<'a>> {
     let first = inner.first().ok_or_else(|| {
         Error::new(Code::FAILED_TO_PARSE, "the explained command must not be empty")
@@ -105,12 +117,13 @@ fn question<'a>(context: &Context<'a>, inner: Doc<'a>) -> Result<Question<'a>> {
     let namespace = Namespace::of_command(context.db, first.value)?;
     let mut question = Question {
         command: command.name,
-        namespace,
         filter: DocBuf::new(),
         sort: DocBuf::new(),
         skip: 0,
         limit: None,
         hint: fields.get("hint"),
+        collation: collation(context, fields, &namespace)?,
+        namespace,
     };
     let doc = |name: &str| fields.document(name).map(|d| d.unwrap_or(Doc::EMPTY).to_buf());
     match command.name {
@@ -135,10 +148,12 @@ fn question<'a>(context: &Context<'a>, inner: Doc<'a>) -> Result<Question<'a>> {
             let entry = Fields::new(only, command.name);
             question.filter = entry.document("q")?.unwrap_or(Doc::EMPTY).to_buf();
             question.hint = entry.get("hint");
+            question.collation = collation(context, entry, &question.namespace)?;
         }
         "aggregate" => {
             let stages = fields.array("pipeline")?.ok_or_else(|| fields.missing("pipeline"))?;
-            let mut scope = Scope::new(fields.document("let")?, now_ms())?;
+            let variables = fields.document("let")?;
+            let mut scope = Scope::collated(variables, now_ms(), question.collation.clone())?;
             let collection = Some(question.namespace.collection());
             let mut around = pipeline::Context::new(&mut scope, context.db, collection);
             let (head, _) = Pipeline::parse(stages, &mut around)?.split_head();
@@ -152,7 +167,8 @@ fn question<'a>(context: &Context<'a>, inner: Doc<'a>) -> Result<Question<'a>> {
 }
 
 fn query(question: &Question<'_>) -> Result<Query> {
-    let mut query = Query::of_filter(question.filter.as_doc())?;
+    let scope = Scope::collated(None, now_ms(), question.collation.clone())?;
+    let mut query = Query::parse(question.filter.as_doc(), &mut { scope })?;
     query.hint = question.hint.map(Hint::parse).transpose()?;
     super::find::set_order(&mut query, question.sort.as_doc())?;
     Ok(query)

@@ -1,10 +1,12 @@
 //! `find`: the documents of a collection that match, in an order, in batches.
 
-use super::collation::collation;
+use super::collation::chosen;
 use super::cursors::{First, reply_first, reply_one};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, Raw};
+use crate::catalog::Collection;
+use crate::collation::ValueOrder;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::query::find::{Shape, start};
@@ -61,16 +63,23 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     fields.strict_bool("allowPartialResults")?;
     fields.strict_bool("oplogReplay")?;
     refuse_unsupported(fields)?;
-    let collation = collation(fields)?;
+    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
+    let said = fields.strict_document("collation")?.filter(|doc| !doc.is_empty());
+    let collation = chosen(said)?.or(collection.as_ref().and_then(|c| c.collation()));
     let variables = fields.document("let")?;
-    let with_let = variables.map(|let_doc| Scope::new(Some(let_doc), now_ms())).transpose()?;
+    let with_let = variables
+        .map(|let_doc| Scope::collated(Some(let_doc), now_ms(), collation.clone()))
+        .transpose()?;
     let scope = || {
         let scope = with_let.clone().map_or_else(|| Scope::new(None, now_ms()), Ok)?;
         Ok(scope.with_collation(collation.clone()))
     };
-    let mut query = match &collation {
-        None => Query::express(filter, scope)?,
-        Some(_) => Query::parse(filter, &mut scope()?)?,
+    let order = ValueOrder::new(collation.clone());
+    let hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
+    let mut query = match hint.is_none() && sort.is_empty() {
+        true => Query::express(filter, &order, collection.as_deref(), scope)?,
+        false => Query::parse(filter, &mut scope()?)?,
     };
     if !query.id_only && context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
@@ -82,24 +91,17 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if shape.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
         query = Query::parse(filter, &mut scope()?)?;
     }
-    query.hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
+    query.hint = hint;
     set_order(&mut query, sort)?;
-    query.sort = query.sort.map(|sort| sort.with_collation(collation.clone()));
     status::count(&context.shared.status.operations.query, 1);
-    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
-    let Some(collection) = run.catalog.collection(namespace.db(), namespace.collection()) else {
+    let Some(collection) = collection else {
         // A batch size of 0 makes no cursor for documents that are not there.
         return Ok(reply_one(namespace.as_str(), None));
     };
-    if query.id_only && collection.id_index().is_none() {
-        let rest = Query::parse(filter, &mut scope()?)?;
-        query = Query { id: None, id_only: false, matcher: rest.matcher, ..query };
-    }
-    if let Some(id) = express(&query, &shape, first) {
-        let found = crate::collection::find_by_id(run.store(), collection, id)?;
+    if let Some(id) = express(&query, &shape, first, &collection) {
+        let found = crate::collection::find_by_id(run.store(), &collection, id)?;
         return Ok(reply_one(namespace.as_str(), found.map(|(_, document)| document)));
     }
-    let collection = collection.clone();
     let name = namespace.as_str().to_owned();
     shape.sort = query.sort.clone();
     let chosen = choose(&collection, query)?;
@@ -108,10 +110,15 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 /// The `_id` of a find that asks for nothing but the document with it: such a find takes neither plan nor cursor.
-fn express<'q>(query: &'q Query, shape: &Shape, first: First) -> Option<&'q [u8]> {
+fn express<'q>(
+    query: &'q Query,
+    shape: &Shape,
+    first: First,
+    collection: &Collection,
+) -> Option<&'q [u8]> {
     let plain = query.id_only && query.hint.is_none() && query.natural.is_none();
     let whole = shape.projection.is_none() && shape.skip == 0 && first.documents > 0;
-    query.id.as_deref().filter(|_| plain && whole)
+    collection.id_index().and_then(|index| query.id_in(index)).filter(|_| plain && whole)
 }
 
 fn is_empty(hint: Raw<'_>) -> bool {
@@ -130,7 +137,8 @@ pub(super) fn set_order(query: &mut Query, sort: Doc<'_>) -> Result<()> {
         }
         query.natural = Some(direction);
     } else if !sort.is_empty() {
-        query.sort = Some(SortPattern::parse(sort)?);
+        let collation = query.order.collation().cloned();
+        query.sort = Some(SortPattern::parse(sort)?.with_collation(collation));
     }
     Ok(())
 }

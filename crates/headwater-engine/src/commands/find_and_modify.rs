@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::context::simple_collation;
+use super::collation::collation;
 use super::delete::{is_by_id, remove_document};
 use super::find::set_order;
 use super::time_series::{self, Asked};
@@ -128,12 +128,12 @@ impl<'a> Task<'a> {
             }
             _ => {}
         }
-        simple_collation(fields)?;
+        let collation = collation(context, &context.namespace()?)?;
         let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
         let variables = fields.document("let")?;
         let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
         let array_filters = fields.array("arrayFilters")?;
-        let update_scope = Scope::new(variables, now_ms())?;
+        let update_scope = Scope::collated(variables, now_ms(), collation)?;
         let options = UpdateOptions {
             multi: false,
             upsert,
@@ -154,7 +154,8 @@ impl<'a> Task<'a> {
         }
         let hint = Hint::argument(fields)?;
         let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
-        let mut query = Query { hint, ..Query::parse(filter, &mut scope)? };
+        let mut query = Query::parse(filter, &mut scope)?;
+        query.hint = hint;
         set_order(&mut query, sort)?;
         let matcher = query.matcher.clone();
         let task = Task { filter, matcher, update, upsert, give_new, unvalidated, projection };

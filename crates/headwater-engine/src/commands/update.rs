@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::context::simple_collation;
+use super::collation::{argument, chosen};
 use super::delete::{find_for_write, is_by_id, multi_with_transaction};
 use super::find::set_order;
 use super::insert::{check_id, insert_document};
@@ -105,6 +105,7 @@ struct Entry<'a> {
     multi: bool,
     upsert: bool,
     hint: Option<Hint>,
+    collation: Option<Doc<'a>>,
 }
 
 const ENTRY_FIELDS: &[&str] = &[
@@ -132,7 +133,7 @@ impl<'a> Entry<'a> {
             let message = "Update argument must be either an object or an array";
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
         }
-        simple_collation(fields)?;
+        let collation = argument(fields)?;
         let entry = Entry {
             filter,
             update,
@@ -142,6 +143,7 @@ impl<'a> Entry<'a> {
             multi: fields.bool("multi")?.unwrap_or(false),
             upsert: fields.bool("upsert")?.unwrap_or(false),
             hint: Hint::argument(fields)?,
+            collation,
         };
         if entry.multi && !entry.sort.is_empty() {
             let message = "Cannot specify sort with multi=true";
@@ -160,7 +162,11 @@ fn run_entry(
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<Outcome> {
-    let scope = Scope::new(variables, now_ms())?;
+    let catalog = guard.catalog();
+    let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
+    let default = collection.as_ref().and_then(|collection| collection.collation());
+    let collation = chosen(entry.collation)?.or(default);
+    let scope = Scope::collated(variables, now_ms(), collation)?;
     let options = UpdateOptions {
         scope: Some(&scope),
         multi: entry.multi,
@@ -175,8 +181,6 @@ fn run_entry(
     let mut query = Query::parse(entry.filter, &mut scope.clone())?;
     query.hint = entry.hint.clone();
     set_order(&mut query, entry.sort)?;
-    let catalog = guard.catalog();
-    let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
     let now = now();
     if let Some(collection) = &collection {
         if let Some(series) = &collection.settings.time_series {

@@ -1,8 +1,9 @@
 //! The keys of a document in an index, encoded, and the values behind a key.
 
 use super::Index;
-use crate::bson::key::{self, Direction};
+use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
+use crate::collation::ValueOrder;
 use crate::error::Result;
 use crate::query::path::Multikey;
 
@@ -25,7 +26,7 @@ pub struct Keys {
 pub fn keys(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     let mut keys = keys_alone(index, doc)?;
     if index.by_id {
-        let id = id_key(doc.get("_id").unwrap_or(Raw::NULL));
+        let id = id_key(doc.get("_id").unwrap_or(Raw::NULL), &index.order);
         let with_id = |key: Vec<u8>| cut([key, id.clone()].concat());
         keys.keys = keys.keys.into_iter().map(with_id).collect();
         keys.keys.sort_unstable();
@@ -92,7 +93,7 @@ pub fn values_of(index: &Index, doc: Doc<'_>, encoded: &[u8]) -> DocBuf {
 fn encode(index: &Index, values: &[Raw<'_>]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(24);
     for (value, direction) in values.iter().zip(&index.directions) {
-        key::append_with(&mut bytes, *value, *direction, None);
+        index.order.append_key(*value, *direction, &mut bytes);
     }
     cut(bytes)
 }
@@ -115,9 +116,9 @@ fn hash128(bytes: &[u8]) -> [u8; 16] {
     bytes.iter().fold(OFFSET, step).to_be_bytes()
 }
 
-/// The encoded key of an `_id`.
-pub fn id_key(id: Raw<'_>) -> Vec<u8> {
+/// The encoded key of an `_id` in an index of that order.
+pub fn id_key(id: Raw<'_>, order: &ValueOrder) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(24);
-    key::append_with(&mut bytes, id, Direction::Ascending, None);
+    order.append_key(id, Direction::Ascending, &mut bytes);
     cut(bytes)
 }

@@ -6,6 +6,7 @@ use super::{INDEX_KINDS, Index};
 use crate::aggregate::expressions::{bson_text, document_text};
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type};
+use crate::collation::{self, Chosen, Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
 use crate::limits::KEY_FIELDS_MAX;
 use crate::query::path::{KeyPaths, Path};
@@ -14,6 +15,7 @@ use crate::query::path::{KeyPaths, Path};
 const KNOWN: &[&str] = &[
     "background",
     "clustered",
+    "collation",
     "comment",
     "dropDups",
     "hidden",
@@ -29,7 +31,6 @@ const UNSUPPORTED: &[&str] = &[
     "2dsphereIndexVersion",
     "bits",
     "bucketSize",
-    "collation",
     "default_language",
     "expireAfterSeconds",
     "language_override",
@@ -43,18 +44,58 @@ const UNSUPPORTED: &[&str] = &[
     "wildcardProjection",
 ];
 
-/// The normalised specification (`v`, options, `key`, `name`) of an entry of `createIndexes.indexes`.
+/// An index as `createIndexes` asks for it.
+#[derive(Debug)]
+pub struct Wanted {
+    /// The normalised specification (`v`, options, `key`, `name`) but for the collation.
+    pub spec: DocBuf,
+    /// What it says of the collation.
+    pub collation: Chosen,
+}
+
+impl Wanted {
+    /// The specification in a collection that has `default` as its collation.
+    ///
+    /// # Errors
+    /// `BadValue` (2) for an `_id` index whose collation differs from the collection's.
+    pub fn in_collection(&self, default: Option<&Arc<Collation>>) -> Result<DocBuf> {
+        let collation = self.collation.or(default);
+        if self.spec.as_doc().get("key").and_then(Raw::as_doc).is_some_and(is_id_key)
+            && collation.as_ref() != default
+        {
+            let shown = |collation: Option<&Arc<Collation>>| match collation {
+                Some(collation) => document_text(collation.spec()),
+                None => "{ locale: \"simple\" }".to_owned(),
+            };
+            let message = format!(
+                "The _id index must have the same collation as the collection. Index collation: {}, collection \
+                 collation: {}",
+                shown(collation.as_ref()),
+                shown(default)
+            );
+            return Err(Error::new(Code::BAD_VALUE, message));
+        }
+        let mut spec = DocWriter::new();
+        spec.extend(self.spec.as_doc());
+        if let Some(collation) = collation {
+            spec.doc("collation", collation.spec());
+        }
+        Ok(spec.finish())
+    }
+}
+
+/// Reads an entry of `createIndexes.indexes`.
 ///
 /// # Errors
 /// MongoDB's codes for specifications that are wrong; 'not supported' for kinds and options of later versions.
-pub fn parse_spec(spec: Doc<'_>) -> Result<DocBuf> {
+pub fn parse_spec(spec: Doc<'_>) -> Result<Wanted> {
     let wrong = |code: Code, why: String| {
         let shown = document_text(spec);
         Error::new(code, format!("Error in specification {shown} :: caused by :: {why}"))
     };
     for element in spec {
         let name = element.name_str();
-        if UNSUPPORTED.binary_search(&name).is_ok() && !is_default(name, element.value) {
+        if UNSUPPORTED.binary_search(&name).is_ok() {
             return Err(Error::not_supported(format!("the index option '{name}'")));
         }
         if KNOWN.binary_search(&name).is_err() && UNSUPPORTED.binary_search(&name).is_err() {
@@ -86,6 +127,15 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<DocBuf> {
         return Err(wrong(Code::TYPE_MISMATCH, why));
     };
     check_version(spec).map_err(|why| wrong(Code::CANNOT_CREATE_INDEX, why))?;
+    let collation = match spec.get("collation") {
+        None => Chosen::Inherited,
+        Some(value) => parse_collation(spec, value).map_err(|error| match error.code() {
+            Code::TYPE_MISMATCH if value.as_doc().is_none() => {
+                wrong(error.code(), error.message().to_owned())
+            }
+            _ => error,
+        })?,
+    };
     if name.is_empty() {
         let mut shown = DocWriter::new();
         shown.extend(spec);
@@ -99,7 +149,8 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<DocBuf> {
         ));
     }
     if is_id_key(key) {
-        return Ok(Index::on_id(0).spec);
+        let spec = Index::on_id(0, ValueOrder::default()).spec;
+        return Ok(Wanted { spec, collation });
     }
     if key.first().is_some_and(|e| e.name == b"_id") && key.iter().count() == 1 {
         return Err(Error::new(
@@ -119,7 +170,33 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<DocBuf> {
     }
     out.doc("key", key);
     out.str("name", name);
-    Ok(out.finish())
+    Ok(Wanted { spec: out.finish(), collation })
+}
+
+fn parse_collation(spec: Doc<'_>, value: Raw<'_>) -> Result<Chosen> {
+    let Some(doc) = value.as_doc() else {
+        let kind = value.kind.alias();
+        let why = format!("The field 'collation' must be an object, but got {kind}");
+        return Err(Error::new(Code::TYPE_MISMATCH, why));
+    };
+    if doc.is_empty() {
+        let shown = document_text(spec);
+        let why = "The field 'collation' cannot be an empty object.";
+        let why = format!("Error in specification {shown} :: caused by :: {why}");
+        return Err(Error::new(Code::BAD_VALUE, why));
+    }
+    let collation = collation::parse(doc, "collation").map_err(|error| {
+        let mut shown = DocWriter::new();
+        shown.extend(spec);
+        if spec.get("v").is_none() {
+            shown.i32("v", 2);
+        }
+        error.with_prefix(format!(
+            "failed to add collation information to index spec for index creation: {} :: caused by :: ",
+            document_text(shown.finish().as_doc())
+        ))
+    })?;
+    Ok(Chosen::This(collation))
 }
 
 /// The index of a normalised specification.
@@ -129,8 +206,13 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
     let directions = key.iter().map(|e| direction(e.value)).collect();
     let on = |option: &str| spec.get(option).and_then(Raw::as_bool).unwrap_or(false);
     let name = spec.get("name")?.as_str()?.to_owned();
+    let collation = match spec.get("collation") {
+        Some(collation) => collation::parse(collation.as_doc()?, "collation").ok()?,
+        None => None,
+    };
     Some(Index {
         id,
+        order: ValueOrder::new(collation),
         unique: on("unique") || name == "_id_",
         name,
         paths: KeyPaths::new(paths?),
@@ -142,11 +224,6 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
         spec: spec.to_buf(),
         multikey: Arc::default(),
     })
-}
-
-fn is_default(option: &str, value: Raw<'_>) -> bool {
-    option == "collation"
-        && value.as_doc().is_some_and(|c| c.get("locale").and_then(Raw::as_str) == Some("simple"))
 }
 
 fn direction(value: Raw<'_>) -> Direction {
@@ -184,6 +261,10 @@ fn flag(spec: Doc<'_>, option: &str) -> Result<bool> {
 fn check_version(spec: Doc<'_>) -> Result<(), String> {
     let Some(version) = spec.get("v") else { return Ok(()) };
     match Number::from_raw(version).map(|n| n.to_f64()) {
+        Some(1.0) if spec.get("collation").is_some() => Err(format!(
+            "Invalid index specification {}; cannot create an index with the 'collation' option and v=1",
+            document_text(spec)
+        )),
         Some(2.0 | 1.0) => Ok(()),
         _ => Err(format!(
             "Invalid index specification {}; cannot create an index with v={}",

@@ -25,8 +25,10 @@ pub struct Bounds {
 /// How the keys were made.
 #[derive(Clone, Copy, Default)]
 pub struct Keys<'c> {
-    /// Writes the collation keys of texts, if the index has a collation (which has to be the query's own).
+    /// Writes the collation keys of texts, if the index has a collation.
     pub collate: Option<Collate<'c>>,
+    /// Whether texts in the filter compare otherwise than in the index.
+    pub foreign: bool,
 }
 
 /// A possible bound of a path.

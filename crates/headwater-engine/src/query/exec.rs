@@ -6,6 +6,7 @@
 
 use super::scan::{Scan, Visit};
 use crate::bson::{Doc, DocBuf};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::sizes::Sizes;
 
@@ -43,12 +44,18 @@ pub trait Environment {
     /// `MaxTimeMSExpired` (50), `Interrupted` (11601).
     fn check(&self) -> Result<()>;
 
-    /// The documents of another collection or view, in natural order, restricted by `filter` where it is not empty. A
-    /// collection that does not exist has no documents.
+    /// The documents of another collection or view, in natural order, restricted by `filter` where it is not empty; texts in
+    /// the filter compare by `order`. A collection that does not exist has no documents.
     ///
     /// # Errors
     /// A filter that does not parse; a view that cannot be resolved.
-    fn open(&self, db: &str, collection: &str, filter: Doc<'_>) -> Result<Box<dyn Stage>>;
+    fn open(
+        &self,
+        db: &str,
+        collection: &str,
+        filter: Doc<'_>,
+        order: &ValueOrder,
+    ) -> Result<Box<dyn Stage>>;
 
     /// The sizes of a collection; `None` if there is none of that name. Only a view of a store has them.
     ///

@@ -12,10 +12,11 @@ use index::Candidate;
 use super::matcher::Matcher;
 use super::scan::{Access, Plan};
 use super::sort::SortPattern;
-use crate::aggregate::expressions::Scope;
+use crate::aggregate::expressions::{Scope, document_text};
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, Number, Raw, Type};
 use crate::catalog::Collection;
+use crate::collation::{ValueOrder, may_hold_texts};
 use crate::collection::entry_key;
 use crate::commands::Fields;
 use crate::error::{Code, Error, Result};
@@ -27,8 +28,12 @@ use crate::index::keys::id_key;
 pub struct Query {
     /// Which documents.
     pub matcher: Option<Arc<Matcher>>,
-    /// The one `_id` that the filter allows, encoded.
+    /// The one `_id` that the filter allows, encoded by `order`.
     pub id: Option<Vec<u8>>,
+    /// Whether that `_id` holds texts.
+    id_holds_texts: bool,
+    /// How values compare.
+    pub order: ValueOrder,
     /// Whether the filter says nothing but that.
     pub id_only: bool,
     /// In which order, if it matters.
@@ -111,32 +116,57 @@ impl Query {
     /// # Errors
     /// Those of [`Matcher::parse`].
     pub fn parse(filter: Doc<'_>, scope: &mut Scope) -> Result<Query> {
-        let mut query = Query::default();
         if filter.is_empty() {
-            return Ok(query);
+            return Ok(Query { order: scope.order().clone(), ..Query::default() });
         }
-        if scope.collation().is_none() {
-            (query.id, query.id_only) = id_equality(filter);
-        }
+        let mut query = Query::of_id(filter, scope.order());
         query.matcher = Some(Arc::new(Matcher::parse(filter, scope)?));
         Ok(query)
     }
 
-    /// As [`Query::parse`] without compiling a filter that names nothing but an `_id`: nobody asks how it matched.
+    /// As [`Query::parse`] without compiling a filter that names nothing but an `_id`, which can be found in the index
+    /// of `collection`: nobody asks how it matched.
     ///
     /// # Errors
     /// Those of [`Matcher::parse`].
-    pub fn express(filter: Doc<'_>, scope: impl FnOnce() -> Result<Scope>) -> Result<Query> {
-        if let (id @ Some(_), true) = id_equality(filter) {
-            return Ok(Query { id, id_only: true, ..Query::default() });
+    pub fn express(
+        filter: Doc<'_>,
+        order: &ValueOrder,
+        collection: Option<&Collection>,
+        scope: impl FnOnce() -> Result<Scope>,
+    ) -> Result<Query> {
+        let query = Query::of_id(filter, order);
+        let has_it = |index: &Arc<Index>| query.id_in(index).is_some();
+        let found_by_id =
+            collection.is_none_or(|collection| collection.id_index().is_some_and(has_it));
+        match query.id_only && found_by_id {
+            true => Ok(query),
+            false => Query::parse(filter, &mut scope()?),
         }
-        Query::parse(filter, &mut scope()?)
+    }
+
+    /// What a filter's top level says of the `_id`: the one it asks for, and whether it asks for nothing else.
+    fn of_id(filter: Doc<'_>, order: &ValueOrder) -> Query {
+        let mut query = Query { order: order.clone(), ..Query::default() };
+        if let Some(id) = plain_id(filter) {
+            query.id = Some(id_key(id, order));
+            query.id_holds_texts = may_hold_texts(id.kind);
+            query.id_only = filter.iter().count() == 1;
+        }
+        query
+    }
+
+    /// The entry of the one `_id` that the filter allows in the `_id` index, encoded; `None` as well if texts compare
+    /// otherwise in that index.
+    pub fn id_in<'q>(&'q self, index: &Index) -> Option<&'q [u8]> {
+        let same = !self.id_holds_texts || self.order == index.order;
+        self.id.as_deref().filter(|_| same)
     }
 }
 
-/// The encoded `_id` that a filter's top level asks for, and whether the filter is nothing but that.
-fn id_equality(filter: Doc<'_>) -> (Option<Vec<u8>>, bool) {
-    let Some(id) = filter.get("_id") else { return (None, false) };
+/// The `_id` that a filter's top level asks for.
+fn plain_id(filter: Doc<'_>) -> Option<Raw<'_>> {
+    let id = filter.get("_id")?;
     let plain = match id.kind {
         Type::Array | Type::Regex | Type::Null | Type::Undefined => false,
         Type::Document => {
@@ -144,11 +174,7 @@ fn id_equality(filter: Doc<'_>) -> (Option<Vec<u8>>, bool) {
         }
         _ => true,
     };
-    if !plain {
-        return (None, false);
-    }
-    let alone = filter.iter().count() == 1;
-    (Some(id_key(id)), alone)
+    plain.then_some(id)
 }
 
 /// Chooses the way to the documents of `query` in `collection`.
@@ -156,7 +182,7 @@ fn id_equality(filter: Doc<'_>) -> (Option<Vec<u8>>, bool) {
 /// # Errors
 /// `BadValue` (2) for a hint that names no index.
 pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
-    let matcher = query.matcher;
+    let matcher = query.matcher.clone();
     let done = |access: Access, sorted: bool, rest: Option<Arc<Matcher>>| Chosen {
         plan: Plan { collection: collection.clone(), access, matcher: rest },
         sorted,
@@ -173,18 +199,19 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
     }
     let hinted = query.hint.as_ref().map(|hint| hinted_index(collection, hint)).transpose()?;
     if hinted.is_none_or(|index| index.is_id())
-        && let (Some(id), Some(index)) = (&query.id, collection.id_index())
+        && let Some(index) = collection.id_index()
+        && let Some(id) = query.id_in(index)
     {
         let rest = if query.id_only { None } else { matcher.clone() };
         return Ok(done(Access::Id(entry_key(index, id, 0)), true, rest));
     }
     let sort = query.sort.as_ref();
     let candidates: Vec<Candidate<'_>> = match hinted {
-        Some(index) => {
-            index::candidate(index, matcher.as_deref(), sort, true).into_iter().collect()
-        }
+        Some(index) => index::candidate(index, matcher.as_deref(), &query.order, sort, true)
+            .into_iter()
+            .collect(),
         None => {
-            let of = |index| index::candidate(index, matcher.as_deref(), sort, false);
+            let of = |index| index::candidate(index, matcher.as_deref(), &query.order, sort, false);
             collection.indexes.iter().filter_map(of).collect()
         }
     };
@@ -231,7 +258,12 @@ fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<I
         Hint::Name(name) => collection.index(name),
         Hint::Pattern(pattern) => {
             let same = |index: &&Arc<Index>| same_pattern(index.key_pattern(), pattern.as_doc());
-            collection.indexes.iter().find(same)
+            let mut found = collection.indexes.iter().filter(same);
+            let first = found.next();
+            if let (Some(first), Some(second)) = (first, found.next()) {
+                return Err(ambiguous_hint(first, second));
+            }
+            first
         }
         Hint::Natural(_) => None,
     };
@@ -241,6 +273,20 @@ fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<I
             "error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index",
         )
     })
+}
+
+#[cold]
+fn ambiguous_hint(first: &Index, second: &Index) -> Error {
+    let shown = |index: &Index| {
+        let (key, spec) = (document_text(index.key_pattern()), document_text(index.spec.as_doc()));
+        format!("kp: {key} name: '({}, )' io: {spec}", index.name)
+    };
+    let (first, second) = (shown(first), shown(second));
+    let message = format!(
+        "error processing query: planner returned error :: caused by :: Hint matched multiple indexes, must hint by \
+         index name. Matched: {first} and {second}"
+    );
+    Error::new(Code::INDEX_NOT_FOUND, message)
 }
 
 /// Whether two key patterns name the same fields with equal values.

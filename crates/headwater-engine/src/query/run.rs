@@ -8,10 +8,12 @@ use headwater_store::{Read, Snapshot};
 use super::exec::{Environment, Stage};
 use super::plan;
 use super::scan::{Scan, Visit};
+use crate::aggregate::expressions::Scope;
 use crate::bson::Doc;
 use crate::catalog::Catalog;
+use crate::collation::ValueOrder;
 use crate::collection::load_figures;
-use crate::engine::Shared;
+use crate::engine::{Shared, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::sizes::Sizes;
 
@@ -67,11 +69,18 @@ impl Environment for Run<'_> {
         }
     }
 
-    fn open(&self, db: &str, collection: &str, filter: Doc<'_>) -> Result<Box<dyn Stage>> {
+    fn open(
+        &self,
+        db: &str,
+        collection: &str,
+        filter: Doc<'_>,
+        order: &ValueOrder,
+    ) -> Result<Box<dyn Stage>> {
         let Some(collection) = self.catalog.collection(db, collection) else {
             return Ok(Box::new(super::exec::Nothing));
         };
-        let query = plan::Query::of_filter(filter)?;
+        let scope = Scope::new(None, now_ms())?.with_collation(order.collation().cloned());
+        let query = plan::Query::parse(filter, &mut { scope })?;
         Ok(Box::new(super::scan::ScanStage::new(plan::choose(collection, query)?.plan)))
     }
 

@@ -90,6 +90,11 @@ impl SortPattern {
         self
     }
 
+    /// How texts compare, if not by their bytes.
+    pub fn collation(&self) -> Option<&Arc<Collation>> {
+        self.collation.as_ref()
+    }
+
     /// The direction of `{$natural: 1}` or `{$natural: -1}`, `None` if the pattern does not name `$natural`.
     ///
     /// # Errors
@@ -119,7 +124,8 @@ impl SortPattern {
 
     /// The fields with their directions; `None` if the pattern asks for more than fields in the order of keys.
     pub fn fields(&self) -> Option<impl ExactSizeIterator<Item = (&Path, Direction)>> {
-        (self.random.is_none() && self.collation.is_none())
+        self.random
+            .is_none()
             .then(|| self.paths.paths().iter().zip(self.directions.iter().copied()))
     }
 

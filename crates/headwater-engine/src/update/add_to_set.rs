@@ -2,7 +2,8 @@
 
 use super::modifier::{Change, Modifier, Operand, Place, nesting};
 use super::{splice, text};
-use crate::bson::{Array, ArrayWriter, Raw, Value, equal};
+use crate::bson::{Array, ArrayWriter, Raw, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 
 /// `$addToSet`: appends the values that an array does not have yet.
@@ -11,6 +12,7 @@ pub(super) struct AddToSet {
     /// The values, each once, as an array.
     values: Vec<u8>,
     depth: usize,
+    order: ValueOrder,
 }
 
 impl AddToSet {
@@ -38,13 +40,13 @@ impl AddToSet {
                         ),
                     ));
                 }
-                distinct(each).into_iter().for_each(|value| values.raw(value));
+                distinct(each, &operand.order()).into_iter().for_each(|value| values.raw(value));
             }
             _ => values.raw(operand.value),
         }
         let values = values.into_bytes();
         let depth = nesting(Array::trusted(&values).as_raw());
-        Ok(AddToSet { values, depth })
+        Ok(AddToSet { values, depth, order: operand.order() })
     }
 
     fn values(&self) -> Array<'_> {
@@ -53,10 +55,10 @@ impl AddToSet {
 }
 
 /// The values of an array, of equal ones only the first.
-fn distinct(array: Array<'_>) -> Vec<Raw<'_>> {
+fn distinct<'a>(array: Array<'a>, order: &ValueOrder) -> Vec<Raw<'a>> {
     let mut values: Vec<Raw<'_>> = Vec::new();
     for value in array.iter() {
-        if !values.iter().any(|known| equal(*known, value)) {
+        if !values.iter().any(|known| order.equal(*known, value)) {
             values.push(value);
         }
     }
@@ -77,7 +79,7 @@ impl Modifier for AddToSet {
         };
         let mut new: Vec<Raw<'_>> = self.values().iter().collect();
         for element in old.iter() {
-            new.retain(|value| !equal(*value, element));
+            new.retain(|value| !self.order.equal(*value, element));
             if new.is_empty() {
                 return Ok(Change::Keep);
             }

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use super::modifier::{Change, Modifier, Operand, Place, nesting};
-use crate::bson::{Raw, Type, Value, compare};
+use crate::bson::{Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::Result;
 
 /// `$min` or `$max`: replaces a value by the operand if the operand is smaller or greater.
@@ -13,19 +14,22 @@ pub(super) struct Extreme {
     kind: Type,
     data: Box<[u8]>,
     depth: usize,
+    order: ValueOrder,
 }
 
 impl Extreme {
     pub(super) fn min(operand: &Operand<'_>) -> Result<Extreme> {
-        Ok(Extreme::new(Ordering::Less, operand.value))
+        Ok(Extreme::new(Ordering::Less, operand))
     }
 
     pub(super) fn max(operand: &Operand<'_>) -> Result<Extreme> {
-        Ok(Extreme::new(Ordering::Greater, operand.value))
+        Ok(Extreme::new(Ordering::Greater, operand))
     }
 
-    fn new(replaces_when: Ordering, value: Raw<'_>) -> Extreme {
-        Extreme { replaces_when, kind: value.kind, data: value.data.into(), depth: nesting(value) }
+    fn new(replaces_when: Ordering, operand: &Operand<'_>) -> Extreme {
+        let (value, order) = (operand.value, operand.order());
+        let depth = nesting(value);
+        Extreme { replaces_when, kind: value.kind, data: value.data.into(), depth, order }
     }
 
     fn value(&self) -> Raw<'_> {
@@ -35,7 +39,7 @@ impl Extreme {
 
 impl Modifier for Extreme {
     fn existing<'a>(&'a self, value: Raw<'a>, _: &Place<'_, 'a>) -> Result<Change<'a>> {
-        let replaces = compare(self.value(), value) == self.replaces_when;
+        let replaces = self.order.compare(self.value(), value) == self.replaces_when;
         Ok(if replaces { Change::Set(self.value().into()) } else { Change::Keep })
     }
 

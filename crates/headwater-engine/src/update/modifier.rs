@@ -6,6 +6,7 @@ use super::path::Path;
 use super::{Now, parse, text};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Array, Doc, Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::Result;
 
 /// An operator with its operand, compiled.
@@ -90,6 +91,11 @@ impl Operand<'_> {
     /// A scope to parse filters with.
     pub(super) fn scope(&self) -> Result<Scope> {
         parse::scope(self.scope)
+    }
+
+    /// How values compare.
+    pub(super) fn order(&self) -> ValueOrder {
+        self.scope.map(|scope| scope.order().clone()).unwrap_or_default()
     }
 
     /// The element as error messages show it: `a: 1`.

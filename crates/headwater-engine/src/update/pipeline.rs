@@ -4,6 +4,7 @@ use super::replace::kept_id;
 use super::{Outcome, UpdateOptions, diff, parse};
 use crate::aggregate::pipeline::{Context, Pipeline, check_names};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
 
@@ -96,7 +97,7 @@ impl Environment for Alone {
         Ok(())
     }
 
-    fn open(&self, _: &str, _: &str, _: Doc<'_>) -> Result<Box<dyn Stage>> {
+    fn open(&self, _: &str, _: &str, _: Doc<'_>, _: &ValueOrder) -> Result<Box<dyn Stage>> {
         Err(Error::new(Code::ILLEGAL_OPERATION, "An update cannot read other collections"))
     }
 }

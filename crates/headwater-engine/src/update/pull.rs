@@ -2,7 +2,8 @@
 
 use super::array_filters::{NO_EXPR, refuse_expr};
 use super::modifier::{Change, Modifier, Operand, Place, Unreachable};
-use crate::bson::{Array, ArrayWriter, Doc, Raw, Type, Value, equal};
+use crate::bson::{Array, ArrayWriter, Doc, Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::matcher::Matcher;
 
@@ -10,6 +11,7 @@ use crate::query::matcher::Matcher;
 #[derive(Debug)]
 pub(super) struct Pull {
     what: What,
+    order: ValueOrder,
 }
 
 #[derive(Debug)]
@@ -42,12 +44,15 @@ impl Pull {
                 What::OneOf(one.into_bytes())
             }
         };
-        Ok(Pull { what })
+        Ok(Pull { what, order: operand.order() })
     }
 
     pub(super) fn parse_all(operand: &Operand<'_>) -> Result<Pull> {
         match operand.value.as_array() {
-            Some(values) => Ok(Pull { what: What::OneOf(values.as_bytes().to_vec()) }),
+            Some(values) => {
+                let what = What::OneOf(values.as_bytes().to_vec());
+                Ok(Pull { what, order: operand.order() })
+            }
             None => Err(Error::new(
                 Code::BAD_VALUE,
                 format!(
@@ -61,7 +66,7 @@ impl Pull {
     fn takes(&self, element: Raw<'_>) -> Result<bool> {
         match &self.what {
             What::OneOf(values) => {
-                Ok(Array::trusted(values).iter().any(|value| equal(value, element)))
+                Ok(Array::trusted(values).iter().any(|value| self.order.equal(value, element)))
             }
             What::Documents(matcher) => match element.as_doc() {
                 Some(doc) => matcher.matches(doc),

@@ -4,7 +4,8 @@ use std::cmp::Ordering;
 
 use super::modifier::{Change, Modifier, Operand, Place, nesting};
 use super::splice;
-use crate::bson::{Array, ArrayWriter, Doc, Number, Raw, Type, Value, compare};
+use crate::bson::{Array, ArrayWriter, Doc, Number, Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 
 /// `$push`.
@@ -16,6 +17,7 @@ pub(super) struct Push {
     position: Option<i64>,
     slice: Option<i64>,
     sort: Option<Sort>,
+    order: ValueOrder,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,14 @@ fn bad(what: impl Into<String>) -> Error {
 
 impl Push {
     pub(super) fn parse(operand: &Operand<'_>) -> Result<Push> {
-        let mut push = Push { each: Vec::new(), depth: 0, position: None, slice: None, sort: None };
+        let mut push = Push {
+            each: Vec::new(),
+            depth: 0,
+            position: None,
+            slice: None,
+            sort: None,
+            order: operand.order(),
+        };
         let clauses = operand.value.as_doc().filter(|doc| doc.get("$each").is_some());
         match clauses {
             Some(clauses) => push.clauses(clauses)?,
@@ -104,7 +113,7 @@ impl Push {
         let at = insertion_point(self.position, all.len());
         all.splice(at..at, self.each().iter());
         if let Some(sort) = &self.sort {
-            all.sort_by(|a, b| sort.compare(*a, *b));
+            all.sort_by(|a, b| sort.compare(*a, *b, &self.order));
         }
         if let Some(slice) = self.slice {
             let keep = usize::try_from(slice.unsigned_abs()).unwrap_or(usize::MAX).min(all.len());
@@ -172,12 +181,12 @@ impl Sort {
         Ok(Sort::Fields(fields.collect::<Result<_>>()?))
     }
 
-    fn compare(&self, a: Raw<'_>, b: Raw<'_>) -> Ordering {
+    fn compare(&self, a: Raw<'_>, b: Raw<'_>, order: &ValueOrder) -> Ordering {
         match self {
-            Sort::Whole { descending } => directed(compare(a, b), *descending),
+            Sort::Whole { descending } => directed(order.compare(a, b), *descending),
             Sort::Fields(fields) => fields
                 .iter()
-                .map(|f| directed(compare(f.of(a), f.of(b)), f.descending))
+                .map(|f| directed(order.compare(f.of(a), f.of(b)), f.descending))
                 .find(|order| order.is_ne())
                 .unwrap_or(Ordering::Equal),
         }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use super::{Accumulator, memory_exceeded};
 use crate::aggregate::expressions::{Fields, not_an_object};
-use crate::bson::{ArrayWriter, Doc, DocBuf, Value, key};
+use crate::bson::{ArrayWriter, Doc, DocBuf, Value};
+use crate::collation::ValueOrder;
 use crate::error::Result;
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 
@@ -45,17 +46,24 @@ pub(super) fn array<'v>(values: impl IntoIterator<Item = &'v Value<'static>>) ->
 }
 
 /// `$addToSet`: every different value that is not missing, in the order in which they first came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Set {
+    order: ValueOrder,
     keys: HashSet<Vec<u8>>,
     values: Vec<Value<'static>>,
     bytes: usize,
 }
 
+impl Set {
+    pub(super) fn new(order: &ValueOrder) -> Set {
+        Set { order: order.clone(), keys: HashSet::new(), values: Vec::new(), bytes: 0 }
+    }
+}
+
 impl Accumulator for Set {
     fn add(&mut self, value: Value<'_>, _: Doc<'_>) -> Result<()> {
         let Some(raw) = value.raw() else { return Ok(()) };
-        let key = key::encode(raw);
+        let key = self.order.key(raw);
         let size = key.len() + raw.data.len() + size_of::<Value<'_>>() + size_of::<Vec<u8>>();
         if self.keys.insert(key) {
             self.bytes += size;

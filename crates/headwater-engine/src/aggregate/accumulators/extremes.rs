@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use super::Accumulator;
-use crate::bson::{Doc, Value, compare_values};
+use crate::bson::{Doc, Value};
+use crate::collation::ValueOrder;
 use crate::error::Result;
 
 fn size(value: Option<&Value<'_>>) -> usize {
@@ -57,17 +58,18 @@ impl Accumulator for Last {
 /// `$min` and `$max`; null and missing do not count.
 #[derive(Debug)]
 pub(super) struct Extreme {
+    order: ValueOrder,
     better: Ordering,
     value: Option<Value<'static>>,
 }
 
 impl Extreme {
-    pub(super) fn min() -> Extreme {
-        Extreme { better: Ordering::Less, value: None }
+    pub(super) fn min(order: &ValueOrder) -> Extreme {
+        Extreme { order: order.clone(), better: Ordering::Less, value: None }
     }
 
-    pub(super) fn max() -> Extreme {
-        Extreme { better: Ordering::Greater, value: None }
+    pub(super) fn max(order: &ValueOrder) -> Extreme {
+        Extreme { order: order.clone(), better: Ordering::Greater, value: None }
     }
 }
 
@@ -76,7 +78,8 @@ impl Accumulator for Extreme {
         if value.is_nullish() {
             return Ok(());
         }
-        if self.value.as_ref().is_none_or(|best| compare_values(&value, best) == self.better) {
+        let order = |best| self.order.compare_values(&value, best);
+        if self.value.as_ref().is_none_or(|best| order(best) == self.better) {
             self.value = Some(value.into_owned());
         }
         Ok(())

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Accumulator, AccumulatorSpec, check_n, memory_exceeded};
 use crate::aggregate::expressions::{Expression, Scope, bson_text};
-use crate::bson::{Doc, Raw, Value, compare_values};
+use crate::bson::{Doc, Raw, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 
@@ -32,6 +33,7 @@ impl Keep {
 #[derive(Debug)]
 struct Spec {
     name: &'static str,
+    order: ValueOrder,
     input: Expression,
     n: Expression,
 }
@@ -69,7 +71,8 @@ pub(super) fn parse(
 ) -> Result<Arc<dyn AccumulatorSpec>> {
     let (input, n) = arguments(name, argument)?;
     let n = Expression::parse(n, scope)?;
-    Ok(Arc::new(Spec { name, input: Expression::parse(input, scope)?, n }))
+    let order = scope.order().clone();
+    Ok(Arc::new(Spec { name, order, input: Expression::parse(input, scope)?, n }))
 }
 
 impl AccumulatorSpec for Spec {
@@ -79,8 +82,9 @@ impl AccumulatorSpec for Spec {
 
     fn start(&self, id: Doc<'_>) -> Result<Box<dyn Accumulator>> {
         let n = check_n(&self.n.evaluate(id)?)?;
-        let values = VecDeque::new();
-        Ok(Box::new(Kept { name: self.name, keep: Keep::of(self.name), n, values, bytes: 0 }))
+        let (order, values) = (self.order.clone(), VecDeque::new());
+        let keep = Keep::of(self.name);
+        Ok(Box::new(Kept { name: self.name, keep, order, n, values, bytes: 0 }))
     }
 }
 
@@ -88,6 +92,7 @@ impl AccumulatorSpec for Spec {
 struct Kept {
     name: &'static str,
     keep: Keep,
+    order: ValueOrder,
     n: usize,
     values: VecDeque<Value<'static>>,
     bytes: usize,
@@ -104,10 +109,10 @@ impl Accumulator for Kept {
             Keep::First | Keep::Last => self.values.len(),
             Keep::Smallest | Keep::Largest if value.is_nullish() => return Ok(()),
             Keep::Smallest => {
-                self.values.partition_point(|kept| compare_values(kept, &value).is_le())
+                self.values.partition_point(|kept| self.order.compare_values(kept, &value).is_le())
             }
             Keep::Largest => {
-                self.values.partition_point(|kept| compare_values(kept, &value).is_ge())
+                self.values.partition_point(|kept| self.order.compare_values(kept, &value).is_ge())
             }
         };
         if at >= self.n && self.keep != Keep::Last {

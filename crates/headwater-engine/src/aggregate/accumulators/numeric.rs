@@ -53,14 +53,15 @@ impl Accumulator for Average {
 pub(super) fn count(
     _: &'static str,
     argument: Raw<'_>,
-    _: &mut Scope,
+    scope: &mut Scope,
 ) -> Result<Arc<dyn AccumulatorSpec>> {
     if !argument.as_doc().is_some_and(Doc::is_empty) {
         let message = "$count takes no arguments, i.e. $count:{}";
         return Err(Error::new(Code::TYPE_MISMATCH, message));
     }
     let input = Expression::Constant(Value::i32(1));
-    Ok(Arc::new(Simple { input, start: || Box::new(Total::default()) }))
+    let order = scope.order().clone();
+    Ok(Arc::new(Simple { input, order, start: |_| Box::new(Total::default()) }))
 }
 
 /// `$stdDevPop` and `$stdDevSamp`, by Welford's method.

@@ -38,7 +38,7 @@ pub(super) fn parse(
                 let pattern = element.value.as_doc().ok_or_else(|| {
                     Error::location(10065, "invalid parameter: expected an object (sortBy)")
                 })?;
-                order = Some(Arc::new(parse_sort_pattern(pattern)?));
+                order = Some(Arc::new(parse_sort_pattern(pattern, scope)?));
             }
             _ => {
                 let message = format!("Unknown argument to {name} '{}'", element.name_str());

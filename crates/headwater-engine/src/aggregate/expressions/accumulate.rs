@@ -6,7 +6,8 @@ use super::{Expression, Frame, Operator, Scope, bson_text, value_text};
 use crate::aggregate::accumulators::{
     Deviation, Keep, Quantiles, check_n, n_arguments, percentile_arguments,
 };
-use crate::bson::{ArrayWriter, Number, Raw, Sum, Value, compare};
+use crate::bson::{ArrayWriter, Number, Raw, Sum, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 
 /// Gives every value that counts to `take`: those of a single array argument, else the arguments.
@@ -52,31 +53,37 @@ pub(super) fn std_dev_samp(args: Vec<Value<'_>>) -> Result<Value<'_>> {
     deviation(&args, Deviation::sample())
 }
 
-fn extreme<'a>(args: &[Value<'a>], better: std::cmp::Ordering) -> Result<Value<'a>> {
+fn extreme<'a>(
+    order: &ValueOrder,
+    args: &[Value<'a>],
+    better: std::cmp::Ordering,
+) -> Result<Value<'a>> {
     let mut best: Option<Value<'static>> = None;
     each(args, |raw| {
         let value = Value::from(raw);
         if value.is_nullish() {
             return;
         }
-        if best.as_ref().and_then(Value::raw).is_none_or(|best| compare(raw, best) == better) {
+        if best.as_ref().and_then(Value::raw).is_none_or(|best| order.compare(raw, best) == better)
+        {
             best = Some(value.into_owned());
         }
     });
     Ok(best.unwrap_or(Value::NULL))
 }
 
-pub(super) fn min(args: Vec<Value<'_>>) -> Result<Value<'_>> {
-    extreme(&args, std::cmp::Ordering::Less)
+pub(super) fn min<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
+    extreme(order, &args, std::cmp::Ordering::Less)
 }
 
-pub(super) fn max(args: Vec<Value<'_>>) -> Result<Value<'_>> {
-    extreme(&args, std::cmp::Ordering::Greater)
+pub(super) fn max<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
+    extreme(order, &args, std::cmp::Ordering::Greater)
 }
 
 #[derive(Debug)]
 struct KeepN {
     keep: Keep,
+    order: ValueOrder,
     input: Expression,
     n: Expression,
 }
@@ -101,7 +108,7 @@ impl Operator for KeepN {
             Keep::Last => drop(values.drain(..values.len().saturating_sub(n))),
             Keep::Smallest | Keep::Largest => {
                 values.retain(|raw| !Value::from(*raw).is_nullish());
-                values.sort_by(|a, b| compare(*a, *b));
+                values.sort_by(|a, b| self.order.compare(*a, *b));
                 if self.keep == Keep::Largest {
                     values.reverse();
                 }
@@ -124,7 +131,8 @@ fn keep_n(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Result<Ex
     let n = Expression::parse(n, scope)?;
     let input = Expression::parse(input, scope)?;
     let constant = n.as_constant().is_some() && input.as_constant().is_some();
-    let expression = Expression::Special(Box::new(KeepN { keep, input, n }));
+    let expression =
+        Expression::Special(Box::new(KeepN { keep, order: scope.order().clone(), input, n }));
     Ok(if constant { expression.folding(scope) } else { expression })
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Expression, Frame, Scope};
 use crate::bson::{Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 
 /// The function of an operator, by how many arguments it takes.
@@ -13,6 +14,10 @@ pub(super) enum Function {
     Two(for<'a> fn(Value<'a>, Value<'a>) -> Result<Value<'a>>),
     /// Of any number of arguments.
     Many(for<'a> fn(Vec<Value<'a>>) -> Result<Value<'a>>),
+    /// Of two arguments and the order of values.
+    TwoOrdered(for<'a> fn(&ValueOrder, Value<'a>, Value<'a>) -> Result<Value<'a>>),
+    /// Of any number of arguments and the order of values.
+    ManyOrdered(for<'a> fn(&ValueOrder, Vec<Value<'a>>) -> Result<Value<'a>>),
 }
 
 /// A function with its arguments.
@@ -21,6 +26,7 @@ pub struct Call {
     name: &'static str,
     function: Function,
     args: Box<[Expression]>,
+    order: ValueOrder,
 }
 
 impl Call {
@@ -42,9 +48,12 @@ impl Call {
                 let left = left.eval(frame)?;
                 run(left, right.eval(frame)?)
             }
-            (Function::Many(run), args) => {
-                run(args.iter().map(|arg| arg.eval(frame)).collect::<Result<Vec<_>>>()?)
+            (Function::TwoOrdered(run), [left, right]) => {
+                let left = left.eval(frame)?;
+                run(&self.order, left, right.eval(frame)?)
             }
+            (Function::Many(run), args) => run(values(args, frame)?),
+            (Function::ManyOrdered(run), args) => run(&self.order, values(args, frame)?),
             _ => Err(wrong_count(self.name, 1, 2, self.args.len())),
         }
     }
@@ -62,9 +71,14 @@ impl Call {
             return Err(wrong_count(name, min, max, args.len()));
         }
         let constant = args.iter().all(|arg| matches!(arg, Expression::Constant(_)));
-        let call = Expression::Call(Box::new(Call { name, function, args: args.into() }));
+        let order = scope.order().clone();
+        let call = Expression::Call(Box::new(Call { name, function, args: args.into(), order }));
         Ok(if constant { call.folding(scope) } else { call })
     }
+}
+
+fn values<'a>(args: &'a [Expression], frame: &mut Frame<'a>) -> Result<Vec<Value<'a>>> {
+    args.iter().map(|arg| arg.eval(frame)).collect()
 }
 
 /// Compiles an operator's arguments: the values of an array, or anything else as the only one.

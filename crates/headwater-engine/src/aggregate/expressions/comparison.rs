@@ -3,19 +3,24 @@
 use std::cmp::Ordering;
 
 use super::array::{kind_name, whole_i32};
+use crate::bson::Value;
 use crate::bson::print::computed as value_text;
-use crate::bson::{Value, compare_values, equal};
+use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 
-pub(super) fn cmp<'a>(a: Value<'a>, b: Value<'a>) -> Result<Value<'a>> {
-    Ok(Value::i32(compare_values(&a, &b) as i32))
+pub(super) fn cmp<'a>(order: &ValueOrder, a: Value<'a>, b: Value<'a>) -> Result<Value<'a>> {
+    Ok(Value::i32(order.compare_values(&a, &b) as i32))
 }
 
 macro_rules! comparisons {
     ($($name:ident = $test:path;)*) => {$(
-        pub(super) fn $name<'a>(a: Value<'a>, b: Value<'a>) -> Result<Value<'a>> {
+        pub(super) fn $name<'a>(
+            order: &ValueOrder,
+            a: Value<'a>,
+            b: Value<'a>,
+        ) -> Result<Value<'a>> {
             let test: fn(Ordering) -> bool = $test;
-            Ok(Value::bool(test(compare_values(&a, &b))))
+            Ok(Value::bool(test(order.compare_values(&a, &b))))
         }
     )*};
 }
@@ -27,33 +32,37 @@ comparisons! {
     lte = Ordering::is_le;
 }
 
-fn same(a: &Value<'_>, b: &Value<'_>) -> bool {
+fn same(order: &ValueOrder, a: &Value<'_>, b: &Value<'_>) -> bool {
     match (a.raw(), b.raw()) {
-        (Some(a), Some(b)) => equal(a, b),
-        _ => compare_values(a, b).is_eq(),
+        (Some(a), Some(b)) => order.equal(a, b),
+        _ => order.compare_values(a, b).is_eq(),
     }
 }
 
-pub(super) fn eq<'a>(a: Value<'a>, b: Value<'a>) -> Result<Value<'a>> {
-    Ok(Value::bool(same(&a, &b)))
+pub(super) fn eq<'a>(order: &ValueOrder, a: Value<'a>, b: Value<'a>) -> Result<Value<'a>> {
+    Ok(Value::bool(same(order, &a, &b)))
 }
 
-pub(super) fn ne<'a>(a: Value<'a>, b: Value<'a>) -> Result<Value<'a>> {
-    Ok(Value::bool(!same(&a, &b)))
+pub(super) fn ne<'a>(order: &ValueOrder, a: Value<'a>, b: Value<'a>) -> Result<Value<'a>> {
+    Ok(Value::bool(!same(order, &a, &b)))
 }
 
-pub(super) fn r#in<'a>(value: Value<'a>, array: Value<'a>) -> Result<Value<'a>> {
+pub(super) fn r#in<'a>(
+    order: &ValueOrder,
+    value: Value<'a>,
+    array: Value<'a>,
+) -> Result<Value<'a>> {
     let Some(items) = array.as_array() else {
         let message =
             format!("$in requires an array as a second argument, found: {}", kind_name(&array));
         return Err(Error::location(40081, message));
     };
-    let found = value.raw().is_some_and(|value| items.iter().any(|item| equal(item, value)));
+    let found = value.raw().is_some_and(|value| items.iter().any(|item| order.equal(item, value)));
     Ok(Value::bool(found))
 }
 
 /// `{$indexOfArray: [array, value, start, end]}`.
-pub(super) fn index_of_array(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+pub(super) fn index_of_array<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
     let (Some(array), Some(wanted)) = (args.first(), args.get(1)) else { return Ok(Value::NULL) };
     if array.is_nullish() {
         return Ok(Value::NULL);
@@ -68,7 +77,7 @@ pub(super) fn index_of_array(args: Vec<Value<'_>>) -> Result<Value<'_>> {
         args.get(3).map(|v| bound("$indexOfArray", "ending", v)).transpose()?.unwrap_or(usize::MAX);
     let found = items.iter().enumerate().take(end).skip(start);
     let mut found =
-        found.filter(|(_, item)| wanted.raw().is_some_and(|wanted| equal(*item, wanted)));
+        found.filter(|(_, item)| wanted.raw().is_some_and(|wanted| order.equal(*item, wanted)));
     Ok(Value::i32(found.next().map_or(-1, |(at, _)| i32::try_from(at).unwrap_or(i32::MAX))))
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::{Expression, variable};
 use crate::bson::{Doc, Raw, Type, Value};
-use crate::collation::Collation;
+use crate::collation::{Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
 use crate::limits::COMMAND_DEPTH_MAX;
 
 /// The names that an expression may use, while it is parsed.
 #[derive(Debug, Clone)]
 pub struct Scope {
-    collation: Option<Arc<Collation>>,
+    order: ValueOrder,
     names: Vec<(Box<str>, Binding)>,
     slots: usize,
     depth: usize,
@@ -45,6 +45,18 @@ impl Scope {
     /// # Errors
     /// A `let` with an invalid name or a value that is no constant expression.
     pub fn new(let_doc: Option<Doc<'_>>, now_ms: i64) -> Result<Scope> {
+        Scope::collated(let_doc, now_ms, None)
+    }
+
+    /// As [`Scope::new`] with a collation, which the values of `let` are computed with too.
+    ///
+    /// # Errors
+    /// As [`Scope::new`].
+    pub fn collated(
+        let_doc: Option<Doc<'_>>,
+        now_ms: i64,
+        collation: Option<Arc<Collation>>,
+    ) -> Result<Scope> {
         let names = vec![
             ("ROOT".into(), Binding::Root),
             ("CURRENT".into(), Binding::Root),
@@ -56,7 +68,7 @@ impl Scope {
             ("SEARCH_META".into(), Binding::Constant(Value::MISSING)),
         ];
         let mut scope = Scope {
-            collation: None,
+            order: ValueOrder::new(collation),
             names,
             slots: 0,
             depth: 0,
@@ -86,16 +98,21 @@ impl Scope {
         self
     }
 
-    /// Gives filters that are parsed with the scope a collation.
+    /// Gives filters and expressions that are parsed with the scope a collation.
     #[must_use]
     pub fn with_collation(mut self, collation: Option<Arc<Collation>>) -> Scope {
-        self.collation = collation;
+        self.order = ValueOrder::new(collation);
         self
     }
 
     /// How texts compare, if not by their bytes.
     pub fn collation(&self) -> Option<&Arc<Collation>> {
-        self.collation.as_ref()
+        self.order.collation()
+    }
+
+    /// How values compare.
+    pub fn order(&self) -> &ValueOrder {
+        &self.order
     }
 
     /// `$$NOW` in milliseconds since 1970.

@@ -4,21 +4,22 @@ use std::collections::HashSet;
 
 use super::array::kind_name;
 use super::raw_is_true;
-use crate::bson::{Array, ArrayWriter, Raw, Value, key};
+use crate::bson::{Array, ArrayWriter, Raw, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 
 type Keys = HashSet<Vec<u8>>;
 
-fn keys(array: Array<'_>) -> Keys {
-    array.iter().map(key::encode).collect()
+fn keys(order: &ValueOrder, array: Array<'_>) -> Keys {
+    array.iter().map(|raw| order.key(raw)).collect()
 }
 
-pub(super) fn set_union(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+pub(super) fn set_union<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
     if sets(&args, "$setUnion", 17043)? {
         return Ok(Value::NULL);
     }
     let all = args.iter().filter_map(Value::as_array).flat_map(|array| array.iter());
-    Ok(sorted(all.collect()))
+    Ok(sorted(order, all.collect()))
 }
 
 /// Checks that all arguments are arrays up to the first null; tells whether there is a null.
@@ -36,8 +37,8 @@ fn sets(args: &[Value<'_>], name: &str, code: i32) -> Result<bool> {
 }
 
 /// The different values in MongoDB's order.
-fn sorted(values: Vec<Raw<'_>>) -> Value<'static> {
-    let mut keyed: Vec<_> = values.into_iter().map(|raw| (key::encode(raw), raw)).collect();
+fn sorted(order: &ValueOrder, values: Vec<Raw<'_>>) -> Value<'static> {
+    let mut keyed: Vec<_> = values.into_iter().map(|raw| (order.key(raw), raw)).collect();
     keyed.sort_by(|a, b| a.0.cmp(&b.0));
     keyed.dedup_by(|a, b| a.0 == b.0);
     let mut array = ArrayWriter::new();
@@ -45,21 +46,25 @@ fn sorted(values: Vec<Raw<'_>>) -> Value<'static> {
     Value::array(array.into_bytes())
 }
 
-pub(super) fn set_intersection(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+pub(super) fn set_intersection<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
     if sets(&args, "$setIntersection", 17047)? {
         return Ok(Value::NULL);
     }
     let mut arrays = args.iter().filter_map(Value::as_array);
-    let Some(first) = arrays.next() else { return Ok(sorted(Vec::new())) };
-    let others: Vec<Keys> = arrays.map(keys).collect();
+    let Some(first) = arrays.next() else { return Ok(sorted(order, Vec::new())) };
+    let others: Vec<Keys> = arrays.map(|array| keys(order, array)).collect();
     let common = |raw: &Raw<'_>| {
-        let key = key::encode(*raw);
+        let key = order.key(*raw);
         others.iter().all(|other| other.contains(&key))
     };
-    Ok(sorted(first.iter().filter(common).collect()))
+    Ok(sorted(order, first.iter().filter(common).collect()))
 }
 
-pub(super) fn set_difference<'a>(left: Value<'a>, right: Value<'a>) -> Result<Value<'a>> {
+pub(super) fn set_difference<'a>(
+    order: &ValueOrder,
+    left: Value<'a>,
+    right: Value<'a>,
+) -> Result<Value<'a>> {
     if left.is_nullish() || right.is_nullish() {
         return Ok(Value::NULL);
     }
@@ -72,17 +77,17 @@ pub(super) fn set_difference<'a>(left: Value<'a>, right: Value<'a>) -> Result<Va
     };
     let a = left.as_array().ok_or_else(|| array(&left, 17048, "First"))?;
     let b = right.as_array().ok_or_else(|| array(&right, 17049, "Second"))?;
-    let mut seen = keys(b);
+    let mut seen = keys(order, b);
     let mut rest = ArrayWriter::new();
     for raw in a.iter() {
-        if seen.insert(key::encode(raw)) {
+        if seen.insert(order.key(raw)) {
             rest.raw(raw);
         }
     }
     Ok(Value::array(rest.into_bytes()))
 }
 
-pub(super) fn set_equals(args: Vec<Value<'_>>) -> Result<Value<'_>> {
+pub(super) fn set_equals<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
     let mut first: Option<Keys> = None;
     let mut equal = true;
     for (at, arg) in args.iter().enumerate() {
@@ -93,7 +98,7 @@ pub(super) fn set_equals(args: Vec<Value<'_>>) -> Result<Value<'_>> {
             );
             return Err(Error::location(17044, message));
         };
-        let keys = keys(array);
+        let keys = keys(order, array);
         match &first {
             Some(first) => equal &= *first == keys,
             None => first = Some(keys),
@@ -102,7 +107,11 @@ pub(super) fn set_equals(args: Vec<Value<'_>>) -> Result<Value<'_>> {
     Ok(Value::bool(equal))
 }
 
-pub(super) fn set_is_subset<'a>(left: Value<'a>, right: Value<'a>) -> Result<Value<'a>> {
+pub(super) fn set_is_subset<'a>(
+    order: &ValueOrder,
+    left: Value<'a>,
+    right: Value<'a>,
+) -> Result<Value<'a>> {
     let array = |value: &Value<'_>, code, which: &str| {
         let found = kind_name(value);
         let what = format!(
@@ -112,8 +121,8 @@ pub(super) fn set_is_subset<'a>(left: Value<'a>, right: Value<'a>) -> Result<Val
     };
     let a = left.as_array().ok_or_else(|| array(&left, 17046, "First"))?;
     let b = right.as_array().ok_or_else(|| array(&right, 17042, "Second"))?;
-    let all = keys(b);
-    Ok(Value::bool(a.iter().all(|raw| all.contains(&key::encode(raw)))))
+    let all = keys(order, b);
+    Ok(Value::bool(a.iter().all(|raw| all.contains(&order.key(raw)))))
 }
 
 fn elements<'v>(name: &str, code: i32, value: &'v Value<'_>) -> Result<Array<'v>> {

@@ -4,13 +4,15 @@ use std::cmp::Ordering;
 
 use super::named::Named;
 use super::{Expression, Frame, Operator, Path, Scope};
-use crate::bson::{ArrayWriter, Doc, Number, Raw, Value, compare, compare_values};
+use crate::bson::{ArrayWriter, Doc, Number, Raw, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
 struct SortArray {
     input: Expression,
     order: Order,
+    values: ValueOrder,
 }
 
 #[derive(Debug)]
@@ -32,9 +34,11 @@ impl Operator for SortArray {
         };
         let mut values: Vec<Raw<'_>> = array.iter().collect();
         match &self.order {
-            Order::Whole { descending: false } => values.sort_by(|a, b| compare(*a, *b)),
-            Order::Whole { descending: true } => values.sort_by(|a, b| compare(*b, *a)),
-            Order::Fields(fields) => values.sort_by(|a, b| by_fields(fields, *a, *b)),
+            Order::Whole { descending: false } => {
+                values.sort_by(|a, b| self.values.compare(*a, *b))
+            }
+            Order::Whole { descending: true } => values.sort_by(|a, b| self.values.compare(*b, *a)),
+            Order::Fields(fields) => values.sort_by(|a, b| by_fields(&self.values, fields, *a, *b)),
         }
         let mut sorted = ArrayWriter::new();
         values.into_iter().for_each(|raw| sorted.raw(raw));
@@ -44,13 +48,13 @@ impl Operator for SortArray {
 
 /// Compares two values by fields; a descending one is marked. What is no document has no fields. Arrays compare as
 /// wholes.
-fn by_fields(fields: &[(Path, bool)], a: Raw<'_>, b: Raw<'_>) -> Ordering {
+fn by_fields(order: &ValueOrder, fields: &[(Path, bool)], a: Raw<'_>, b: Raw<'_>) -> Ordering {
     let field = |raw: Raw<'_>, path: &Path| match path.of_doc(raw.as_doc().unwrap_or(Doc::EMPTY)) {
         value if value.is_missing() => Value::NULL,
         value => value.into_owned(),
     };
     for (path, descending) in fields {
-        let order = compare_values(&field(a, path), &field(b, path));
+        let order = order.compare_values(&field(a, path), &field(b, path));
         if order.is_ne() {
             return if *descending { order.reverse() } else { order };
         }
@@ -76,7 +80,8 @@ pub(super) fn sort_array(argument: Raw<'_>, scope: &mut Scope) -> Result<Express
     let order = parse_order(named.required(1, missing(2_942_503, "sortBy"))?)?;
     let input = Expression::parse(input, scope)?;
     let constant = input.as_constant().is_some();
-    let sort = Expression::Special(Box::new(SortArray { input, order }));
+    let sort =
+        Expression::Special(Box::new(SortArray { input, order, values: scope.order().clone() }));
     Ok(if constant { sort.folding(scope) } else { sort })
 }
 

@@ -8,6 +8,7 @@ use super::{
     trigonometry,
 };
 use crate::bson::Raw;
+use crate::collation::ValueOrder;
 use crate::error::Result;
 
 /// One operator: its name and how its argument becomes an expression.
@@ -55,6 +56,25 @@ const fn two(
     Row { name, build: Build::Call(Function::Two(run), (2, 2)) }
 }
 
+const fn two_ordered(
+    name: &'static str,
+    run: for<'a> fn(
+        &ValueOrder,
+        crate::bson::Value<'a>,
+        crate::bson::Value<'a>,
+    ) -> Result<crate::bson::Value<'a>>,
+) -> Row {
+    Row { name, build: Build::Call(Function::TwoOrdered(run), (2, 2)) }
+}
+
+const fn many_ordered(
+    name: &'static str,
+    count: (usize, usize),
+    run: for<'a> fn(&ValueOrder, Vec<crate::bson::Value<'a>>) -> Result<crate::bson::Value<'a>>,
+) -> Row {
+    Row { name, build: Build::Call(Function::ManyOrdered(run), count) }
+}
+
 const fn many(
     name: &'static str,
     count: (usize, usize),
@@ -91,7 +111,7 @@ pub static EXPRESSIONS: &[Row] = &[
     many("$bitXor", ANY, bitwise::xor),
     one("$bsonSize", size::bson_size),
     one("$ceil", arithmetic::ceil),
-    two("$cmp", comparison::cmp),
+    two_ordered("$cmp", comparison::cmp),
     many("$concat", ANY, string::concat),
     many("$concatArrays", ANY, array::concat_arrays),
     special("$cond", conditional::cond),
@@ -112,19 +132,19 @@ pub static EXPRESSIONS: &[Row] = &[
     special("$dayOfYear", date::parts::day_of_year),
     one("$degreesToRadians", trigonometry::degrees_to_radians),
     two("$divide", arithmetic::divide),
-    two("$eq", comparison::eq),
+    two_ordered("$eq", comparison::eq),
     one("$exp", arithmetic::exp),
     special("$filter", iterate::filter),
     one("$first", array::first),
     special("$firstN", accumulate::first_n),
     one("$floor", arithmetic::floor),
     special("$getField", object::get_field),
-    two("$gt", comparison::gt),
-    two("$gte", comparison::gte),
+    two_ordered("$gt", comparison::gt),
+    two_ordered("$gte", comparison::gte),
     special("$hour", date::parts::hour),
     special("$ifNull", conditional::if_null),
-    two("$in", comparison::r#in),
-    many("$indexOfArray", (2, 4), comparison::index_of_array),
+    two_ordered("$in", comparison::r#in),
+    many_ordered("$indexOfArray", (2, 4), comparison::index_of_array),
     many("$indexOfBytes", (2, 4), substring::index_of_bytes),
     many("$indexOfCP", (2, 4), substring::index_of_cp),
     one("$isArray", array::is_array),
@@ -139,22 +159,22 @@ pub static EXPRESSIONS: &[Row] = &[
     one("$ln", arithmetic::ln),
     two("$log", arithmetic::log),
     one("$log10", arithmetic::log10),
-    two("$lt", comparison::lt),
-    two("$lte", comparison::lte),
+    two_ordered("$lt", comparison::lt),
+    two_ordered("$lte", comparison::lte),
     special("$ltrim", replace::ltrim),
     special("$map", iterate::map),
-    many("$max", ANY, accumulate::max),
+    many_ordered("$max", ANY, accumulate::max),
     special("$maxN", accumulate::max_n),
     special("$median", accumulate::median),
     many("$mergeObjects", ANY, object::merge_objects),
     special("$millisecond", date::parts::millisecond),
-    many("$min", ANY, accumulate::min),
+    many_ordered("$min", ANY, accumulate::min),
     special("$minN", accumulate::min_n),
     special("$minute", date::parts::minute),
     two("$mod", arithmetic::modulo),
     special("$month", date::parts::month),
     many("$multiply", ANY, arithmetic::multiply),
-    two("$ne", comparison::ne),
+    two_ordered("$ne", comparison::ne),
     one("$not", boolean::not),
     one("$objectToArray", object::object_to_array),
     special("$or", boolean::or),
@@ -173,12 +193,12 @@ pub static EXPRESSIONS: &[Row] = &[
     many("$round", (1, 2), arithmetic::round),
     special("$rtrim", replace::rtrim),
     special("$second", date::parts::second),
-    two("$setDifference", set::set_difference),
-    many("$setEquals", (2, usize::MAX), set::set_equals),
+    two_ordered("$setDifference", set::set_difference),
+    many_ordered("$setEquals", (2, usize::MAX), set::set_equals),
     special("$setField", object::set_field),
-    many("$setIntersection", ANY, set::set_intersection),
-    two("$setIsSubset", set::set_is_subset),
-    many("$setUnion", ANY, set::set_union),
+    many_ordered("$setIntersection", ANY, set::set_intersection),
+    two_ordered("$setIsSubset", set::set_is_subset),
+    many_ordered("$setUnion", ANY, set::set_union),
     one("$sin", trigonometry::sin),
     one("$sinh", trigonometry::sinh),
     one("$size", array::size),

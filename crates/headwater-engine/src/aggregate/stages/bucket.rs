@@ -6,7 +6,8 @@ use super::group::{GroupSpec, parse_output};
 use super::{Parsed, sort};
 use crate::aggregate::expressions::{Expression, Frame, Operator, Scope, bson_text, value_text};
 use crate::aggregate::pipeline::Context;
-use crate::bson::{Doc, DocWriter, Raw, Type, Value, canonical_class, compare, compare_values};
+use crate::bson::{Doc, DocWriter, Raw, Type, Value, canonical_class};
+use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 
 /// The expression that puts a value into its bucket.
@@ -15,12 +16,14 @@ struct Bucket {
     group_by: Expression,
     boundaries: Vec<Value<'static>>,
     default: Option<Value<'static>>,
+    order: ValueOrder,
 }
 
 impl Operator for Bucket {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         let value = self.group_by.eval(frame)?;
-        let at = self.boundaries.partition_point(|bound| compare_values(bound, &value).is_le());
+        let at_or_below = |bound: &Value<'_>| self.order.compare_values(bound, &value).is_le();
+        let at = self.boundaries.partition_point(at_or_below);
         if at > 0 && at < self.boundaries.len() {
             return Ok(self.boundaries.get(at - 1).and_then(Value::raw).into());
         }
@@ -76,9 +79,10 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         let message = "$bucket requires 'groupBy' and 'boundaries' to be specified.";
         return Err(Error::location(40198, message));
     };
-    check_default(default.as_ref(), &boundaries)?;
-    let id = Expression::Special(Box::new(Bucket { group_by, boundaries, default }));
-    let group = GroupSpec::new(id, parse_output(output, context.scope)?);
+    let order = context.scope.order().clone();
+    check_default(&order, default.as_ref(), &boundaries)?;
+    let id = Expression::Special(Box::new(Bucket { group_by, boundaries, default, order }));
+    let group = GroupSpec::new(id, parse_output(output, context.scope)?, context.scope);
     let mut order = DocWriter::new();
     order.i32("_id", 1);
     let mut parsed: Parsed = vec![Arc::new(group)];
@@ -124,7 +128,7 @@ fn parse_boundaries(raw: Raw<'_>, scope: &mut Scope) -> Result<Vec<Value<'static
             let what = "All values in the the 'boundaries' option to $bucket must have the same type. Found conflicting types ";
             return Err(Error::location(40193, format!("{what}{a} and {b}.")));
         }
-        if compare(low, high).is_ge() {
+        if scope.order().compare(low, high).is_ge() {
             let (a, b) = (value_text(&low.into()), value_text(&high.into()));
             let next = at + 1;
             let what = "The 'boundaries' option to $bucket must be sorted, but elements ";
@@ -138,15 +142,19 @@ fn parse_boundaries(raw: Raw<'_>, scope: &mut Scope) -> Result<Vec<Value<'static
 }
 
 /// The default must lie outside the boundaries.
-fn check_default(default: Option<&Value<'_>>, boundaries: &[Value<'_>]) -> Result<()> {
+fn check_default(
+    order: &ValueOrder,
+    default: Option<&Value<'_>>,
+    boundaries: &[Value<'_>],
+) -> Result<()> {
     let (Some(default), Some(low), Some(high)) = (default, boundaries.first(), boundaries.last())
     else {
         return Ok(());
     };
     let (Some(kind), Some(low_kind)) = (default.kind(), low.kind()) else { return Ok(()) };
     let same = canonical_class(kind) == canonical_class(low_kind);
-    let below = compare_values(default, low).is_lt();
-    if same && !below && compare_values(default, high).is_lt() {
+    let below = order.compare_values(default, low).is_lt();
+    if same && !below && order.compare_values(default, high).is_lt() {
         let message = "The $bucket 'default' field must be less than the lowest boundary or greater than or equal to the highest boundary.";
         return Err(Error::location(40199, message));
     }

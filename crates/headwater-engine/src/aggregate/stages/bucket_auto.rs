@@ -10,7 +10,9 @@ use super::{Parsed, StageSpec};
 use crate::aggregate::accumulators::{Group, Statement};
 use crate::aggregate::expressions::{Expression, bson_text};
 use crate::aggregate::pipeline::Context;
-use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value, compare_values, key};
+use crate::bson::key::Direction;
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
@@ -19,6 +21,7 @@ use granularity::Granularity;
 
 #[derive(Debug)]
 struct BucketAuto {
+    order: ValueOrder,
     group_by: Expression,
     buckets: usize,
     statements: Vec<Statement>,
@@ -92,7 +95,8 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         return Err(Error::location(40246, message));
     };
     let statements = parse_output(output, context.scope)?;
-    Ok(vec![Arc::new(BucketAuto { group_by, buckets, statements, granularity })])
+    let order = context.scope.order().clone();
+    Ok(vec![Arc::new(BucketAuto { order, group_by, buckets, statements, granularity })])
 }
 
 impl StageSpec for BucketAuto {
@@ -146,7 +150,7 @@ impl BucketAuto {
                 granularity::check(&value)?;
             }
             let mut key = Vec::new();
-            key::append(&mut key, value.raw().unwrap_or(Raw::NULL));
+            self.order.append_key(value.raw().unwrap_or(Raw::NULL), Direction::Ascending, &mut key);
             bytes += key.len() + 2 * doc.as_doc().as_bytes().len() + size_of::<Entry>();
             if bytes > STAGE_MEMORY_BYTES_MAX {
                 let message = "Sort exceeded memory limit of 104857600 bytes, but did not opt in to external sorting.";
@@ -172,7 +176,7 @@ impl BucketAuto {
             let wanted = if last_bucket { entries.len() - at } else { size };
             let mut taken = 0;
             while let Some(entry) = entries.get(at) {
-                let same = compare_values(&entry.value, &bucket.max).is_eq();
+                let same = self.order.compare_values(&entry.value, &bucket.max).is_eq();
                 if taken >= wanted && !same {
                     break;
                 }
@@ -185,7 +189,7 @@ impl BucketAuto {
                 let bound = granularity.above(&bucket.max);
                 // What lies below the rounded bound belongs to the bucket too.
                 while let Some(entry) = entries.get(at) {
-                    if compare_values(&entry.value, &bound).is_ge() {
+                    if self.order.compare_values(&entry.value, &bound).is_ge() {
                         break;
                     }
                     bucket.group.add(&self.statements, entry.doc.as_doc())?;

@@ -11,9 +11,11 @@ use crate::aggregate::expressions::date::add::add;
 use crate::aggregate::expressions::date::unit::{Unit, unknown_unit};
 use crate::aggregate::expressions::date::zone::Zone;
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
+use crate::bson::key::Direction;
 use crate::bson::{
     Doc, DocBuf, Number, Raw, Type, Value, View, canonical_class, compare_values, key,
 };
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
@@ -27,6 +29,8 @@ const GENERATED_MAX: usize = 500_000;
 struct Densify {
     field: Path,
     partition: Vec<Path>,
+    /// How values that partition compare.
+    values: ValueOrder,
     step: Number,
     unit: Option<Unit>,
     bounds: Bounds,
@@ -42,7 +46,7 @@ enum Bounds {
     Between(Value<'static>, Value<'static>),
 }
 
-pub(super) fn parse(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(doc) = raw.as_doc() else {
         let found = raw.kind.alias();
         let message = format!("The {NAME} stage specification must be an object, found {found}");
@@ -83,7 +87,8 @@ pub(super) fn parse(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
     }
     let range = range.ok_or_else(|| missing_field(NAME, "range"))?;
     let (step, unit, bounds) = parse_range(range, !partition.is_empty())?;
-    Ok(vec![Arc::new(Densify { field, partition, step, unit, bounds })])
+    let values = context.scope.order().clone();
+    Ok(vec![Arc::new(Densify { field, partition, values, step, unit, bounds })])
 }
 
 fn parse_range(range: Doc<'_>, partitioned: bool) -> Result<(Number, Option<Unit>, Bounds)> {
@@ -244,7 +249,8 @@ impl Densify {
             let mut entry = Entry { partition: Vec::new(), key: Vec::new(), value, doc };
             for path in &self.partition {
                 let part = path.of_doc(entry.doc.as_doc());
-                key::append(&mut entry.partition, part.raw().unwrap_or(Raw::NULL));
+                let raw = part.raw().unwrap_or(Raw::NULL);
+                self.values.append_key(raw, Direction::Ascending, &mut entry.partition);
             }
             key::append(&mut entry.key, entry.value.raw().unwrap_or(Raw::NULL));
             entries.push(entry);

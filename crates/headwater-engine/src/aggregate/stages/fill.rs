@@ -105,7 +105,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             }
             (None, None) => None,
         };
-        parsed.push(Arc::new(WindowFields::new(partition, order, windows)?));
+        parsed.push(Arc::new(WindowFields::new(partition, order, windows, context.scope)?));
     }
     if !constants.is_empty() {
         parsed.extend(project::add_fields(constants.finish().as_doc().as_raw(), context)?);

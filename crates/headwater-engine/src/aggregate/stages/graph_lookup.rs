@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Path};
 use crate::aggregate::pipeline::Context;
-use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value, key};
+use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
@@ -14,6 +15,7 @@ use crate::query::matcher::Matcher;
 
 #[derive(Debug)]
 struct GraphLookup {
+    order: ValueOrder,
     db: Box<str>,
     from: Box<str>,
     start: Expression,
@@ -107,6 +109,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         return Err(Error::location(40105, message));
     };
     Ok(vec![Arc::new(GraphLookup {
+        order: context.scope.order().clone(),
         db: context.db.into(),
         from: from.into(),
         start,
@@ -143,15 +146,15 @@ impl Stage for Following {
 }
 
 /// The values to look for next, each once.
-#[derive(Default)]
-struct Frontier {
+struct Frontier<'o> {
+    order: &'o ValueOrder,
     values: ArrayWriter,
     seen: HashSet<Vec<u8>>,
 }
 
-impl Frontier {
+impl Frontier<'_> {
     fn add(&mut self, raw: Raw<'_>) {
-        if self.seen.insert(key::encode(raw)) {
+        if self.seen.insert(self.order.key(raw)) {
             self.values.raw(raw);
         }
     }
@@ -192,16 +195,18 @@ impl GraphLookup {
     }
 
     fn find(&self, doc: Doc<'_>, env: &dyn Environment) -> Result<Value<'static>> {
-        let mut frontier = Frontier::default();
+        let mut frontier =
+            Frontier { order: &self.order, values: ArrayWriter::new(), seen: HashSet::new() };
         frontier.add_all(&self.start.evaluate(doc)?);
         let mut found: Vec<DocBuf> = Vec::new();
         let mut known: HashMap<Vec<u8>, ()> = HashMap::new();
         let mut bytes = 0;
         let mut depth: i64 = 0;
         while let Some(values) = frontier.take() {
-            let mut source = env.open(&self.db, &self.from, self.filter(&values).as_doc())?;
+            let filter = self.filter(&values);
+            let mut source = env.open(&self.db, &self.from, filter.as_doc(), &self.order)?;
             while let Some(next) = source.next(env)? {
-                let id = key::encode(next.as_doc().get("_id").unwrap_or(Raw::NULL));
+                let id = self.order.key(next.as_doc().get("_id").unwrap_or(Raw::NULL));
                 if known.insert(id, ()).is_some() {
                     continue;
                 }

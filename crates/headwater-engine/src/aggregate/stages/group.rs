@@ -7,7 +7,9 @@ use super::{Parsed, StageSpec};
 use crate::aggregate::accumulators::{Group, Statement};
 use crate::aggregate::expressions::{Expression, Scope};
 use crate::aggregate::pipeline::Context;
-use crate::bson::{Doc, DocBuf, DocWriter, Raw, Value, key};
+use crate::bson::key::Direction;
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
@@ -15,12 +17,13 @@ use crate::query::exec::{Environment, Stage};
 #[derive(Debug)]
 pub(super) struct GroupSpec {
     id: Expression,
+    order: ValueOrder,
     statements: Vec<Statement>,
 }
 
 impl GroupSpec {
-    pub(super) fn new(id: Expression, statements: Vec<Statement>) -> GroupSpec {
-        GroupSpec { id, statements }
+    pub(super) fn new(id: Expression, statements: Vec<Statement>, scope: &Scope) -> GroupSpec {
+        GroupSpec { id, order: scope.order().clone(), statements }
     }
 }
 
@@ -45,7 +48,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(id) = id else {
         return Err(Error::location(15955, "a group specification must include an _id"));
     };
-    Ok(vec![Arc::new(GroupSpec { id, statements })])
+    Ok(vec![Arc::new(GroupSpec::new(id, statements, context.scope))])
 }
 
 /// Parses the `output` of `$bucket` and `$bucketAuto`; without one it is a count.
@@ -90,7 +93,7 @@ impl GroupSpec {
         source.each(env, &mut |doc| {
             let id = self.id.evaluate(doc)?;
             key.clear();
-            key::append(&mut key, id.raw().unwrap_or(Raw::NULL));
+            self.order.append_key(id.raw().unwrap_or(Raw::NULL), Direction::Ascending, &mut key);
             let at = match places.get(&key) {
                 Some(&at) => at,
                 None => {

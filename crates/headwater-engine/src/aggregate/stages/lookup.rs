@@ -11,12 +11,14 @@ use crate::aggregate::pipeline::{
     Context, Pipeline, Place, conjunction, expect, missing_field, unknown_field,
 };
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
 use crate::query::exec::{Environment, Stage};
 
 #[derive(Debug)]
 struct Lookup {
+    order: ValueOrder,
     db: Box<str>,
     from: Option<Box<str>>,
     fields: Option<Fields>,
@@ -121,7 +123,8 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             "must specify 'pipeline' with $documents as first stage when 'from' is empty",
         ));
     }
-    Ok(vec![Arc::new(Lookup { db, from, fields, inner, into })])
+    let order = context.scope.order().clone();
+    Ok(vec![Arc::new(Lookup { order, db, from, fields, inner, into })])
 }
 
 /// The collection's name.
@@ -189,12 +192,13 @@ pub(super) fn open(
     db: &str,
     collection: &str,
     pipeline: &Pipeline,
+    order: &ValueOrder,
 ) -> Result<Box<dyn Stage>> {
     if pipeline.has_source() {
         return Ok(pipeline.build(Box::new(Empty)));
     }
     let filter = pipeline.leading_filter();
-    Ok(pipeline.build(env.open(db, collection, filter.as_doc())?))
+    Ok(pipeline.build(env.open(db, collection, filter.as_doc(), order)?))
 }
 
 /// No documents.
@@ -261,7 +265,7 @@ impl Lookup {
             Some(from) if !pipeline.has_source() => {
                 let leading = pipeline.leading_filter();
                 let filter = conjunction(&[filter.as_doc(), leading.as_doc()]);
-                env.open(&self.db, from, filter.as_doc())?
+                env.open(&self.db, from, filter.as_doc(), &self.order)?
             }
             _ => Box::new(Empty),
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Parsed, Shape, StageSpec};
+use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Doc, Raw};
 use crate::error::{Error, Result};
@@ -20,18 +21,21 @@ struct SortStage {
 ///
 /// # Errors
 /// 15976 for an empty one; as [`SortPattern::parse`].
-pub(in crate::aggregate) fn parse_sort_pattern(spec: Doc<'_>) -> Result<SortPattern> {
+pub(in crate::aggregate) fn parse_sort_pattern(
+    spec: Doc<'_>,
+    scope: &Scope,
+) -> Result<SortPattern> {
     if spec.is_empty() {
         return Err(Error::location(15976, "$sort stage must have at least one sort key"));
     }
-    SortPattern::parse(spec)
+    Ok(SortPattern::parse(spec)?.with_collation(scope.collation().cloned()))
 }
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(spec) = raw.as_doc() else {
         return Err(Error::location(15973, "the $sort key specification must be an object"));
     };
-    let pattern = parse_sort_pattern(spec)?.with_collation(context.scope.collation().cloned());
+    let pattern = parse_sort_pattern(spec, context.scope)?;
     Ok(vec![Arc::new(SortStage { pattern, limit: None })])
 }
 

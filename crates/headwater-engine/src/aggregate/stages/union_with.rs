@@ -6,11 +6,13 @@ use super::lookup::{Empty, open};
 use super::{Parsed, StageSpec};
 use crate::aggregate::pipeline::{Context, Pipeline, Place, expect, unknown_field};
 use crate::bson::{DocBuf, Raw, Type};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
 
 #[derive(Debug)]
 struct UnionWith {
+    order: ValueOrder,
     db: Box<str>,
     collection: Option<Box<str>>,
     pipeline: Pipeline,
@@ -38,6 +40,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
     }
     let db: Box<str> = context.db.into();
+    let order = context.scope.order().clone();
     let mut inner = context.inner(Place::UnionWith, collection)?;
     let pipeline = match stages {
         Some(stages) => Pipeline::parse_value(stages, &mut inner)?,
@@ -47,7 +50,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         let message = "$unionWith stage without explicit collection must have a pipeline with $documents as first stage";
         return Err(Error::new(Code::FAILED_TO_PARSE, message));
     }
-    Ok(vec![Arc::new(UnionWith { db, collection: collection.map(Into::into), pipeline })])
+    Ok(vec![Arc::new(UnionWith { order, db, collection: collection.map(Into::into), pipeline })])
 }
 
 impl StageSpec for UnionWith {
@@ -77,7 +80,9 @@ impl Stage for Uniting {
             }
             self.second = true;
             self.source = match &self.spec.collection {
-                Some(collection) => open(env, &self.spec.db, collection, &self.spec.pipeline)?,
+                Some(collection) => {
+                    open(env, &self.spec.db, collection, &self.spec.pipeline, &self.spec.order)?
+                }
                 None => self.spec.pipeline.build(Box::new(Empty)),
             };
         }

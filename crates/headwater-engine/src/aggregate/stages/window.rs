@@ -9,9 +9,11 @@ mod series;
 use std::sync::Arc;
 
 use super::{Parsed, StageSpec, nested, parse_sort_pattern};
-use crate::aggregate::expressions::{Expression, Path};
+use crate::aggregate::expressions::{Expression, Path, Scope};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
-use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value, key};
+use crate::bson::key::Direction;
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
+use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
@@ -24,6 +26,8 @@ const NAME: &str = "$setWindowFields";
 #[derive(Debug)]
 pub(super) struct WindowFields {
     partition: Option<Expression>,
+    /// How values that partition compare.
+    values: ValueOrder,
     order: Option<Order>,
     outputs: Vec<(Path, Function)>,
 }
@@ -37,8 +41,8 @@ pub(super) struct Order {
 }
 
 impl Order {
-    fn parse(spec: Doc<'_>) -> Result<Order> {
-        let pattern = parse_sort_pattern(spec)?;
+    fn parse(spec: Doc<'_>, scope: &Scope) -> Result<Order> {
+        let pattern = parse_sort_pattern(spec, scope)?;
         let mut fields = spec.iter();
         let only = match (fields.next(), fields.next()) {
             (Some(field), None) if Number::from_raw(field.value).is_some() => {
@@ -78,13 +82,14 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
     }
     let output = output.ok_or_else(|| missing_field(NAME, "output"))?;
-    let order = order.map(Order::parse).transpose()?;
+    let order = order.map(|spec| Order::parse(spec, context.scope)).transpose()?;
     let mut outputs = Vec::new();
     for element in output {
         let path = Path::parse(element.name_str())?;
         outputs.push((path, Function::parse(element, order.as_ref(), context.scope)?));
     }
-    Ok(vec![Arc::new(WindowFields { partition, order, outputs })])
+    let values = context.scope.order().clone();
+    Ok(vec![Arc::new(WindowFields { partition, values, order, outputs })])
 }
 
 impl WindowFields {
@@ -93,8 +98,10 @@ impl WindowFields {
         partition: Option<Expression>,
         order: Option<Doc<'_>>,
         outputs: Vec<(Path, Function)>,
+        scope: &Scope,
     ) -> Result<WindowFields> {
-        Ok(WindowFields { partition, order: order.map(Order::parse).transpose()?, outputs })
+        let order = order.map(|spec| Order::parse(spec, scope)).transpose()?;
+        Ok(WindowFields { partition, values: scope.order().clone(), order, outputs })
     }
 }
 
@@ -150,7 +157,7 @@ impl WindowFields {
                 }
                 let raw =
                     value.raw().filter(|raw| raw.kind != Type::Undefined).unwrap_or(Raw::NULL);
-                key::append(&mut entry.partition, raw);
+                self.values.append_key(raw, Direction::Ascending, &mut entry.partition);
             }
             if let Some(order) = &self.order {
                 order.pattern.write_key(doc.as_doc(), &mut entry.place)?;

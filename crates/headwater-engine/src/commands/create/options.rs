@@ -2,6 +2,7 @@
 
 use super::{clustered, time_series};
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw};
+use crate::collation;
 use crate::commands::Fields;
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
@@ -46,6 +47,12 @@ pub(super) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf>
             ));
         }
         out.doc("clusteredIndex", clustered.as_doc());
+    }
+    if let Some(doc) = fields.document("collation")? {
+        let normal = collation::normalize(doc, "create.collation")?;
+        if let Some(collation) = collation::parse(normal.as_doc(), "collation")? {
+            out.doc("collation", collation.spec());
+        }
     }
     let series = time_series::parse(fields, namespace)?;
     expiry(fields, series.is_some(), clustered.is_some())?;

@@ -4,6 +4,7 @@ use super::interval::{Interval, after, union};
 use super::{Bounds, Question};
 use crate::bson::key::{Direction, append_with, class_bounds};
 use crate::bson::{Raw, Type};
+use crate::collation::may_hold_texts;
 use crate::query::matcher::{Comparison, Operand, Regex, Relation, Test, is_nan, is_special};
 
 const NULL: Raw<'static> = Raw::NULL;
@@ -54,12 +55,16 @@ pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
 
 /// Whether texts in a test compare otherwise than those in the keys.
 fn is_foreign(test: &Test, question: &Question<'_>) -> bool {
-    let is_collated = match test {
-        Test::Compare(comparison) => comparison.operand.is_collated(),
-        Test::In(list) => list.values.iter().any(Operand::is_collated),
-        _ => false,
+    let keys = question.keys;
+    let is_foreign = |operand: &Operand| {
+        keys.foreign && may_hold_texts(operand.raw().kind)
+            || keys.collate.is_none() && operand.is_collated()
     };
-    is_collated && question.keys.collate.is_none()
+    match test {
+        Test::Compare(comparison) => is_foreign(&comparison.operand),
+        Test::In(list) => list.values.iter().any(is_foreign),
+        _ => false,
+    }
 }
 
 /// The keys of documents that have nothing at the path.

@@ -135,9 +135,6 @@ pub(super) fn expr(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
     if parser.inside() == Inside::Element {
         return Err(bad_value("$expr can only be applied to the top-level document"));
     }
-    if parser.scope.collation().is_some() {
-        return Err(Error::not_supported("$expr with a collation"));
-    }
     let expression = Expression::parse(top.value, parser.scope)?;
     Ok(match expression.as_constant() {
         Some(constant) => Node::Always(is_true(constant)),

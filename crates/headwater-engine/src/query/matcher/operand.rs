@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use crate::bson::{Raw, Type, compare, compare_with};
-use crate::collation::Collation;
+use crate::bson::{Raw, Texts, Type, compare, compare_with};
+use crate::collation::{Collation, may_hold_texts};
 
 /// A constant of a filter.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ enum Fast {
 
 impl Operand {
     pub(super) fn new(value: Raw<'_>, collation: Option<&Arc<Collation>>) -> Operand {
-        let collation = collation.filter(|_| has_order_of_texts(value.kind)).cloned();
+        let collation = collation.filter(|_| may_hold_texts(value.kind)).cloned();
         let fast = match value.kind {
             Type::Int32 => Fast::Int(i64::from(i32_of(value.data))),
             Type::Int64 => Fast::Int(i64_of(value.data)),
@@ -80,7 +80,9 @@ impl Operand {
         match &self.collation {
             None => compare(value, self.raw()),
             Some(collation) => {
-                compare_with(value, self.raw(), Some(&|a, b| collation.compare(a, b)))
+                let order = |a: &str, b: &str| collation.compare(a, b);
+                let texts = Texts { order: &order, symbols: true };
+                compare_with(value, self.raw(), Some(texts))
             }
         }
     }
@@ -102,11 +104,6 @@ impl Operand {
         }
         Some(self.compare(value))
     }
-}
-
-/// Whether values of a type are texts or may hold some.
-fn has_order_of_texts(kind: Type) -> bool {
-    matches!(kind, Type::String | Type::Symbol | Type::Document | Type::Array)
 }
 
 fn i32_of(data: &[u8]) -> i32 {

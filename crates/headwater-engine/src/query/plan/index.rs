@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::bson::Raw;
-use crate::bson::key::{self, Direction};
+use crate::bson::key::{self, Collate, Direction};
+use crate::collation::ValueOrder;
 use crate::index::Index;
 use crate::index::keys::KEY_BYTES_MAX;
 use crate::query::bounds::{self, Bounds, Interval, Keys};
@@ -35,6 +36,7 @@ pub(super) struct Candidate<'c> {
 pub(super) fn candidate<'c>(
     index: &'c Arc<Index>,
     matcher: Option<&Matcher>,
+    order_of_values: &ValueOrder,
     sort: Option<&SortPattern>,
     forced: bool,
 ) -> Option<Candidate<'c>> {
@@ -45,7 +47,17 @@ pub(super) fn candidate<'c>(
     let bits = if index.is_multikey() { u64::MAX } else { 0 };
     let multikey = Multikey(vec![bits; paths.len()]);
     let bounds = match matcher {
-        Some(matcher) => bounds::for_paths(matcher, paths, &multikey, Keys::default()),
+        Some(matcher) => {
+            let collation = index.order.collation();
+            let collate = |text: &str, out: &mut Vec<u8>| {
+                if let Some(collation) = collation {
+                    collation.append_key(text, out);
+                }
+            };
+            let collate = collation.map(|_| &collate as Collate<'_>);
+            let keys = Keys { collate, foreign: index.order != *order_of_values };
+            bounds::for_paths(matcher, paths, &multikey, keys)
+        }
         None => vec![None; paths.len()],
     };
     if index.sparse && !forced && !bounds.iter().flatten().any(excludes_null) {
@@ -53,6 +65,7 @@ pub(super) fn candidate<'c>(
     }
     let mut candidate = ranges(index, &bounds);
     let single = bounds.iter().take_while(|b| b.as_ref().is_some_and(is_one_point)).count();
+    let sort = sort.filter(|sort| sort.collation() == index.order.collation());
     candidate.order = sort.and_then(|sort| order(index, single, sort));
     let useful = candidate.equalities > 0 || candidate.range || candidate.order.is_some();
     (useful || forced).then_some(candidate)

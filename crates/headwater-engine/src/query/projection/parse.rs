@@ -85,13 +85,6 @@ impl Builder<'_> {
             return Err(Error::location(31325, message));
         }
         let expression = Expression::parse(value, self.scope)?;
-        let compares_nothing = matches!(
-            expression,
-            Expression::Constant(_) | Expression::Field(_) | Expression::Variable { .. }
-        );
-        if self.scope.collation().is_some() && !compares_nothing {
-            return Err(Error::not_supported("an expression with a collation"));
-        }
         self.kind = Some(Kind::Inclusion);
         self.root.insert(path, Field::Compute(expression))
     }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use headwater_engine::aggregate::expressions::Scope;
 use headwater_engine::aggregate::pipeline::{Context, Pipeline};
 use headwater_engine::bson::{Array, Doc, DocBuf, Raw};
+use headwater_engine::collation::ValueOrder;
 use headwater_engine::query::exec::{Environment, Stage};
 use headwater_engine::query::matcher::Matcher;
 use headwater_engine::{Error, Result};
@@ -98,12 +99,19 @@ impl Environment for Memory {
         Ok(())
     }
 
-    fn open(&self, db: &str, collection: &str, filter: Doc<'_>) -> Result<Box<dyn Stage>> {
+    fn open(
+        &self,
+        db: &str,
+        collection: &str,
+        filter: Doc<'_>,
+        order: &ValueOrder,
+    ) -> Result<Box<dyn Stage>> {
         let source = self.source(db, collection, 0)?;
         if filter.is_empty() {
             return Ok(source);
         }
-        let matcher = Matcher::parse(filter, &mut Scope::new(None, NOW_MS)?)?;
+        let scope = Scope::new(None, NOW_MS)?.with_collation(order.collation().cloned());
+        let matcher = Matcher::parse(filter, &mut { scope })?;
         Ok(Box::new(Filtered { matcher, source }))
     }
 }

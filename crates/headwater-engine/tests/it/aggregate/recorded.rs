@@ -53,7 +53,7 @@ fn run(command: Doc<'_>, memory: &Memory) -> Option<Result<Vec<DocBuf>>> {
         let pipeline = Pipeline::parse_value(stages, &mut context)?;
         let source = match collection {
             Some(collection) if !pipeline.has_source() => {
-                memory.open("test", collection, Doc::EMPTY)?
+                memory.open("test", collection, Doc::EMPTY, &Default::default())?
             }
             _ => Box::new(Given(Vec::new().into_iter())),
         };

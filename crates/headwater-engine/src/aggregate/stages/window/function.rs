@@ -211,7 +211,7 @@ impl Function {
         order: Option<Doc<'_>>,
         scope: &mut Scope,
     ) -> Result<Function> {
-        let order = order.map(Order::parse).transpose()?;
+        let order = order.map(|spec| Order::parse(spec, scope)).transpose()?;
         let name = if method == "linear" { "$linearFill" } else { "$locf" };
         Function::parse_named(name, argument, None, order.as_ref(), scope)
     }
