@@ -9,12 +9,14 @@ mod fields;
 
 mod aggregate;
 mod build_info;
+mod bulk_write;
 mod capped;
 mod coll_mod;
 mod configure_fail_point;
 mod count;
 mod create;
 mod create_indexes;
+mod current_op;
 mod cursors;
 mod delete;
 mod diagnostics;
@@ -106,6 +108,7 @@ pub enum Flow {
 pub const COMMANDS: &[Command] = &[
     aggregate::COMMAND,
     build_info::COMMAND,
+    bulk_write::COMMAND,
     coll_mod::COMMAND,
     stats::COLL_STATS,
     configure_fail_point::COMMAND,
@@ -113,6 +116,7 @@ pub const COMMANDS: &[Command] = &[
     count::COMMAND,
     create::COMMAND,
     create_indexes::COMMAND,
+    current_op::CURRENT,
     stats::DB_STATS,
     delete::COMMAND,
     distinct::COMMAND,
@@ -134,6 +138,7 @@ pub const COMMANDS: &[Command] = &[
     sessions::KILL_ALL,
     sessions::KILL_BY_PATTERN,
     kill_cursors::COMMAND,
+    current_op::KILL,
     sessions::KILL,
     list_collections::COMMAND,
     diagnostics::LIST_COMMANDS,
@@ -157,7 +162,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "appendOplogNote",
     "applyOps",
     "authenticate",
-    "bulkWrite",
     "checkMetadataConsistency",
     "cloneCollectionAsCapped",
     "commitTransaction",
@@ -166,7 +170,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "createRole",
     "createSearchIndexes",
     "createUser",
-    "currentOp",
     "dataSize",
     "dbHash",
     "dropAllRolesFromDatabase",
@@ -187,7 +190,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "grantRolesToRole",
     "grantRolesToUser",
     "invalidateUserCache",
-    "killOp",
     "listSearchIndexes",
     "listShards",
     "lockInfo",

@@ -1,9 +1,11 @@
 //! The engine: store, catalog, cursors and sessions of one node, and the one way in for every command.
 
 mod node;
+pub mod operations;
 mod park;
 mod writing;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,6 +16,7 @@ use headwater_store::{Snapshot, Store};
 use parking_lot::{Mutex, RwLock};
 
 pub use node::{Node, store_node};
+use operations::Operations;
 use park::park_until;
 pub(crate) use park::unparker;
 pub use writing::WriteGuard;
@@ -73,7 +76,18 @@ pub struct Client {
     /// The address that the client came from.
     pub peer: String,
     /// What the client said of itself in its first `hello`.
-    pub metadata: Mutex<Option<DocBuf>>,
+    pub metadata: Arc<Mutex<Option<DocBuf>>>,
+}
+
+/// A connection as others see it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its number.
+    pub id: i64,
+    /// The address that the client came from.
+    pub peer: String,
+    /// What the client said of itself.
+    pub metadata: Arc<Mutex<Option<DocBuf>>>,
 }
 
 /// A document database: hands a command document in and gets a reply document out. Cheap to clone.
@@ -117,7 +131,10 @@ pub struct Shared {
     pub started: Instant,
     catalog: RwLock<Arc<Catalog>>,
     writing: Mutex<writing::State>,
+    /// Commands under way.
+    pub operations: Operations,
     connections: AtomicI64,
+    clients: Mutex<BTreeMap<i64, Connection>>,
     closing: AtomicBool,
 }
 
@@ -161,7 +178,9 @@ impl Engine {
             started: Instant::now(),
             catalog: RwLock::new(Arc::new(catalog)),
             writing: Mutex::new(state),
+            operations: Operations::default(),
             connections: AtomicI64::new(0),
+            clients: Mutex::default(),
             closing: AtomicBool::new(false),
         });
         crate::housekeeping::start(&shared)?;
@@ -172,16 +191,16 @@ impl Engine {
     pub fn client(&self, local: &str, peer: &str) -> Client {
         let connection_id = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.status.connected();
-        Client {
-            connection_id,
-            local: local.to_owned(),
-            peer: peer.to_owned(),
-            metadata: Mutex::new(None),
-        }
+        let metadata = Arc::<Mutex<Option<DocBuf>>>::default();
+        let seen =
+            Connection { id: connection_id, peer: peer.to_owned(), metadata: metadata.clone() };
+        self.0.clients.lock().insert(connection_id, seen);
+        Client { connection_id, local: local.to_owned(), peer: peer.to_owned(), metadata }
     }
 
     /// Says that the client has gone.
-    pub fn disconnect(&self, _client: &Client) {
+    pub fn disconnect(&self, client: &Client) {
+        self.0.clients.lock().remove(&client.connection_id);
         self.0.status.disconnected();
     }
 
@@ -279,6 +298,11 @@ impl Shared {
     pub fn read(&self) -> Result<(Arc<Catalog>, Snapshot)> {
         let catalog = self.catalog();
         Ok((catalog, self.store.snapshot()?))
+    }
+
+    /// The connections of now, the oldest first.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.clients.lock().values().cloned().collect()
     }
 
     /// The catalog of now.

@@ -92,6 +92,11 @@ impl Error {
         self.0.code
     }
 
+    /// Whether it ends a whole command and not one of its statements: the time is up, or the command was killed.
+    pub fn is_interruption(&self) -> bool {
+        matches!(self.0.code.0, 50 | 237 | 11600 | 11601 | 11602)
+    }
+
     /// The message.
     pub fn message(&self) -> &str {
         &self.0.message

@@ -39,6 +39,18 @@ impl Namespace {
         &self.text
     }
 
+    /// Reads `db.collection`.
+    ///
+    /// # Errors
+    /// `InvalidNamespace` (73) for a name that breaks a rule.
+    pub fn parse(text: &str) -> Result<Namespace> {
+        let Some((db, collection)) = text.split_once('.') else {
+            return Err(invalid(format!("Invalid namespace specified '{text}'")));
+        };
+        check_db(db)?;
+        Namespace::checked(db, collection)
+    }
+
     /// The namespace that a command's first field names.
     ///
     /// # Errors
@@ -48,6 +60,10 @@ impl Namespace {
             let kind = name.kind.alias();
             return Err(invalid(format!("Collection name has invalid type {kind}")));
         };
+        Namespace::checked(db, collection)
+    }
+
+    fn checked(db: &str, collection: &str) -> Result<Namespace> {
         if collection.is_empty() {
             return Err(invalid(format!("Invalid namespace specified: {db}")));
         }

@@ -42,6 +42,8 @@ use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 #[derive(Debug)]
 pub struct Update {
     body: Body,
+    /// What an upsert inserts, where the client says so.
+    supplied: Option<DocBuf>,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,8 @@ pub struct UpdateOptions<'a> {
     pub scope: Option<&'a Scope>,
     /// The constants of a pipeline update (`c`).
     pub constants: Option<Doc<'a>>,
+    /// Whether an upsert inserts the constant `new` as it is.
+    pub upsert_supplied: bool,
 }
 
 /// The three forms that an update can have.
@@ -107,6 +111,8 @@ impl Update {
     /// `FailedToParse` (9) for an unknown operator, `ConflictingUpdateOperators` (40) where two operators meet on one
     /// path, and what the operators say of their operands, with MongoDB's codes and messages.
     pub fn parse(update: Raw<'_>, options: &UpdateOptions<'_>) -> Result<Update> {
+        let supplied = options.upsert_supplied.then(|| upsert::supplied(options.constants));
+        let supplied = supplied.transpose()?.map(Doc::to_buf);
         let body = match update.kind {
             Type::Document => {
                 let doc = Doc::trusted(update.data);
@@ -133,7 +139,7 @@ impl Update {
                 ));
             }
         };
-        Ok(Update { body })
+        Ok(Update { body, supplied })
     }
 
     /// Which of the three forms it is.
@@ -182,16 +188,17 @@ impl Update {
         new_id: impl FnOnce() -> [u8; 12],
         now: &Now,
     ) -> Result<DocBuf> {
-        let document = match &self.body {
-            Body::Replacement(replacement) => {
+        let document = match (&self.supplied, &self.body) {
+            (Some(document), _) => document.clone(),
+            (None, Body::Replacement(replacement)) => {
                 let seed = upsert::seed(filter, upsert::Take::Id)?;
                 replacement.insert(seed.as_doc(), now)?
             }
-            Body::Operators(operators) => {
+            (None, Body::Operators(operators)) => {
                 let seed = upsert::seed(filter, upsert::Take::All)?;
                 operators.apply_to_new(seed, now)?
             }
-            Body::Pipeline(pipeline) => {
+            (None, Body::Pipeline(pipeline)) => {
                 let seed = upsert::seed(filter, upsert::Take::All)?;
                 pipeline.insert(seed.as_doc())?
             }

@@ -109,7 +109,9 @@ fn must_succeed(target: &mut dyn Target, command: Doc<'_>) -> Result<(), String>
 fn send(target: &mut dyn Target, command: Doc<'_>) -> Result<DocBuf, String> {
     let mut whole = DocWriter::new();
     whole.extend(command);
-    whole.str("$db", DATABASE);
+    if command.get("$db").is_none() {
+        whole.str("$db", DATABASE);
+    }
     target.command(whole.finish().as_doc())
 }
 

@@ -6,6 +6,7 @@ mod bucket;
 mod bucket_auto;
 mod coll_stats;
 mod count;
+mod current_op;
 mod densify;
 mod documents;
 mod facet;
@@ -107,6 +108,7 @@ pub static STAGES: &[Row] = &[
     row("$bucketAuto", bucket_auto::parse),
     row("$collStats", coll_stats::parse),
     row("$count", count::parse),
+    row("$currentOp", current_op::parse),
     row("$densify", densify::parse),
     row("$documents", documents::parse),
     row("$facet", facet::parse),
@@ -135,7 +137,6 @@ pub static STAGES: &[Row] = &[
 /// Stages of MongoDB 8.0 that this version does not have, sorted.
 pub static UNSUPPORTED_STAGES: &[&str] = &[
     "$changeStreamSplitLargeEvent",
-    "$currentOp",
     "$geoNear",
     "$indexStats",
     "$listSampledQueries",

@@ -107,7 +107,7 @@ fn watch(
     let pipeline = parse(context, Array::trusted(&rest), namespace.or(Some(&anything)), scope)?;
     let stream = ChangeStream::open(context.shared, context.db, namespace, argument, &pipeline)?;
     let name = namespace.unwrap_or(&anything).as_str().to_owned();
-    let run = Run::now(context.shared, context.deadline)?;
+    let run = Run::now(context.shared, context.interrupt())?;
     reply_first(context, &run, name, first, Box::new(stream))
 }
 

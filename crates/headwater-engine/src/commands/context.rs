@@ -6,6 +6,7 @@ use super::concern::{ReadConcern, WriteConcern};
 use super::fields::Fields;
 use super::{Command, Needs, UNSUPPORTED, api, find_command};
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, View};
+use crate::engine::operations::{Interrupt, Running};
 use crate::engine::{Client, Shared, WriteGuard};
 use crate::error::{Code, Error, Result};
 use crate::namespace::{Namespace, check_db};
@@ -38,6 +39,8 @@ pub struct Context<'a> {
     pub transaction: Option<i64>,
     /// What it says of the Stable API.
     pub api: StableApi,
+    /// Its place in the list of operations, if its thread may block.
+    pub running: Option<Running<'a>>,
     fields: Fields<'a>,
     read_concern: ReadConcern,
     seq: Option<u64>,
@@ -80,11 +83,18 @@ impl<'a> Context<'a> {
             session: None,
             transaction: None,
             api: StableApi::default(),
+            running: None,
             fields,
             read_concern: ReadConcern::default(),
             seq: None,
         };
         context.read_generic(fields)?;
+        if mode == Mode::Blocking {
+            let (session, namespace) = (context.session, context.shown_namespace());
+            let operations = &shared.operations;
+            let running = operations.begin(client, command.name, namespace, session, body);
+            context.running = Some(running);
+        }
         Ok(context)
     }
 
@@ -122,7 +132,26 @@ impl<'a> Context<'a> {
                 return Err(time_is_up());
             }
         }
-        Run::now(self.shared, self.deadline).map(Some)
+        Run::now(self.shared, self.interrupt()).map(Some)
+    }
+
+    /// What may end this command before it is done.
+    pub fn interrupt(&self) -> Interrupt {
+        let operation = self.running.as_ref().map(|running| running.operation().clone());
+        Interrupt::new(self.deadline, operation)
+    }
+
+    /// What the list of operations says that it works on.
+    fn shown_namespace(&self) -> String {
+        let name = match self.command.name {
+            "getMore" => self.fields.raw("collection"),
+            _ => Some(self.target()),
+        };
+        match name.and_then(Raw::as_str) {
+            Some(name) => format!("{}.{name}", self.db),
+            None if self.command.name == "aggregate" => format!("{}.$cmd.aggregate", self.db),
+            None => format!("{}.$cmd", self.db),
+        }
     }
 
     /// The right to write; `None` if this thread may not wait for it.
@@ -146,33 +175,32 @@ impl<'a> Context<'a> {
         self.write_concern.waits_for_nothing()
     }
 
-    /// The documents of a write: the document sequence of that name, or the array field.
+    /// The documents of a write, as many as a write may have.
     ///
     /// # Errors
-    /// A missing field, wrong types, `InvalidLength` (16) for a batch that is empty or too long.
+    /// Those of [`Context::documents`] and [`check_batch`].
     pub fn batch(&self, name: &str) -> Result<Vec<Doc<'a>>> {
-        let request: &'a Request<'a> = self.request;
-        let documents = match request.sequences.iter().find(|s| s.name == name) {
-            Some(sequence) => sequence.documents.clone(),
-            None => {
-                let fields = self.fields();
-                let array = fields.array(name)?.ok_or_else(|| fields.missing(name))?;
-                let documents = array.iter().enumerate().map(|(at, raw)| {
-                    let place = format!("{name}.{at}");
-                    raw.as_doc().ok_or_else(|| fields.wrong_type(&place, raw.kind, &["object"]))
-                });
-                documents.collect::<Result<_>>()?
-            }
-        };
-        let max = crate::limits::WRITE_BATCH_MAX;
-        if documents.is_empty() || documents.len() > max {
-            let count = documents.len();
-            return Err(Error::new(
-                Code::INVALID_LENGTH,
-                format!("Write batch sizes must be between 1 and {max}. Got {count} operations."),
-            ));
-        }
+        let documents = self.documents(name)?;
+        check_batch(documents.len())?;
         Ok(documents)
+    }
+
+    /// The document sequence of that name, or the array field.
+    ///
+    /// # Errors
+    /// A missing field, wrong types.
+    pub fn documents(&self, name: &str) -> Result<Vec<Doc<'a>>> {
+        let request: &'a Request<'a> = self.request;
+        if let Some(sequence) = request.sequences.iter().find(|s| s.name == name) {
+            return Ok(sequence.documents.clone());
+        }
+        let fields = self.fields();
+        let array = fields.array(name)?.ok_or_else(|| fields.missing(name))?;
+        let documents = array.iter().enumerate().map(|(at, raw)| {
+            let place = format!("{name}.{at}");
+            raw.as_doc().ok_or_else(|| fields.wrong_type(&place, raw.kind, &["object"]))
+        });
+        documents.collect()
     }
 
     /// Adds the labels that MongoDB puts on errors of this kind of command.
@@ -276,7 +304,7 @@ impl<'a> Context<'a> {
         if fields.get("autocommit").is_some() || fields.get("startTransaction").is_some() {
             return Err(Error::not_supported("a multi-document transaction"));
         }
-        const RETRYABLE: &[&str] = &["delete", "findAndModify", "insert", "update"];
+        const RETRYABLE: &[&str] = &["bulkWrite", "delete", "findAndModify", "insert", "update"];
         if self.transaction.is_some() && !RETRYABLE.contains(&self.command.name) {
             let name = self.command.name;
             return Err(Error::location(
@@ -288,6 +316,21 @@ impl<'a> Context<'a> {
         }
         Ok(())
     }
+}
+
+/// Checks the number of statements of a write.
+///
+/// # Errors
+/// `InvalidLength` (16) for none or too many.
+pub(super) fn check_batch(count: usize) -> Result<()> {
+    let max = crate::limits::WRITE_BATCH_MAX;
+    if count == 0 || count > max {
+        return Err(Error::new(
+            Code::INVALID_LENGTH,
+            format!("Write batch sizes must be between 1 and {max}. Got {count} operations."),
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a write that failed with the code may be sent again, by MongoDB's list.

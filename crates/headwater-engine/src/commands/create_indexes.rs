@@ -257,7 +257,7 @@ fn fill(
     let access = Access::Collection { reverse: false };
     let mut scan = Scan::new(Plan { collection: collection.clone(), access, matcher: None });
     while !scan.is_done() {
-        let found = super::delete::find_for_write(context, guard, &mut scan, CHUNK)?;
+        let found = super::write::chunks::find(context, guard, &mut scan, CHUNK)?;
         let namespace = &collection.namespace;
         let event = EventWriter::new(Kind::Internal, namespace, Some(&collection.uuid), now_ms());
         guard.operation(&mut None, 0, Default::default(), event, |op| {

@@ -2,11 +2,12 @@
 
 use super::{Context, Fields, Flow};
 use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
+use crate::engine::operations::shown;
 use crate::error::{Code, Error, Result};
 use crate::limits::FIRST_BATCH_DOCUMENTS;
 use crate::query::cursor::{Batch, Body, Fill, Rows};
 use crate::query::run::Run;
-use crate::session::cursors::Cursor;
+use crate::session::cursors::{Activity, Cursor};
 
 /// Room for a reply beside its documents: its frame, the namespace, the times.
 const REPLY_BYTES: usize = 512;
@@ -62,7 +63,7 @@ pub(super) fn reply_rows(
         first.documents = usize::MAX;
     }
     first.listing = true;
-    let run = Run::now(context.shared, context.deadline)?;
+    let run = Run::now(context.shared, context.interrupt())?;
     reply_first(context, &run, namespace, first, Box::new(Rows::new(rows)))
 }
 
@@ -78,43 +79,63 @@ pub(super) fn reply_first(
     mut body: Box<dyn Body>,
 ) -> Result<Flow> {
     let mut reply = DocWriter::with_capacity(REPLY_BYTES);
-    let id = if first.listing {
+    let filled = if first.listing {
         let mut documents = ArrayWriter::new();
-        let id = fill(context, run, first, body.as_mut(), &mut documents)?;
-        write_listing(&mut reply, documents, id, &namespace);
-        id
+        let filled = fill(context, run, first, body.as_mut(), &mut documents)?;
+        write_listing(&mut reply, documents, filled.0, &namespace);
+        filled
     } else {
         reply.document("cursor", |cursor| {
-            let id = cursor.array("firstBatch", |documents| {
+            let filled = cursor.array("firstBatch", |documents| {
                 fill(context, run, first, body.as_mut(), documents)
             })?;
             body.write_beside(cursor);
-            end_cursor(cursor, id, &namespace);
-            Ok::<_, Error>(id)
+            end_cursor(cursor, filled.0, &namespace);
+            Ok::<_, Error>(filled)
         })?
     };
-    if id != 0 {
-        let session = context.session;
-        let (no_timeout, api) = (first.no_timeout, context.api);
-        context.shared.cursors.insert(Cursor { id, namespace, session, no_timeout, api, body })?;
-    }
+    keep(context, filled, namespace, first, body)?;
     Ok(Flow::Reply(reply))
 }
 
-/// Fills the first batch; gives the id of the cursor that is to be kept, or 0.
-fn fill(
+/// Keeps a cursor for `getMore`, unless its id is 0.
+///
+/// # Errors
+/// Too many open cursors.
+pub(super) fn keep(
+    context: &Context<'_>,
+    (id, documents): (i64, usize),
+    namespace: String,
+    first: First,
+    body: Box<dyn Body>,
+) -> Result<()> {
+    if id == 0 {
+        return Ok(());
+    }
+    let (session, no_timeout, api) = (context.session, first.no_timeout, context.api);
+    let activity = Activity::new(shown(context.request.body), documents);
+    let cursor = Cursor { id, namespace, session, no_timeout, api, activity, body };
+    context.shared.cursors.insert(cursor)
+}
+
+/// Fills the first batch; gives the id of the cursor that is to be kept, or 0, and the number of documents.
+///
+/// # Errors
+/// Those of filling.
+pub(super) fn fill(
     context: &Context<'_>,
     run: &Run<'_>,
     first: First,
     body: &mut dyn Body,
     documents: &mut ArrayWriter,
-) -> Result<i64> {
+) -> Result<(i64, usize)> {
     let fill = match first.documents {
         0 => Fill::More,
         wanted => body.fill(run, &mut Batch::new(documents, wanted))?,
     };
     let ends = first.single || matches!(fill, Fill::End);
-    Ok(if ends { 0 } else { context.shared.cursors.new_id() })
+    let id = if ends { 0 } else { context.shared.cursors.new_id() };
+    Ok((id, documents.count()))
 }
 
 /// The `cursor` document of a listing's first reply: MongoDB writes it in another order.

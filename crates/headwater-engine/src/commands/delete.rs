@@ -3,19 +3,18 @@
 use std::sync::Arc;
 
 use super::collation::{argument, chosen};
-use super::write::{Statement, WriteReply};
+use super::write::{Statement, WriteReply, chunks};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::{Scope, bson_text};
-use crate::bson::{Doc, DocBuf, Number, Raw, Type};
+use crate::bson::{Doc, Number, Raw, Type};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
 use crate::collection::{self, RecordId};
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
-use crate::query::exec::Environment;
+use crate::namespace::Namespace;
 use crate::query::plan::{Hint, Query, choose};
-use crate::query::run::Run;
-use crate::query::scan::{Next, Scan};
+use crate::query::scan::{Plan, Scan};
 use crate::session::retry::Outcome;
 use crate::status;
 
@@ -28,24 +27,23 @@ pub(super) const COMMAND: Command = Command {
     run,
 };
 
-/// Documents that are found in one go before they are removed.
-const CHUNK: usize = 1000;
+/// What MongoDB puts before errors of a running delete.
+const PREFIX: &str = "Plan executor error during delete :: caused by :: ";
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
-    let namespace = context.namespace()?;
+    let namespace = context.write_target()?;
     let ordered = fields.bool("ordered")?.unwrap_or(true);
     let variables = fields.document("let")?;
     let statements: Vec<_> =
         context.batch("deletes")?.into_iter().map(Delete::parse).collect::<Result<_>>()?;
+    context.check_statements(statements.len())?;
     let short = statements.iter().all(|delete| delete.is_short());
     if context.mode == crate::request::Mode::Inline && !(short && statements.len() <= 16) {
         return Ok(Flow::Busy);
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let mut retry = context.retry(&guard)?;
-    let catalog = guard.catalog();
-    let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
     let mut reply = WriteReply::default();
     status::count(&context.shared.status.operations.delete, statements.len());
     for (at, delete) in statements.iter().enumerate() {
@@ -55,21 +53,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             reply.n += done.n;
             continue;
         }
-        let default = collection.as_ref().and_then(|collection| collection.collation());
-        let removed = chosen(delete.collation).and_then(|chosen| {
-            let mut scope = Scope::collated(variables, now_ms(), chosen.or(default))?;
-            let query = delete.query(&mut scope)?;
-            let Some(collection) = &collection else { return Ok(0) };
-            if delete.one {
-                remove_one(context, &mut guard, collection, query, &mut retry, statement)
-            } else if context.transaction.is_some() {
-                Err(multi_with_transaction())
-            } else {
-                remove_many(context, &mut guard, collection, query)
-            }
-        });
+        let removed =
+            run_entry(context, &mut guard, &namespace, delete, variables, &mut retry, statement);
         match removed {
             Ok(removed) => reply.n += removed,
+            Err(error) if error.is_interruption() => return Err(error),
             Err(error) => {
                 reply.fail(at, &error);
                 if ordered {
@@ -83,13 +71,43 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     Ok(Flow::Written(reply.finish_insert()))
 }
 
+/// Runs one statement; gives the number of documents that it removed.
+///
+/// # Errors
+/// Those of compiling, finding and storing.
+pub(super) fn run_entry(
+    context: &Context<'_>,
+    guard: &mut WriteGuard<'_>,
+    namespace: &Namespace,
+    delete: &Delete<'_>,
+    variables: Option<Doc<'_>>,
+    retry: &mut Option<Statement>,
+    statement: i32,
+) -> Result<i32> {
+    let catalog = guard.catalog();
+    let collection = catalog.collection(namespace.db(), namespace.collection());
+    let default = collection.and_then(|collection| collection.collation());
+    let collation = chosen(delete.collation)?.or(default);
+    let query = delete.query(&mut Scope::collated(variables, now_ms(), collation)?)?;
+    let Some(collection) = collection else { return Ok(0) };
+    if !delete.one && context.transaction.is_some() {
+        return Err(multi_with_transaction());
+    }
+    let plan = choose(collection, query)?.plan;
+    let removed = match delete.one {
+        true => remove_one(context, guard, plan, retry, statement),
+        false => remove_many(context, guard, plan),
+    };
+    removed.map_err(|error| error.with_prefix(PREFIX))
+}
+
 /// The error for a statement on many documents that is sent as a retryable write.
 pub(super) fn multi_with_transaction() -> Error {
     Error::new(Code::INVALID_OPTIONS, "Cannot use (or request) retryable writes with multi=true")
 }
 
-/// One entry of `deletes`.
-struct Delete<'a> {
+/// One statement: an entry of `deletes`, or an operation of `bulkWrite`.
+pub(super) struct Delete<'a> {
     filter: Doc<'a>,
     one: bool,
     hint: Option<Hint>,
@@ -113,6 +131,14 @@ impl<'a> Delete<'a> {
                 ));
             }
         };
+        Delete::read(fields, filter, one)
+    }
+
+    /// Reads the fields that a statement has beside its filter and its limit.
+    ///
+    /// # Errors
+    /// Wrong types and what is no collation or hint.
+    pub(super) fn read(fields: Fields<'a>, filter: Doc<'a>, one: bool) -> Result<Delete<'a>> {
         let collation = argument(fields)?;
         Ok(Delete { filter, one, collation, hint: Hint::argument(fields)? })
     }
@@ -135,57 +161,30 @@ pub(super) fn is_by_id(filter: Doc<'_>) -> bool {
         .is_some_and(|id| !matches!(id.kind, Type::Document | Type::Array | Type::Regex))
 }
 
-/// Finds up to `most` documents for a write, as the writer sees them.
-///
-/// # Errors
-/// Those of the scan.
-pub(super) fn find_for_write(
-    context: &Context<'_>,
-    guard: &WriteGuard<'_>,
-    scan: &mut Scan,
-    most: usize,
-) -> Result<Vec<(RecordId, DocBuf)>> {
-    let run = Run::writing(context.shared, guard.catalog(), guard.read()?, context.deadline);
-    let mut found = Vec::new();
-    run.check()?;
-    run.scan(scan, &mut |record, doc| {
-        found.push((record, doc.to_buf()));
-        Ok(if found.len() == most { Next::Stop } else { Next::Continue })
-    })?;
-    Ok(found)
-}
-
 fn remove_one(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    collection: &Arc<Collection>,
-    query: Query,
+    plan: Plan,
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<i32> {
-    let mut scan = Scan::for_write(choose(collection, query)?.plan);
-    let found = find_for_write(context, guard, &mut scan, 1)?;
+    let collection = plan.collection.clone();
+    let mut scan = Scan::for_write(plan);
+    let found = chunks::find(context, guard, &mut scan, 1)?;
     let Some((record, doc)) = found.first() else { return Ok(0) };
     let outcome = Outcome { n: 1, ..Outcome::default() };
-    remove_document(guard, collection, *record, doc.as_doc(), retry, statement, outcome)?;
+    remove_document(guard, &collection, *record, doc.as_doc(), retry, statement, outcome)?;
     Ok(1)
 }
 
-fn remove_many(
-    context: &Context<'_>,
-    guard: &mut WriteGuard<'_>,
-    collection: &Arc<Collection>,
-    query: Query,
-) -> Result<i32> {
-    let mut scan = Scan::for_write(choose(collection, query)?.plan);
+fn remove_many(context: &Context<'_>, guard: &mut WriteGuard<'_>, plan: Plan) -> Result<i32> {
     let mut removed = 0;
-    while !scan.is_done() {
-        for (record, doc) in find_for_write(context, guard, &mut scan, CHUNK)? {
-            let outcome = Outcome::default();
-            remove_document(guard, collection, record, doc.as_doc(), &mut None, 0, outcome)?;
-            removed += 1;
-        }
-    }
+    chunks::for_each(context, guard, plan, |guard, collection, record, doc| {
+        let outcome = Outcome::default();
+        remove_document(guard, collection, record, doc, &mut None, 0, outcome)?;
+        removed += 1;
+        Ok(())
+    })?;
     Ok(removed)
 }
 

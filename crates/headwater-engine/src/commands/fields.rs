@@ -61,7 +61,8 @@ const GENERIC_BITS: u64 = {
     bits
 };
 
-fn is_generic(name: &str) -> bool {
+/// Whether every command takes an argument of that name.
+pub(super) fn is_generic(name: &str) -> bool {
     GENERIC_BITS & bit(name.as_bytes()) != 0 && GENERIC.binary_search(&name).is_ok()
 }
 

@@ -16,7 +16,7 @@ use crate::collection::RecordId;
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::query::matcher::{MatchDetails, Matcher};
-use crate::query::plan::{Hint, Query};
+use crate::query::plan::{Hint, Query, choose};
 use crate::query::projection::Projection;
 use crate::session::retry::Outcome;
 use crate::update::{Update, UpdateOptions, check_upsert_filter};
@@ -49,7 +49,7 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let (task, query) = Task::parse(context)?;
-    let namespace = context.namespace()?;
+    let namespace = context.write_target()?;
     if context.mode == crate::request::Mode::Inline && !is_by_id(task.filter) {
         return Ok(Flow::Busy);
     }
@@ -74,7 +74,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         time_series::check_update(series, &Asked { filter, update, multi: false, upsert })?;
     }
     let found = match &collection {
-        Some(collection) => find_first(context, &guard, collection, query)?,
+        Some(collection) => {
+            let sort = query.sort.clone();
+            let chosen = choose(collection, query)?;
+            find_first(context, &guard, chosen, sort).map_err(|error| error.with_prefix(PREFIX))?
+        }
         None => None,
     };
     let reply = match (found, collection, &task.update) {
@@ -140,6 +144,7 @@ impl<'a> Task<'a> {
             array_filters,
             scope: Some(&update_scope),
             constants: None,
+            upsert_supplied: false,
         };
         if upsert {
             check_upsert_filter(filter)?;

@@ -41,6 +41,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = format!("{}.{collection}", context.db);
     let shared = context.shared;
     let mut cursor = shared.cursors.take(id, &namespace, context.session)?;
+    if let Some(running) = &context.running {
+        running.operation().runs(id);
+    }
     if cursor.api != context.api {
         let (own, opened) = (context.api, cursor.api);
         shared.cursors.put_back(cursor);
@@ -75,7 +78,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let filled = match cursor.body.rest(shared, context.waiting_since.is_some()) {
         Some(wait) => Ok(Fill::Await(wait)),
-        None => Run::now(shared, context.deadline)
+        None => Run::now(shared, context.interrupt())
             .and_then(|run| cursor.body.fill(&run, &mut Batch::new(&mut documents, size))),
     };
     let fill = match filled {
@@ -99,6 +102,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             return Ok(Flow::Await { wait, deadline });
         }
     }
+    cursor.activity.gave(documents.count());
     let open = if ended { 0 } else { id };
     let reply = write_batch("nextBatch", documents, open, &cursor.namespace, cursor.body.as_ref());
     if open == 0 {

@@ -1,5 +1,7 @@
 //! `insert`: adds documents, each one atomically with its index entries and its event.
 
+use std::sync::Arc;
+
 use super::capped;
 use super::time_series::measurement;
 use super::write::{Statement, WriteReply, open_for_writing};
@@ -7,10 +9,11 @@ use super::{Command, Context, Flow, Needs};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
-use crate::collection;
+use crate::collection::{self, load_next_record};
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
+use crate::namespace::Namespace;
 use crate::object_id::ObjectIds;
 use crate::session::retry::Outcome;
 use crate::status;
@@ -29,10 +32,11 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
-    let namespace = context.namespace()?;
+    let namespace = context.write_target()?;
     let ordered = fields.bool("ordered")?.unwrap_or(true);
     let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
     let documents = context.batch("documents")?;
+    context.check_statements(documents.len())?;
     let inline =
         documents.iter().map(|doc| doc.as_bytes().len()).sum::<usize>() <= INLINE_BYTES_MAX;
     if context.mode == crate::request::Mode::Inline && !inline {
@@ -41,13 +45,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     guard.unvalidated = unvalidated;
     let mut retry = context.retry(&guard)?;
-    let collection = open_for_writing(context, &mut guard, &namespace)?;
-    let counts = collection.settings.capped.is_some() && !collection.figures.is_loaded();
-    if counts && context.mode == crate::request::Mode::Inline {
+    if context.mode == crate::request::Mode::Inline && must_count(&guard, &namespace) {
         return Ok(Flow::Busy);
     }
     status::count(&context.shared.status.operations.insert, documents.len());
     let mut reply = WriteReply::default();
+    let mut place = Place::new(&namespace);
     for (at, doc) in documents.iter().enumerate() {
         let statement = context.statement(at)?;
         if retry.as_ref().and_then(|retry| retry.done(statement)).is_some() {
@@ -55,7 +58,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             reply.n += 1;
             continue;
         }
-        let added = insert_one(context, &mut guard, &collection, *doc, &mut retry, statement);
+        let added = insert_one(context, &mut guard, &mut place, *doc, &mut retry, statement);
         match added {
             Ok(()) => reply.n += 1,
             Err(error) => {
@@ -71,19 +74,67 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     Ok(Flow::Written(reply.finish_insert()))
 }
 
-fn insert_one(
+/// Where documents go while one guard is held: the collection is looked up or made when the first one comes.
+pub(super) struct Place<'n> {
+    namespace: &'n Namespace,
+    collection: Option<Arc<Collection>>,
+}
+
+impl<'n> Place<'n> {
+    /// The collection of that name.
+    pub(super) fn new(namespace: &'n Namespace) -> Place<'n> {
+        Place { namespace, collection: None }
+    }
+
+    /// The collection, if it is there already.
+    fn look(&mut self, guard: &WriteGuard<'_>) -> Option<&Arc<Collection>> {
+        if self.collection.is_none() {
+            let catalog = guard.catalog();
+            let (db, name) = (self.namespace.db(), self.namespace.collection());
+            self.collection = catalog.collection(db, name).cloned();
+        }
+        self.collection.as_ref()
+    }
+
+    fn open(&mut self, context: &Context<'_>, guard: &mut WriteGuard<'_>) -> Result<&Collection> {
+        let collection = match self.collection.take() {
+            Some(collection) => {
+                load_next_record(guard.read()?, &collection)?;
+                collection
+            }
+            None => open_for_writing(context, guard, self.namespace)?,
+        };
+        Ok(self.collection.insert(collection))
+    }
+}
+
+/// Whether adding a document needs figures of a capped collection that are not counted yet.
+fn must_count(guard: &WriteGuard<'_>, namespace: &Namespace) -> bool {
+    let catalog = guard.catalog();
+    catalog
+        .collection(namespace.db(), namespace.collection())
+        .is_some_and(|there| there.settings.capped.is_some() && !there.figures.is_loaded())
+}
+
+/// Adds one document as it came.
+///
+/// # Errors
+/// Those of [`prepare`] and [`insert_document`].
+pub(super) fn insert_one(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    collection: &Collection,
+    place: &mut Place<'_>,
     doc: Doc<'_>,
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<()> {
-    let prepared = match &collection.settings.time_series {
+    let series = place.look(guard).and_then(|there| there.settings.time_series.as_ref());
+    let prepared = match series {
         Some(series) => Some(measurement(series, doc)?),
         None => prepare(doc, &context.shared.node.ids)?,
     };
     let doc = prepared.as_ref().map_or(doc, DocBuf::as_doc);
+    let collection = place.open(context, guard)?;
     let outcome = Outcome { n: 1, ..Outcome::default() };
     insert_document(guard, collection, doc, retry, statement, outcome)
 }

@@ -24,8 +24,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             _ => return Err(fields.wrong_type(&format!("cursors.{at}"), id.kind, &["long"])),
         }
     }
+    let shared = context.shared;
     let (killed, unknown): (Vec<i64>, Vec<i64>) =
-        wanted.into_iter().partition(|&id| context.shared.cursors.kill(id));
+        wanted.into_iter().partition(|&id| shared.cursors.kill(id));
+    killed.iter().for_each(|&id| shared.operations.kill_cursor(id));
     let mut reply = DocWriter::new();
     reply.array("cursorsKilled", |out| write_ids(out, &killed));
     reply.array("cursorsNotFound", |out| write_ids(out, &unknown));

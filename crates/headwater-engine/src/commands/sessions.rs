@@ -86,8 +86,15 @@ fn end(context: &mut Context<'_>) -> Result<Flow> {
 
 fn kill(context: &mut Context<'_>) -> Result<Flow> {
     let ids = session_ids(context)?;
-    context.shared.cursors.kill_sessions(|id| ids.contains(id));
+    end_work(context, |id| ids.contains(id));
     Ok(Flow::Reply(DocWriter::new()))
+}
+
+/// Ends the commands under way and closes the cursors of sessions, but for this command itself.
+fn end_work(context: &Context<'_>, belongs: impl Fn(&[u8; 16]) -> bool) {
+    let own = context.running.as_ref().map(|running| running.operation().id);
+    context.shared.operations.kill_sessions(own, &belongs);
+    context.shared.cursors.kill_sessions(belongs);
 }
 
 /// Without names of users all sessions are meant. There are no users, so no session belongs to a named one.
@@ -105,7 +112,7 @@ fn kill_all(context: &mut Context<'_>) -> Result<Flow> {
         user.str("db")?.ok_or_else(|| user.missing("db"))?;
     }
     if users.iter().next().is_none() {
-        context.shared.cursors.kill_sessions(|_| true);
+        end_work(context, |_| true);
     }
     Ok(Flow::Reply(DocWriter::new()))
 }
@@ -130,7 +137,7 @@ fn kill_by_pattern(context: &mut Context<'_>) -> Result<Flow> {
             None => all = true,
         }
     }
-    context.shared.cursors.kill_sessions(|id| all || ids.contains(id));
+    end_work(context, |id| all || ids.contains(id));
     Ok(Flow::Reply(DocWriter::new()))
 }
 

@@ -1,13 +1,11 @@
 //! `update`: changes documents that match, or inserts one when none does.
 
-use std::sync::Arc;
-
 use super::collation::{argument, chosen};
-use super::delete::{find_for_write, is_by_id, multi_with_transaction};
+use super::delete::{is_by_id, multi_with_transaction};
 use super::find::set_order;
 use super::insert::{check_id, insert_document};
 use super::time_series::{self, Asked};
-use super::write::{Statement, WriteReply, open_for_writing};
+use super::write::{Statement, WriteReply, chunks, open_for_writing};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::check_names;
@@ -19,7 +17,7 @@ use crate::engine::{WriteGuard, clock_floor, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
 use crate::query::matcher::Matcher;
-use crate::query::plan::{Hint, Query, choose};
+use crate::query::plan::{Chosen, Hint, Query, choose};
 use crate::query::scan::Scan;
 use crate::query::sort::SortPattern;
 use crate::session::retry::Outcome;
@@ -29,7 +27,7 @@ use crate::update::{self, Now, Update, UpdateOptions};
 /// What MongoDB puts before errors of a running update.
 const PREFIX: &str = "Plan executor error during update :: caused by :: ";
 
-/// Documents that are found in one go before they are changed.
+/// Documents that are found in one go to be compared.
 const CHUNK: usize = 1000;
 
 pub(super) const COMMAND: Command = Command {
@@ -43,12 +41,13 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
-    let namespace = context.namespace()?;
+    let namespace = context.write_target()?;
     let ordered = fields.bool("ordered")?.unwrap_or(true);
     let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
     let variables = fields.document("let")?;
     let statements: Vec<_> =
         context.batch("updates")?.into_iter().map(Entry::parse).collect::<Result<_>>()?;
+    context.check_statements(statements.len())?;
     let short = statements.iter().all(|entry| is_by_id(entry.filter) && entry.hint.is_none());
     if context.mode == crate::request::Mode::Inline && !(short && statements.len() <= 16) {
         return Ok(Flow::Busy);
@@ -78,6 +77,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
                     reply.upserted.push((at, id));
                 }
             }
+            Err(error) if error.is_interruption() => return Err(error),
             Err(error) => {
                 reply.fail(at, &error);
                 if ordered {
@@ -90,13 +90,13 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     drop(guard);
     // MongoDB counts the stages of all statements when they are done; an unknown one fails the command, and what the
     // other statements did stays.
-    let pipelines = statements.iter().filter_map(|entry| entry.update.as_array());
+    let pipelines = statements.iter().filter_map(Entry::pipeline);
     pipelines.into_iter().try_for_each(check_names)?;
     Ok(Flow::Written(reply.finish_update()))
 }
 
-/// One entry of `updates`.
-struct Entry<'a> {
+/// One statement: an entry of `updates`, or an operation of `bulkWrite`.
+pub(super) struct Entry<'a> {
     filter: Doc<'a>,
     update: Raw<'a>,
     constants: Option<Doc<'a>>,
@@ -104,9 +104,22 @@ struct Entry<'a> {
     sort: Doc<'a>,
     multi: bool,
     upsert: bool,
+    upsert_supplied: bool,
     hint: Option<Hint>,
     collation: Option<Doc<'a>>,
 }
+
+/// How a command calls the filter, the update and its constants in an [`Entry`].
+pub(super) struct Names {
+    /// The filter.
+    pub filter: &'static str,
+    /// The update.
+    pub update: &'static str,
+    /// The constants.
+    pub constants: &'static str,
+}
+
+const NAMES: Names = Names { filter: "q", update: "u", constants: "c" };
 
 const ENTRY_FIELDS: &[&str] = &[
     "allowShardKeyUpdatesWithoutFullShardKeyInQuery",
@@ -127,33 +140,78 @@ impl<'a> Entry<'a> {
     fn parse(doc: Doc<'a>) -> Result<Entry<'a>> {
         let fields = Fields::new(doc, "update.updates");
         fields.only(ENTRY_FIELDS)?;
-        let filter = fields.document("q")?.ok_or_else(|| fields.missing("q"))?;
-        let update = fields.raw("u").ok_or_else(|| fields.missing("u"))?;
+        let entry = Entry::read(fields, &NAMES)?;
+        entry.check_sort()?;
+        Ok(entry)
+    }
+
+    /// Reads the fields of a statement.
+    ///
+    /// # Errors
+    /// Missing fields, wrong types, `FailedToParse` (9).
+    pub(super) fn read(fields: Fields<'a>, names: &Names) -> Result<Entry<'a>> {
+        let filter = fields.document(names.filter)?.ok_or_else(|| fields.missing(names.filter))?;
+        let update = fields.raw(names.update).ok_or_else(|| fields.missing(names.update))?;
         if update.as_doc().is_none() && update.as_array().is_none() {
             let message = "Update argument must be either an object or an array";
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
         }
         let collation = argument(fields)?;
-        let entry = Entry {
+        let array_filters = fields.array("arrayFilters")?;
+        check_documents(fields, "arrayFilters", array_filters)?;
+        Ok(Entry {
             filter,
             update,
-            constants: fields.document("c")?,
-            array_filters: fields.array("arrayFilters")?,
+            constants: fields.document(names.constants)?,
+            array_filters,
             sort: fields.document("sort")?.unwrap_or(Doc::EMPTY),
             multi: fields.bool("multi")?.unwrap_or(false),
             upsert: fields.bool("upsert")?.unwrap_or(false),
+            upsert_supplied: fields.bool("upsertSupplied")?.unwrap_or(false),
             hint: Hint::argument(fields)?,
             collation,
-        };
-        if entry.multi && !entry.sort.is_empty() {
+        })
+    }
+
+    /// Refuses an order for a statement on many documents.
+    ///
+    /// # Errors
+    /// `FailedToParse` (9).
+    pub(super) fn check_sort(&self) -> Result<()> {
+        if self.multi && !self.sort.is_empty() {
             let message = "Cannot specify sort with multi=true";
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
         }
-        Ok(entry)
+        Ok(())
+    }
+
+    /// Whether it may change many documents.
+    pub(super) fn is_multi(&self) -> bool {
+        self.multi
+    }
+
+    /// The stages of an update that is a pipeline.
+    pub(super) fn pipeline(&self) -> Option<Array<'a>> {
+        self.update.as_array()
     }
 }
 
-fn run_entry(
+/// Refuses elements of an array that are no documents.
+fn check_documents(fields: Fields<'_>, name: &str, array: Option<Array<'_>>) -> Result<()> {
+    let mut elements = array.into_iter().flat_map(Array::iter).enumerate();
+    match elements.find(|(_, element)| element.as_doc().is_none()) {
+        Some((at, element)) => {
+            Err(fields.wrong_type(&format!("{name}.{at}"), element.kind, &["object"]))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Runs one statement.
+///
+/// # Errors
+/// Those of compiling, finding, applying and storing.
+pub(super) fn run_entry(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
     namespace: &Namespace,
@@ -173,6 +231,7 @@ fn run_entry(
         upsert: entry.upsert,
         array_filters: entry.array_filters,
         constants: entry.constants,
+        upsert_supplied: entry.upsert_supplied,
     };
     if entry.upsert {
         update::check_upsert_filter(entry.filter)?;
@@ -187,10 +246,12 @@ fn run_entry(
             let Entry { filter, update, multi, upsert, .. } = *entry;
             time_series::check_update(series, &Asked { filter, update, multi, upsert })?;
         }
+        let sort = query.sort.clone();
+        let chosen = choose(collection, query)?;
         let found = if entry.multi {
-            change_many(context, guard, collection, query, &update, &now)
+            change_many(context, guard, chosen, &update, &now)
         } else {
-            change_one(context, guard, collection, query, &update, &now, retry, statement)
+            change_one(context, guard, chosen, sort, &update, &now, retry, statement)
         };
         let found = found.map_err(|error| error.with_prefix(PREFIX))?;
         if found.n > 0 || !entry.upsert {
@@ -217,43 +278,41 @@ pub(super) fn now() -> Now {
 fn change_one(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    collection: &Arc<Collection>,
-    query: Query,
+    chosen: Chosen,
+    sort: Option<SortPattern>,
     update: &Update,
     now: &Now,
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<Outcome> {
-    let matcher = query.matcher.clone();
-    let Some((record, doc)) = find_first(context, guard, collection, query)? else {
+    let (matcher, collection) = (chosen.filter.clone(), chosen.plan.collection.clone());
+    let Some((record, doc)) = find_first(context, guard, chosen, sort)? else {
         return Ok(Outcome::default());
     };
     let doc = doc.as_doc();
     let new = apply(update, matcher.as_deref(), doc, now)?;
     let outcome = Outcome { n: 1, modified: i32::from(new.is_some()), ..Outcome::default() };
     if let Some(new) = &new {
-        store_change(guard, collection, record, doc, new, retry, statement, outcome.clone())?;
+        store_change(guard, &collection, record, doc, new, retry, statement, outcome.clone())?;
     }
     Ok(outcome)
 }
 
-/// The first document of a query in its order, as the writer sees it.
+/// The first document of a plan in an order, as the writer sees it.
 ///
 /// # Errors
-/// Those of planning and scanning.
+/// Those of scanning.
 pub(super) fn find_first(
     context: &Context<'_>,
     guard: &WriteGuard<'_>,
-    collection: &Arc<Collection>,
-    query: Query,
+    chosen: Chosen,
+    sort: Option<SortPattern>,
 ) -> Result<Option<(RecordId, DocBuf)>> {
-    let sort = query.sort.clone();
-    let chosen = choose(collection, query)?;
     let sorted = chosen.sorted;
     let mut scan = Scan::for_write(chosen.plan);
     match sort {
         Some(pattern) if !sorted => first_by(context, guard, &mut scan, &pattern),
-        _ => Ok(find_for_write(context, guard, &mut scan, 1)?.pop()),
+        _ => Ok(chunks::find(context, guard, &mut scan, 1)?.pop()),
     }
 }
 
@@ -265,7 +324,7 @@ fn first_by(
 ) -> Result<Option<(RecordId, DocBuf)>> {
     let mut best: Option<(Vec<u8>, RecordId, DocBuf)> = None;
     while !scan.is_done() {
-        for (record, doc) in find_for_write(context, guard, scan, CHUNK)? {
+        for (record, doc) in chunks::find(context, guard, scan, CHUNK)? {
             let mut key = Vec::new();
             pattern.write_key(doc.as_doc(), &mut key)?;
             if best.as_ref().is_none_or(|(first, ..)| key < *first) {
@@ -279,25 +338,21 @@ fn first_by(
 fn change_many(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    collection: &Arc<Collection>,
-    query: Query,
+    chosen: Chosen,
     update: &Update,
     now: &Now,
 ) -> Result<Outcome> {
-    let matcher = query.matcher.clone();
-    let mut scan = Scan::for_write(choose(collection, query)?.plan);
+    let matcher = chosen.filter;
     let mut outcome = Outcome::default();
-    while !scan.is_done() {
-        for (record, doc) in find_for_write(context, guard, &mut scan, CHUNK)? {
-            let doc = doc.as_doc();
-            outcome.n += 1;
-            if let Some(new) = apply(update, matcher.as_deref(), doc, now)? {
-                let none = Outcome::default();
-                store_change(guard, collection, record, doc, &new, &mut None, 0, none)?;
-                outcome.modified += 1;
-            }
+    chunks::for_each(context, guard, chosen.plan, |guard, collection, record, doc| {
+        outcome.n += 1;
+        if let Some(new) = apply(update, matcher.as_deref(), doc, now)? {
+            let none = Outcome::default();
+            store_change(guard, collection, record, doc, &new, &mut None, 0, none)?;
+            outcome.modified += 1;
         }
-    }
+        Ok(())
+    })?;
     Ok(outcome)
 }
 

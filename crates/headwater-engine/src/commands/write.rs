@@ -1,5 +1,7 @@
 //! What the writing commands share: the collection to write to, statements that are retried, replies with write errors.
 
+pub(super) mod chunks;
+
 use std::sync::Arc;
 
 use headwater_store::Operation;
@@ -45,6 +47,34 @@ impl Context<'_> {
         let session = self.shared.sessions.get(id)?;
         session.lock().begin(guard.read()?, &id, transaction)?;
         Ok(Some(Statement { session, id }))
+    }
+
+    /// The collection that a writing command names.
+    ///
+    /// # Errors
+    /// `InvalidNamespace` (73).
+    pub fn write_target(&self) -> Result<Namespace> {
+        let namespace = self.namespace()?;
+        check_writable(&namespace)?;
+        Ok(namespace)
+    }
+
+    /// Checks that there are as many statement ids as statements.
+    ///
+    /// # Errors
+    /// `InvalidLength` (16), `TypeMismatch` (14).
+    pub fn check_statements(&self, statements: usize) -> Result<()> {
+        let Some(ids) = self.fields().array("stmtIds")? else { return Ok(()) };
+        let given = ids.iter().count();
+        if given != statements {
+            return Err(Error::new(
+                Code::INVALID_LENGTH,
+                format!(
+                    "Number of statement ids must match the number of batch entries. Got {given} statement ids but {statements} operations."
+                ),
+            ));
+        }
+        Ok(())
     }
 
     /// The statement id of the `at`th statement.
@@ -158,13 +188,23 @@ pub(super) fn open_for_writing(
         load_next_record(guard.read()?, collection)?;
         return Ok(collection.clone());
     }
-    if namespace.collection().starts_with("system.") {
-        let message = format!("cannot write to {namespace}");
-        return Err(Error::new(Code::INVALID_NAMESPACE, message));
-    }
+    check_writable(namespace)?;
     let collection = create_collection(context.shared, guard, namespace, DocBuf::new())?;
     load_next_record(guard.read()?, &collection)?;
     Ok(collection)
+}
+
+/// Refuses collections that MongoDB keeps for itself.
+///
+/// # Errors
+/// `InvalidNamespace` (73).
+pub(super) fn check_writable(namespace: &Namespace) -> Result<()> {
+    let Some(name) = namespace.collection().strip_prefix("system.") else { return Ok(()) };
+    if matches!(name, "js" | "users") {
+        return Ok(());
+    }
+    let message = format!("Invalid system namespace: {namespace}");
+    Err(Error::new(Code::INVALID_NAMESPACE, message))
 }
 
 /// The reply to a batch of write statements.

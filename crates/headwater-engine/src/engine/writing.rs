@@ -97,6 +97,27 @@ impl<'a> WriteGuard<'a> {
         }
     }
 
+    /// Publishes what was committed so far and lets commands that wait for the right to write go first. What was read
+    /// through this guard may be another now, the catalog too.
+    ///
+    /// # Errors
+    /// `ShutdownInProgress` (91); those of the store.
+    pub fn let_others_in(&mut self) -> Result<()> {
+        self.publish();
+        MutexGuard::bump(&mut self.state);
+        self.shared.check_open()?;
+        self.writer = Some(self.shared.store.writer()?);
+        Ok(())
+    }
+
+    /// The store's state first: a reader that sees the new catalog must find what it promises.
+    fn publish(&mut self) {
+        drop(self.writer.take());
+        if let Some(catalog) = self.changed.take() {
+            *self.shared.catalog.write() = catalog;
+        }
+    }
+
     /// The data as this writer sees it.
     ///
     /// # Errors
@@ -156,10 +177,6 @@ impl<'a> WriteGuard<'a> {
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        // The store's state first: a reader that sees the new catalog must find what it promises.
-        drop(self.writer.take());
-        if let Some(catalog) = self.changed.take() {
-            *self.shared.catalog.write() = catalog;
-        }
+        self.publish();
     }
 }

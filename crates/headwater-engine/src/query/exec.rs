@@ -7,6 +7,7 @@
 use super::scan::{Scan, Visit};
 use crate::bson::{Doc, DocBuf};
 use crate::collation::ValueOrder;
+use crate::engine::operations::Wanted;
 use crate::error::{Code, Error, Result};
 use crate::sizes::Sizes;
 
@@ -71,6 +72,14 @@ pub trait Environment {
     /// An environment without sessions.
     fn sessions(&self) -> Result<Vec<([u8; 16], i64)>> {
         Err(Error::new(Code::INTERNAL_ERROR, "this environment has no sessions"))
+    }
+
+    /// The commands under way, and what else is wanted, as `currentOp` shows them.
+    ///
+    /// # Errors
+    /// An environment without commands.
+    fn operations(&self, _wanted: Wanted) -> Result<Vec<DocBuf>> {
+        Err(Error::new(Code::INTERNAL_ERROR, "this environment has no operations"))
     }
 
     /// Runs a scan on this view. Only a view of a store can.

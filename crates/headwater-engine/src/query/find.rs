@@ -148,12 +148,15 @@ pub fn check_collection(run: &Run<'_>, collection: &Collection) -> Result<()> {
     let namespace = &collection.namespace;
     match run.catalog.collection(namespace.db(), namespace.collection()) {
         Some(now) if now.id == collection.id => Ok(()),
-        _ => {
-            let uuid = crate::object_id::uuid_text(&collection.uuid);
-            let message = format!("collection dropped. UUID {uuid}");
-            Err(Error::new(Code::QUERY_PLAN_KILLED, message))
-        }
+        _ => Err(collection_dropped(collection)),
     }
+}
+
+/// The error for a collection that went away under a query.
+#[cold]
+pub fn collection_dropped(collection: &Collection) -> Error {
+    let uuid = crate::object_id::uuid_text(&collection.uuid);
+    Error::new(Code::QUERY_PLAN_KILLED, format!("collection dropped. UUID {uuid}"))
 }
 
 /// Leaves out the first documents and ends after a number of them.

@@ -1,7 +1,6 @@
-//! One operation's view of the database: a catalog, a snapshot, a deadline. What running stages ask of the engine.
+//! One operation's view of the database: a catalog, a snapshot, what may interrupt it. What running stages ask of the engine.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use headwater_store::{Read, Snapshot};
 
@@ -9,10 +8,11 @@ use super::exec::{Environment, Stage};
 use super::plan;
 use super::scan::{Scan, Visit};
 use crate::aggregate::expressions::Scope;
-use crate::bson::Doc;
+use crate::bson::{Doc, DocBuf};
 use crate::catalog::Catalog;
 use crate::collation::ValueOrder;
 use crate::collection::load_figures;
+use crate::engine::operations::{Interrupt, Wanted, rows};
 use crate::engine::{Shared, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::sizes::Sizes;
@@ -24,7 +24,7 @@ pub struct Run<'a> {
     /// What collections there are.
     pub catalog: Arc<Catalog>,
     read: View<'a>,
-    deadline: Option<Instant>,
+    interrupt: Interrupt,
 }
 
 enum View<'a> {
@@ -37,9 +37,10 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// Those of the store.
-    pub fn now(shared: &'a Shared, deadline: Option<Instant>) -> Result<Run<'a>> {
+    pub fn now(shared: &'a Shared, interrupt: impl Into<Interrupt>) -> Result<Run<'a>> {
         let (catalog, snapshot) = shared.read()?;
-        Ok(Run { shared, catalog, read: View::Snapshot(snapshot), deadline })
+        let interrupt = interrupt.into();
+        Ok(Run { shared, catalog, read: View::Snapshot(snapshot), interrupt })
     }
 
     /// The view of a writer's operation: what it has changed so far included.
@@ -47,9 +48,9 @@ impl<'a> Run<'a> {
         shared: &'a Shared,
         catalog: Arc<Catalog>,
         read: &'a dyn Read,
-        deadline: Option<Instant>,
+        interrupt: impl Into<Interrupt>,
     ) -> Run<'a> {
-        Run { shared, catalog, read: View::Writer(read), deadline }
+        Run { shared, catalog, read: View::Writer(read), interrupt: interrupt.into() }
     }
 
     /// The bytes.
@@ -63,10 +64,7 @@ impl<'a> Run<'a> {
 
 impl Environment for Run<'_> {
     fn check(&self) -> Result<()> {
-        match self.deadline {
-            Some(deadline) if Instant::now() >= deadline => Err(time_is_up()),
-            _ => Ok(()),
-        }
+        self.interrupt.check()
     }
 
     fn open(
@@ -98,6 +96,10 @@ impl Environment for Run<'_> {
 
     fn sessions(&self) -> Result<Vec<([u8; 16], i64)>> {
         Ok(self.shared.sessions.list())
+    }
+
+    fn operations(&self, wanted: Wanted) -> Result<Vec<DocBuf>> {
+        Ok(rows(self.shared, wanted))
     }
 
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {

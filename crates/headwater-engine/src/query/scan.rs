@@ -84,6 +84,8 @@ pub struct Scan {
     last: Option<Vec<u8>>,
     seen: HashSet<RecordId>,
     dedupe: bool,
+    /// Documents or index entries that one run looks at, at most.
+    stretch: u64,
     done: bool,
     /// Index entries looked at.
     pub keys_examined: u64,
@@ -100,6 +102,7 @@ impl Scan {
             last: None,
             seen: HashSet::new(),
             dedupe: false,
+            stretch: u64::MAX,
             done: false,
             keys_examined: 0,
             docs_examined: 0,
@@ -109,6 +112,12 @@ impl Scan {
     /// A scan whose documents are changed on the way: one that a change moves ahead in an index is not met again.
     pub fn for_write(plan: Plan) -> Scan {
         Scan { dedupe: true, ..Scan::new(plan) }
+    }
+
+    /// Ends every run after that many documents or index entries, matching or not.
+    #[must_use]
+    pub fn in_stretches(self, stretch: u64) -> Scan {
+        Scan { stretch, ..self }
     }
 
     /// The plan.
@@ -173,6 +182,7 @@ impl Scan {
             None => {}
         }
         let mut cursor = read.range(tables::DOCUMENTS, lower, upper, direction(reverse))?;
+        let stop = self.docs_examined.saturating_add(self.stretch);
         let mut until_check = 1;
         let mut at: Option<&[u8]> = None;
         let mut ended = true;
@@ -199,6 +209,10 @@ impl Scan {
                 }
             }
             at = Some(key);
+            if self.docs_examined >= stop {
+                ended = false;
+                break;
+            }
         }
         if let Some(key) = at {
             self.last = Some(key.to_vec());
@@ -215,6 +229,7 @@ impl Scan {
         let Access::Index { index, ranges, reverse } = &self.plan.access else { return Ok(true) };
         let count = ranges.len();
         let dedupe = self.dedupe || index.is_multikey();
+        let stop = self.keys_examined.saturating_add(self.stretch);
         let mut until_check = 1;
         while self.range < count {
             let at = if *reverse { count - 1 - self.range } else { self.range };
@@ -255,7 +270,8 @@ impl Scan {
                     }
                 }
                 position = Some(key);
-                if stopped {
+                if stopped || self.keys_examined >= stop {
+                    stopped = true;
                     break;
                 }
             }

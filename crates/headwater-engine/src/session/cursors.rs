@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::bson::DocBuf;
+use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::limits::{CURSOR_IDLE_MS_MAX, CURSORS_MAX};
 use crate::query::cursor::Body;
@@ -25,8 +27,61 @@ pub struct Cursor {
     pub no_timeout: bool,
     /// What the command that opened it said of the Stable API; a `getMore` must say the same.
     pub api: StableApi,
+    /// What was done with it.
+    pub activity: Activity,
     /// What it runs.
     pub body: Box<dyn Body>,
+}
+
+/// What was done with a cursor, for whoever asks for the idle ones.
+#[derive(Debug, Clone)]
+pub struct Activity {
+    /// The command that opened it.
+    pub command: DocBuf,
+    /// When it was opened, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it was used last, in milliseconds since 1970.
+    pub last_ms: i64,
+    /// Documents given.
+    pub documents: i64,
+    /// Batches given.
+    pub batches: i64,
+}
+
+impl Activity {
+    /// That of a cursor whose first batch was given just now.
+    pub fn new(command: DocBuf, documents: usize) -> Activity {
+        let created_ms = now_ms();
+        let mut activity =
+            Activity { command, created_ms, last_ms: created_ms, documents: 0, batches: 0 };
+        activity.gave(documents);
+        activity
+    }
+
+    /// Counts a batch.
+    pub fn gave(&mut self, documents: usize) {
+        self.last_ms = now_ms();
+        let documents = i64::try_from(documents).unwrap_or(i64::MAX);
+        self.documents = self.documents.saturating_add(documents);
+        self.batches += 1;
+    }
+}
+
+/// A cursor at rest, as others see it.
+#[derive(Debug)]
+pub struct Idle {
+    /// Its id.
+    pub id: i64,
+    /// Its namespace.
+    pub namespace: String,
+    /// The session that opened it.
+    pub session: Option<[u8; 16]>,
+    /// Whether it is never closed for being idle.
+    pub no_timeout: bool,
+    /// Whether it stays open at its end.
+    pub tails: bool,
+    /// What was done with it.
+    pub activity: Activity,
 }
 
 /// All open cursors.
@@ -133,9 +188,23 @@ impl Cursors {
         }
     }
 
-    /// Whether a taken cursor was killed.
-    pub fn was_killed(&self, id: i64) -> bool {
-        matches!(self.slots.lock().get(&id), Some(Slot::Busy { killed: true, .. }))
+    /// The cursors at rest, by id.
+    pub fn idle(&self) -> Vec<Idle> {
+        let slots = self.slots.lock();
+        let of = |slot: &Slot| match slot {
+            Slot::Idle { cursor, .. } => Some(Idle {
+                id: cursor.id,
+                namespace: cursor.namespace.clone(),
+                session: cursor.session,
+                no_timeout: cursor.no_timeout,
+                tails: cursor.body.awaits_data(),
+                activity: cursor.activity.clone(),
+            }),
+            Slot::Busy { .. } => None,
+        };
+        let mut idle: Vec<_> = slots.values().filter_map(of).collect();
+        idle.sort_by_key(|cursor| cursor.id);
+        idle
     }
 
     /// Closes the cursors of sessions.

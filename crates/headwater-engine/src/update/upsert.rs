@@ -34,6 +34,15 @@ pub fn check_upsert_filter(filter: Doc<'_>) -> Result<()> {
     refuse_expr(filter, "$expr is not allowed in the query predicate for an upsert")
 }
 
+/// The document that a client supplies for an upsert to insert: the constant `new`.
+pub(super) fn supplied(constants: Option<Doc<'_>>) -> Result<Doc<'_>> {
+    constants.and_then(|constants| constants.get("new")).and_then(Raw::as_doc).ok_or_else(|| {
+        let message =
+            "the parameter 'upsertSupplied' is set to 'true', but no document was supplied";
+        Error::new(Code::FAILED_TO_PARSE, message)
+    })
+}
+
 /// The document of a filter's equalities.
 pub(super) fn seed(filter: Doc<'_>, take: Take) -> Result<DocBuf> {
     let mut equalities = Vec::new();

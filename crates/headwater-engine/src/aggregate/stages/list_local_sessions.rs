@@ -8,14 +8,9 @@ use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
+use crate::session::nobody;
 
 const NAME: &str = "$listLocalSessions";
-
-/// SHA-256 of nothing: the `uid` of a session without a user.
-const NOBODY: [u8; 32] = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
-    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
-];
 
 #[derive(Debug)]
 struct ListLocalSessions {
@@ -100,7 +95,7 @@ impl Listing {
             let mut row = DocWriter::new();
             row.document("_id", |session| {
                 session.binary("id", 4, &id);
-                session.binary("uid", 0, &NOBODY);
+                session.binary("uid", 0, &nobody::UID);
             });
             row.date("lastUse", used_ms);
             row.finish()

@@ -66,6 +66,7 @@ impl Collection {
             array_filters: statement.get("arrayFilters").and_then(Raw::as_array),
             scope: Some(&scope.clone()),
             constants: statement.get("c").and_then(Raw::as_doc),
+            upsert_supplied: flag("upsertSupplied"),
         };
         if options.upsert {
             check_upsert_filter(filter).map_err(parsing)?;
