@@ -11,23 +11,18 @@ import concurrent.futures
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "clients"))
+from expected import LIST, Expected
+from judge import ENV, HERE, Judge, reason_for, table_head
+from server import ROOT, headwater
 
-from expected import LIST, Expected  # noqa: E402
-from server import ROOT, headwater  # noqa: E402
-
-ENV = pathlib.Path(os.environ.get("TEST_ENV", ROOT / ".test-env"))
 SHARED = pathlib.Path(os.environ.get("SPEC_TESTS", ROOT / "../shared/suites/unified"))
 SOURCE = ENV / "pymongo-source"
 SPEC_SECONDS = 1200
-UNSORTED = "later issue: not looked at yet"
 
 # Each specification: its folders in the specifications' layout, and in PyMongo's source package.
 SPECS = {
@@ -88,27 +83,11 @@ def run_spec(spec):
     return spec, outcomes, time.monotonic() - start
 
 
-def found_reason(why):
-    """The reason that a failure itself names."""
-    why = why.replace("\\'", "'")
-    refused = re.search(r"(?:OperationFailure: |caused by :: |OperationFailure\(.|found in .)([^:'\"]*(?:'[^']*'[^:'\"]*)?) is not supported by headwater yet", why, re.I)
-    if refused:
-        return f"later issue: {refused[1].strip()}"
-    keyword = re.search(r"TypeError: .* unexpected keyword argument '(\w+)'|unknown field.*raw_data|BSON field '\w+\.(raw_data)'|raw_data: true", why)
-    if keyword:
-        return f"driver: PyMongo has no {keyword[1] or keyword[2] or 'raw_data'}"
-    if "object is not callable" in why:
-        return "driver: PyMongo has no such method"
-    return None
-
-
 def rewritten(outcomes, expected):
     """The text of the list for these outcomes; a file whose tests fail for one reason is one line."""
     files = {}
     for name, (outcome, why) in outcomes.items():
-        listed, found = expected.reason(name), found_reason(why)
-        reason = found or UNSORTED if listed in (None, UNSORTED) else listed
-        label = reason if outcome == "fail" else None if outcome == "pass" else ...
+        label = reason_for(name, why, expected) if outcome == "fail" else None if outcome == "pass" else ...
         files.setdefault("/".join(name.split("/", 2)[:2]), {})[name] = label
     lines = {}
     for file, tests in sorted(files.items()):
@@ -129,39 +108,19 @@ def rewritten(outcomes, expected):
 def main():
     options = {word for word in sys.argv[1:] if word.startswith("--")}
     specs = [word for word in sys.argv[1:] if not word.startswith("--")] or list(SPECS)
-    expected = Expected.read()
+    judge = Judge(Expected.read(), "--verbose" in options)
     source = SHARED if SHARED.is_dir() else SOURCE / "test"
-    print(f"specification tests from {os.path.relpath(source, ROOT)}\n{'specification':<36}{'passed':>7}{'failed':>7}{'listed':>7}{'skipped':>8}", flush=True)
-    totals, failures, everything = [0, 0, 0], [], {}
+    print(f"specification tests from {os.path.relpath(source, ROOT)}\n{table_head('specification')}", flush=True)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        for spec, outcomes, seconds in pool.map(run_spec, specs):
-            everything.update(outcomes)
-            count = {"pass": 0, "fail": 0, "listed": 0, "skip": 0}
-            for name, (outcome, why) in sorted(outcomes.items()):
-                reason = expected.reason(name)
-                if outcome == "fail" and reason:
-                    count["listed"] += 1
-                    if "--verbose" in options:
-                        failures.append(f"LISTED {name}\n    {why}")
-                elif outcome == "fail":
-                    count["fail"] += 1
-                    failures.append(f"FAIL {name}\n    {why}")
-                elif outcome == "pass" and reason:
-                    count["fail"] += 1
-                    failures.append(f"LISTED BUT PASSES {name}")
-                else:
-                    count[outcome] += 1
-            totals = [totals[0] + count["pass"], totals[1] + count["fail"], totals[2] + count["listed"] + count["skip"]]
-            print(f"{spec:<36}{count['pass']:>7}{count['fail']:>7}{count['listed']:>7}{count['skip']:>8}{seconds:>8.1f} s", flush=True)
+        for done in pool.map(run_spec, specs):
+            judge.add(*done)
     if "--rewrite" in options:
         if len(specs) != len(SPECS):
             raise SystemExit("--rewrite needs the whole run")
-        LIST.write_text(rewritten(everything, expected))
+        LIST.write_text(rewritten(judge.everything, judge.expected))
         print(f"wrote {LIST}")
         return 0
-    print("\n".join(failures))
-    print(f"specification tests: {totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
-    return 1 if totals[1] else 0
+    return judge.end("specification tests")
 
 
 if __name__ == "__main__":

@@ -11,3 +11,4 @@ mod sessions;
 mod streams;
 mod update;
 mod watches;
+mod writes;
