@@ -111,7 +111,8 @@ impl Update {
     /// `FailedToParse` (9) for an unknown operator, `ConflictingUpdateOperators` (40) where two operators meet on one
     /// path, and what the operators say of their operands, with MongoDB's codes and messages.
     pub fn parse(update: Raw<'_>, options: &UpdateOptions<'_>) -> Result<Update> {
-        let supplied = options.upsert_supplied.then(|| upsert::supplied(options.constants));
+        let UpdateOptions { constants, upsert, upsert_supplied, .. } = *options;
+        let supplied = upsert_supplied.then(|| upsert::supplied(constants, upsert));
         let supplied = supplied.transpose()?.map(Doc::to_buf);
         let body = match update.kind {
             Type::Document => {

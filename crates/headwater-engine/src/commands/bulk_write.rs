@@ -221,10 +221,11 @@ fn namespace(info: Doc<'_>) -> Result<Namespace> {
             return Err(Error::not_supported(format_args!("'{name}' of nsInfo")));
         }
     }
-    let namespace = Namespace::parse(text).map_err(|_| {
+    if text.split_once('.').is_none_or(|(db, name)| db.is_empty() || name.is_empty()) {
         let message = format!("Invalid namespace specified for bulkWrite: '{text}'");
-        Error::new(Code::INVALID_NAMESPACE, message)
-    })?;
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
+    let namespace = Namespace::parse(text)?;
     check_writable(&namespace)?;
     Ok(namespace)
 }

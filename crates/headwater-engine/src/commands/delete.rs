@@ -1,9 +1,8 @@
 //! `delete`: removes documents that match.
 
-use std::sync::Arc;
-
 use super::collation::{argument, chosen};
-use super::write::{Statement, WriteReply, chunks};
+use super::write::chunks::{self, Pace};
+use super::write::{Statement, WriteReply};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::{Scope, bson_text};
 use crate::bson::{Doc, Number, Raw, Type};
@@ -179,7 +178,7 @@ fn remove_one(
 
 fn remove_many(context: &Context<'_>, guard: &mut WriteGuard<'_>, plan: Plan) -> Result<i32> {
     let mut removed = 0;
-    chunks::for_each(context, guard, plan, |guard, collection, record, doc| {
+    chunks::for_each(context, guard, plan, Pace::Batched, |guard, collection, record, doc| {
         let outcome = Outcome::default();
         remove_document(guard, collection, record, doc, &mut None, 0, outcome)?;
         removed += 1;

@@ -6,7 +6,7 @@ use super::collation::collation;
 use super::delete::{is_by_id, remove_document};
 use super::find::set_order;
 use super::time_series::{self, Asked};
-use super::update::{apply, find_first, now, store_change, upsert};
+use super::update::{apply, check_documents, find_first, now, store_change, upsert};
 use super::write::{Statement, open_for_writing};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
@@ -130,6 +130,9 @@ impl<'a> Task<'a> {
                     "Cannot specify both 'new'=true and 'remove'=true; 'remove' always returns the deleted document",
                 );
             }
+            (true, None) if fields.get("arrayFilters").is_some() => {
+                return wrong("Cannot specify 'arrayFilters' and 'remove'=true");
+            }
             _ => {}
         }
         let collation = collation(context, &context.namespace()?)?;
@@ -137,6 +140,7 @@ impl<'a> Task<'a> {
         let variables = fields.document("let")?;
         let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
         let array_filters = fields.array("arrayFilters")?;
+        check_documents(fields, "arrayFilters", array_filters)?;
         let update_scope = Scope::collated(variables, now_ms(), collation)?;
         let options = UpdateOptions {
             multi: false,

@@ -5,7 +5,8 @@ use super::delete::{is_by_id, multi_with_transaction};
 use super::find::set_order;
 use super::insert::{check_id, insert_document};
 use super::time_series::{self, Asked};
-use super::write::{Statement, WriteReply, chunks, open_for_writing};
+use super::write::chunks::{self, Pace};
+use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::check_names;
@@ -101,7 +102,7 @@ pub(super) struct Entry<'a> {
     update: Raw<'a>,
     constants: Option<Doc<'a>>,
     array_filters: Option<Array<'a>>,
-    sort: Doc<'a>,
+    sort: Option<Doc<'a>>,
     multi: bool,
     upsert: bool,
     upsert_supplied: bool,
@@ -164,7 +165,7 @@ impl<'a> Entry<'a> {
             update,
             constants: fields.document(names.constants)?,
             array_filters,
-            sort: fields.document("sort")?.unwrap_or(Doc::EMPTY),
+            sort: fields.document("sort")?,
             multi: fields.bool("multi")?.unwrap_or(false),
             upsert: fields.bool("upsert")?.unwrap_or(false),
             upsert_supplied: fields.bool("upsertSupplied")?.unwrap_or(false),
@@ -178,7 +179,7 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// `FailedToParse` (9).
     pub(super) fn check_sort(&self) -> Result<()> {
-        if self.multi && !self.sort.is_empty() {
+        if self.multi && self.sort.is_some() {
             let message = "Cannot specify sort with multi=true";
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
         }
@@ -197,7 +198,14 @@ impl<'a> Entry<'a> {
 }
 
 /// Refuses elements of an array that are no documents.
-fn check_documents(fields: Fields<'_>, name: &str, array: Option<Array<'_>>) -> Result<()> {
+///
+/// # Errors
+/// `TypeMismatch` (14).
+pub(super) fn check_documents(
+    fields: Fields<'_>,
+    name: &str,
+    array: Option<Array<'_>>,
+) -> Result<()> {
     let mut elements = array.into_iter().flat_map(Array::iter).enumerate();
     match elements.find(|(_, element)| element.as_doc().is_none()) {
         Some((at, element)) => {
@@ -239,7 +247,7 @@ pub(super) fn run_entry(
     let update = Update::parse(entry.update, &options)?;
     let mut query = Query::parse(entry.filter, &mut scope.clone())?;
     query.hint = entry.hint.clone();
-    set_order(&mut query, entry.sort)?;
+    set_order(&mut query, entry.sort.unwrap_or(Doc::EMPTY))?;
     let now = now();
     if let Some(collection) = &collection {
         if let Some(series) = &collection.settings.time_series {
@@ -344,7 +352,8 @@ fn change_many(
 ) -> Result<Outcome> {
     let matcher = chosen.filter;
     let mut outcome = Outcome::default();
-    chunks::for_each(context, guard, chosen.plan, |guard, collection, record, doc| {
+    let pace = Pace::OneByOne;
+    chunks::for_each(context, guard, chosen.plan, pace, |guard, collection, record, doc| {
         outcome.n += 1;
         if let Some(new) = apply(update, matcher.as_deref(), doc, now)? {
             let none = Outcome::default();

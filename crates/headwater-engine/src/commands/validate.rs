@@ -21,7 +21,7 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Checks a collection's documents, indexes and checksums",
     needs: Needs::Read,
-    fields: &["background", "checkBSONConformance", "full", "metadata", "repair"],
+    fields: &["background", "checkBSONConformance", "full", "metadata", "repair", "scandata"],
     run,
 };
 

@@ -35,7 +35,11 @@ pub fn check_upsert_filter(filter: Doc<'_>) -> Result<()> {
 }
 
 /// The document that a client supplies for an upsert to insert: the constant `new`.
-pub(super) fn supplied(constants: Option<Doc<'_>>) -> Result<Doc<'_>> {
+pub(super) fn supplied(constants: Option<Doc<'_>>, upsert: bool) -> Result<Doc<'_>> {
+    if !upsert {
+        let message = "cannot specify 'upsertSupplied: true' for a non-upsert operation";
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    }
     constants.and_then(|constants| constants.get("new")).and_then(Raw::as_doc).ok_or_else(|| {
         let message =
             "the parameter 'upsertSupplied' is set to 'true', but no document was supplied";

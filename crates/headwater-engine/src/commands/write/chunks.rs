@@ -22,6 +22,15 @@ const BYTES: usize = 4 * 1024 * 1024;
 /// Documents or index entries that are looked at for one chunk.
 const STRETCH: u64 = 10_000;
 
+/// What becomes of the documents of a chunk when the walk fails behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::commands) enum Pace {
+    /// They are changed.
+    OneByOne,
+    /// They stay.
+    Batched,
+}
+
 /// Walks the documents of a plan and hands each to `change`.
 ///
 /// # Errors
@@ -31,14 +40,23 @@ pub(in crate::commands) fn for_each(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
     plan: Plan,
+    pace: Pace,
     mut change: impl FnMut(&mut WriteGuard<'_>, &Collection, RecordId, Doc<'_>) -> Result<()>,
 ) -> Result<()> {
     let mut collection = plan.collection.clone();
     let mut scan = Scan::for_write(plan).in_stretches(STRETCH);
     loop {
-        for (record, doc) in find(context, guard, &mut scan, DOCUMENTS)? {
+        let mut found = Vec::new();
+        let ended = find_into(&mut found, context, guard, &mut scan, DOCUMENTS);
+        // What a filter fails on ends the walk there: the documents before it are changed one by one, and removed many
+        // at a time, as MongoDB does.
+        if pace == Pace::Batched {
+            ended.clone()?;
+        }
+        for (record, doc) in found {
             change(guard, &collection, record, doc.as_doc())?;
         }
+        ended?;
         if scan.is_done() {
             return Ok(());
         }
@@ -60,16 +78,26 @@ pub(in crate::commands) fn find(
     scan: &mut Scan,
     most: usize,
 ) -> Result<Vec<(RecordId, DocBuf)>> {
-    let run = Run::writing(context.shared, guard.catalog(), guard.read()?, context.interrupt());
     let mut found = Vec::new();
+    find_into(&mut found, context, guard, scan, most)?;
+    Ok(found)
+}
+
+fn find_into(
+    found: &mut Vec<(RecordId, DocBuf)>,
+    context: &Context<'_>,
+    guard: &WriteGuard<'_>,
+    scan: &mut Scan,
+    most: usize,
+) -> Result<()> {
+    let run = Run::writing(context.shared, guard.catalog(), guard.read()?, context.interrupt());
     let mut bytes = 0;
     run.check()?;
     run.scan(scan, &mut |record, doc| {
         bytes += doc.as_bytes().len();
         found.push((record, doc.to_buf()));
         Ok(if found.len() >= most || bytes >= BYTES { Next::Stop } else { Next::Continue })
-    })?;
-    Ok(found)
+    })
 }
 
 /// The collection of a plan as it is now: others may have changed its indexes.
