@@ -15,12 +15,11 @@ use tokio::net::TcpListener;
 
 use self::certificates::{Authority, FUTURE, Files, Identity, NOW, PAST};
 use self::stub::Stub;
+use crate::patience::PATIENCE;
 use crate::proxy::Proxy;
 
 /// What the certificates of these tests are for: the stub is reached by its address.
 const HOST: &str = "127.0.0.1";
-/// How long a busy machine may take for what fails at once on an idle one.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 fn config(address: SocketAddr) -> ConfigBuilder {
     let uri = format!("mongodb://{address}/?directConnection=true&tls=true");
@@ -32,7 +31,7 @@ async fn open(config: ConfigBuilder) -> Result<Headwater> {
     Headwater::from_config(config.build()?).await
 }
 
-/// Connects, writes and reads. Tries again while a busy machine has no handshake ready in time.
+/// Connects, writes and reads.
 async fn agreed(config: ConfigBuilder) {
     let headwater = open(config.server_selection_timeout(PATIENCE)).await.unwrap();
     let things = headwater.collection::<Document>("things");
@@ -41,7 +40,7 @@ async fn agreed(config: ConfigBuilder) {
     headwater.close().await;
 }
 
-/// The error of a call where TLS cannot be agreed on. It comes in the time that the settings give.
+/// The error of a call where TLS cannot be agreed on.
 async fn refused(config: ConfigBuilder) -> Error {
     let headwater = open(config).await.unwrap();
     let begun = Instant::now();
