@@ -1,20 +1,22 @@
-//! Which databases, collections and indexes there are: the in-memory picture, replaced as a whole at every change, and
+//! Which databases, collections, views and indexes there are: the in-memory picture, replaced as a whole at every change, and
 //! how it is kept in the store. Knows nothing of documents and commands.
 
 mod records;
 mod settings;
+pub mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-pub use records::{key_of, load, store_collection};
+pub use records::{key_of, key_of_view, load, store_collection, store_view};
 pub use settings::{Capped, Settings, TimeSeries};
 
 use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::collation::Collation;
 use crate::index::Index;
 use crate::namespace::Namespace;
+use view::View;
 
 /// The store's tables that the engine uses.
 pub mod tables {
@@ -32,7 +34,14 @@ pub mod tables {
 /// All collections at one moment. Never changed in place.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
-    databases: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Arc<Collection>>>,
+    databases: BTreeMap<Arc<str>, Database>,
+}
+
+/// What one database holds, by name.
+#[derive(Debug, Clone, Default)]
+struct Database {
+    collections: BTreeMap<Arc<str>, Arc<Collection>>,
+    views: BTreeMap<Arc<str>, Arc<View>>,
 }
 
 /// One collection: identity, options, indexes, and figures that are kept up while it is written.
@@ -93,20 +102,33 @@ impl Figures {
 impl Catalog {
     /// The collection of a namespace.
     pub fn collection(&self, db: &str, collection: &str) -> Option<&Arc<Collection>> {
-        self.databases.get(db)?.get(collection)
+        self.databases.get(db)?.collections.get(collection)
     }
 
     /// The collections of a database, by name.
     pub fn collections(&self, db: &str) -> impl Iterator<Item = &Arc<Collection>> {
-        self.databases.get(db).into_iter().flat_map(BTreeMap::values)
+        self.databases.get(db).into_iter().flat_map(|database| database.collections.values())
+    }
+
+    /// The view of a namespace.
+    pub fn view(&self, db: &str, name: &str) -> Option<&Arc<View>> {
+        self.databases.get(db)?.views.get(name)
+    }
+
+    /// The views of a database, by name.
+    pub fn views(&self, db: &str) -> impl Iterator<Item = &Arc<View>> {
+        self.databases.get(db).into_iter().flat_map(|database| database.views.values())
     }
 
     /// The collection with that id.
     pub fn by_id(&self, id: u32) -> Option<&Arc<Collection>> {
-        self.databases.values().flat_map(BTreeMap::values).find(|c| c.id == id)
+        self.databases
+            .values()
+            .flat_map(|database| database.collections.values())
+            .find(|c| c.id == id)
     }
 
-    /// The names of the databases that hold a collection.
+    /// The names of the databases that hold a collection or a view.
     pub fn databases(&self) -> impl Iterator<Item = &Arc<str>> {
         self.databases.keys()
     }
@@ -122,17 +144,28 @@ impl Catalog {
         let mut next = self.clone();
         let namespace = collection.namespace.clone();
         let database = next.databases.entry(namespace.db().into()).or_default();
-        database.insert(namespace.collection().into(), Arc::new(collection));
+        database.collections.insert(namespace.collection().into(), Arc::new(collection));
         next
     }
 
-    /// A catalog without that collection.
+    /// A catalog with that view added or replaced.
+    #[must_use]
+    pub fn with_view(&self, view: View) -> Catalog {
+        let mut next = self.clone();
+        let namespace = view.namespace.clone();
+        let database = next.databases.entry(namespace.db().into()).or_default();
+        database.views.insert(namespace.collection().into(), Arc::new(view));
+        next
+    }
+
+    /// A catalog without the collection or view of that name.
     #[must_use]
     pub fn without(&self, namespace: &Namespace) -> Catalog {
         let mut next = self.clone();
         if let Some(database) = next.databases.get_mut(namespace.db()) {
-            database.remove(namespace.collection());
-            if database.is_empty() {
+            database.collections.remove(namespace.collection());
+            database.views.remove(namespace.collection());
+            if database.collections.is_empty() && database.views.is_empty() {
                 next.databases.remove(namespace.db());
             }
         }

@@ -39,6 +39,7 @@ mod stats;
 mod time_series;
 mod update;
 mod validate;
+mod views;
 mod write;
 
 use std::time::Instant;

@@ -79,8 +79,11 @@ pub(super) fn write(
         }
         (Kind::Create, detail) => {
             doc.document("operationDescription", |out| {
-                let id_index = crate::index::Index::on_id(0, Default::default());
-                out.doc("idIndex", id_index.describe().as_doc());
+                let has = |name: &str| detail.is_some_and(|detail| detail.get(name).is_some());
+                if !has("viewOn") && !has("clusteredIndex") {
+                    let id_index = crate::index::Index::on_id(0, Default::default());
+                    out.doc("idIndex", id_index.describe().as_doc());
+                }
                 detail.into_iter().for_each(|options| out.extend(options));
             });
         }
@@ -112,9 +115,13 @@ fn operation(kind: Kind, expanded: bool) -> Option<&'static str> {
         Kind::CreateIndexes if expanded => "createIndexes",
         Kind::DropIndexes if expanded => "dropIndexes",
         Kind::Modify if expanded => "modify",
-        Kind::Create | Kind::CreateIndexes | Kind::DropIndexes | Kind::Internal | Kind::Modify => {
-            return None;
-        }
+        Kind::DropView if expanded => "drop",
+        Kind::Create
+        | Kind::CreateIndexes
+        | Kind::DropIndexes
+        | Kind::DropView
+        | Kind::Internal
+        | Kind::Modify => return None,
     })
 }
 

@@ -22,9 +22,10 @@ pub enum Kind {
     /// Nothing that a stream shows: the node's own records.
     Internal = 11,
     Modify = 12,
+    DropView = 13,
 }
 
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 13] = [
     Kind::Insert,
     Kind::Update,
     Kind::Replace,
@@ -37,6 +38,7 @@ const KINDS: [Kind; 12] = [
     Kind::DropIndexes,
     Kind::Internal,
     Kind::Modify,
+    Kind::DropView,
 ];
 
 /// Writes an event: `k` kind, `ns` namespace, `ui` UUID, `t` wall time, then `d` and `x` where the kind has them.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::collation::{argument, chosen, collation};
 use super::cursors::{First, cursor_argument, reply_first};
+use super::views::check_collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
@@ -15,7 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::namespace::Namespace;
 use crate::query::cursor::StageBody;
-use crate::query::exec::{Nothing, Stage};
+use crate::query::exec::{Nothing, Ready, Stage};
 use crate::query::plan::{Hint, Query, choose};
 use crate::query::run::Run;
 use crate::query::scan::ScanStage;
@@ -74,15 +75,38 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if let Some(argument) = change_stream(stages) {
         return watch(context, stages, argument, namespace.as_ref(), &scope, first);
     }
-    let pipeline = parse(context, stages, namespace.as_ref(), &scope)?;
+    let hint = Hint::argument(fields)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
-    let source = source(context, &run, &pipeline, namespace.as_ref(), &scope)?;
+    let source = open(context, &run, namespace.as_ref(), stages, &scope, hint)?;
     let name = match &namespace {
         Some(namespace) => namespace.as_str().to_owned(),
         None => format!("{}.$cmd.aggregate", context.db),
     };
     let body = Box::new(StageBody::new(source));
     reply_first(context, &run, name, first, body).map_err(|error| error.with_prefix(PREFIX))
+}
+
+/// The running pipeline of `stages` over a collection or view.
+///
+/// # Errors
+/// Those of resolving the view, parsing and planning.
+pub(super) fn open(
+    context: &Context<'_>,
+    run: &Run<'_>,
+    namespace: Option<&Namespace>,
+    stages: Array<'_>,
+    scope: &Scope,
+    hint: Option<Hint>,
+) -> Result<Box<dyn Stage>> {
+    let view = namespace.map(|namespace| run.catalog.resolve(namespace)).transpose()?.flatten();
+    let Some(view) = view else {
+        let pipeline = parse(context, stages, namespace, scope)?;
+        return source(run, &pipeline, namespace, scope, hint);
+    };
+    check_collation(scope, &view)?;
+    let joined = view.with(stages);
+    let pipeline = parse(context, Array::trusted(&joined), Some(&view.base), scope)?;
+    source(run, &pipeline, Some(&view.base), scope, hint)
 }
 
 /// The argument of a leading `$changeStream`.
@@ -100,6 +124,9 @@ fn watch(
     scope: &Scope,
     first: First,
 ) -> Result<Flow> {
+    if let Some(namespace) = namespace {
+        context.shared.catalog().refuse_view(namespace)?;
+    }
     let mut rest = ArrayWriter::new();
     stages.iter().skip(1).for_each(|stage| rest.raw(stage));
     let rest = rest.into_bytes();
@@ -120,7 +147,10 @@ fn target(context: &Context<'_>) -> Result<Option<Namespace>> {
 }
 
 /// The variables of the command: one scope for the whole of it.
-fn scope(context: &Context<'_>, collation: Option<&Arc<Collation>>) -> Result<Scope> {
+///
+/// # Errors
+/// Those of evaluating `let`.
+pub(super) fn scope(context: &Context<'_>, collation: Option<&Arc<Collation>>) -> Result<Scope> {
     let variables = context.fields().document("let")?;
     let scope = Scope::collated(variables, now_ms(), collation.cloned())?;
     // Nobody is authenticated yet, and nobody has no roles.
@@ -143,13 +173,17 @@ fn parse(
 
 /// The running pipeline, its head planned as a find.
 fn source(
-    context: &Context<'_>,
     run: &Run<'_>,
     pipeline: &Pipeline,
     namespace: Option<&Namespace>,
     scope: &Scope,
+    hint: Option<Hint>,
 ) -> Result<Box<dyn Stage>> {
-    let hint = Hint::argument(context.fields())?;
+    if let Some(rows) = namespace.and_then(|namespace| run.catalog.definitions(namespace))
+        && !pipeline.has_source()
+    {
+        return Ok(pipeline.build(Box::new(Ready::new(rows))));
+    }
     let collection = namespace.and_then(|n| run.catalog.collection(n.db(), n.collection()));
     let Some(collection) = collection.filter(|_| !pipeline.has_source()) else {
         return Ok(pipeline.build(Box::new(Nothing)));

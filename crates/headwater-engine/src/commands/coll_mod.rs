@@ -1,6 +1,7 @@
 //! `collMod`: changes the options of a collection, one of its indexes, or the definition of a view.
 
 mod index;
+mod view;
 
 use std::sync::Arc;
 
@@ -56,6 +57,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
+    if let Some(view) = catalog.view(namespace.db(), namespace.collection()) {
+        view::change(context, &mut guard, view)?;
+        context.wrote(guard.last());
+        drop(guard);
+        return Ok(Flow::Written(DocWriter::new()));
+    }
     let Some(collection) = catalog.collection(namespace.db(), namespace.collection()).cloned()
     else {
         let message = format!("ns does not exist: {namespace}");
@@ -68,16 +75,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if let Some(argument) = fields.document("index")? {
         index::change(argument, &mut changed, &mut reply, &mut indexes)?;
     }
-    if changes_anything(fields) {
-        store(&mut guard, fields, &collection, changed, indexes.finish().as_doc())?;
-    }
+    store(&mut guard, fields, &collection, changed, indexes.finish().as_doc())?;
     context.wrote(guard.last());
     drop(guard);
     Ok(Flow::Written(reply))
-}
-
-fn changes_anything(fields: Fields<'_>) -> bool {
-    fields.get("index").is_some() || OF_COLLECTIONS.iter().any(|name| fields.get(name).is_some())
 }
 
 /// Checks the arguments that need no collection, and refuses what this version cannot honour.

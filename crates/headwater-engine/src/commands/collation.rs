@@ -39,12 +39,15 @@ pub(super) fn collation(
     Ok(chosen.or(default_collation(context, namespace).as_ref()))
 }
 
-/// The collation of what is asked of a collection without one.
+/// The collation of what is asked of a collection or view without one.
 pub(super) fn default_collation(
     context: &Context<'_>,
     namespace: &Namespace,
 ) -> Option<Arc<Collation>> {
     let catalog = context.shared.catalog();
-    let collection = catalog.collection(namespace.db(), namespace.collection())?;
-    collection.collation().cloned()
+    let (db, name) = (namespace.db(), namespace.collection());
+    if let Some(view) = catalog.view(db, name) {
+        return parse(view.collation.as_ref()?.as_doc(), "collation").ok()?;
+    }
+    catalog.collection(db, name)?.collation().cloned()
 }

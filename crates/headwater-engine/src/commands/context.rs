@@ -41,6 +41,8 @@ pub struct Context<'a> {
     pub api: StableApi,
     /// Its place in the list of operations, if its thread may block.
     pub running: Option<Running<'a>>,
+    /// Whether the reply's `ok` is an int, as that of a `distinct` on a view is.
+    pub int_ok: bool,
     fields: Fields<'a>,
     read_concern: ReadConcern,
     seq: Option<u64>,
@@ -84,6 +86,7 @@ impl<'a> Context<'a> {
             transaction: None,
             api: StableApi::default(),
             running: None,
+            int_ok: false,
             fields,
             read_concern: ReadConcern::default(),
             seq: None,
@@ -213,7 +216,10 @@ impl<'a> Context<'a> {
 
     /// Ends a reply: `ok` and the times.
     pub fn finish(&self, mut reply: DocWriter) -> DocBuf {
-        reply.f64("ok", 1.0);
+        match self.int_ok {
+            true => reply.i32("ok", 1),
+            false => reply.f64("ok", 1.0),
+        }
         self.shared.write_times(&mut reply, self.seq);
         reply.finish()
     }

@@ -1,7 +1,7 @@
 //! `count`: how many documents match.
 
 use super::collation::{argument, chosen};
-use super::{Command, Context, Flow, Needs};
+use super::{Command, Context, Flow, Needs, views};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, DocWriter, Number};
 use crate::collation::ValueOrder;
@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::query::exec::Environment;
 use crate::query::plan::{Hint, Query, choose};
 use crate::query::scan::{Next, Scan};
+use crate::request::Mode;
 use crate::status;
 
 pub(super) const COMMAND: Command = Command {
@@ -31,6 +32,15 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let collation = chosen(argument(fields)?)?.or(collection.as_ref().and_then(|c| c.collation()));
     let skip = fields.count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = limit(context)?;
+    if views::is_view(context, &namespace)? {
+        return match context.mode {
+            Mode::Inline => Ok(Flow::Busy),
+            Mode::Blocking => {
+                let count = views::count(context, &namespace, skip, limit)?;
+                Ok(Flow::Reply(write_count(count)))
+            }
+        };
+    }
     let hint = Hint::argument(fields)?;
     let scope = || Ok(Scope::new(None, now_ms())?.with_collation(collation.clone()));
     let order = ValueOrder::new(collation.clone());
@@ -38,7 +48,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         None => Query::express(filter, &order, collection.as_deref(), scope)?,
         Some(_) => Query::parse(filter, &mut scope()?)?,
     };
-    if !query.id_only && context.mode == crate::request::Mode::Inline {
+    if !query.id_only && context.mode == Mode::Inline {
         return Ok(Flow::Busy);
     }
     status::count(&context.shared.status.operations.query, 1);

@@ -3,13 +3,14 @@
 mod clustered;
 pub(super) mod options;
 pub(super) mod time_series;
+pub(super) mod view;
 
 use std::sync::Arc;
 
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
-use crate::catalog::{Collection, Figures, Settings, store_collection};
+use crate::catalog::{Catalog, Collection, Figures, Settings, store_collection};
 use crate::change::event::{EventWriter, Kind};
 use crate::collation::{self, ValueOrder};
 use crate::engine::{Shared, WriteGuard, now_ms, store_node};
@@ -59,18 +60,23 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let message = format!("Invalid system namespace: {namespace}");
         return Err(Error::new(Code::INVALID_NAMESPACE, message));
     }
-    if fields.array("pipeline")?.is_some() && fields.get("viewOn").is_none() {
-        let message = "'pipeline' requires 'viewOn' to also be specified";
-        return Err(Error::new(Code::INVALID_OPTIONS, message));
-    }
-    if fields.get("viewOn").is_some() {
-        return Err(Error::not_supported("the option 'viewOn' of create"));
+    let view = view::parse(context, &namespace)?;
+    if let Some(view) = view {
+        let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+        view::create(&mut guard, view)?;
+        context.wrote(guard.last());
+        drop(guard);
+        return Ok(Flow::Written(DocWriter::new()));
     }
     let options = options::parse(fields, &namespace)?;
     if let Some(index) = fields.document("idIndex")? {
         check_id_index(index, options.as_doc())?;
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    if guard.catalog().view(namespace.db(), name).is_some() {
+        let message = format!("namespace '{namespace}' already exists, but is a view");
+        return Err(Error::new(Code::NAMESPACE_EXISTS, message));
+    }
     if let Some(existing) = guard.catalog().collection(namespace.db(), name) {
         if existing.same_options(options.as_doc()) {
             drop(guard);
@@ -138,15 +144,7 @@ pub(super) fn create_collection(
     options: DocBuf,
 ) -> Result<Arc<Collection>> {
     let catalog = guard.catalog();
-    if let Some(other) = catalog.differing_case(namespace.db()) {
-        return Err(Error::new(
-            Code(13297),
-            format!(
-                "db already exists with different case already have: [{other}] trying to create [{}]",
-                namespace.db()
-            ),
-        ));
-    }
+    check_case(&catalog, namespace.db())?;
     let (id, index_id) = (guard.new_id(), guard.new_id());
     let settings = Arc::new(Settings::of(options.as_doc()));
     let order = ValueOrder::new(settings.collation.clone());
@@ -171,6 +169,18 @@ pub(super) fn create_collection(
     guard.set_catalog(catalog.with(collection));
     let made = guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
     made.ok_or_else(|| Error::new(Code::INTERNAL_ERROR, "the new collection is not there"))
+}
+
+/// Refuses a database whose name differs from another's in letter case only.
+///
+/// # Errors
+/// `DatabaseDifferCase` (13297).
+fn check_case(catalog: &Catalog, db: &str) -> Result<()> {
+    let Some(other) = catalog.differing_case(db) else { return Ok(()) };
+    let message = format!(
+        "db already exists with different case already have: [{other}] trying to create [{db}]"
+    );
+    Err(Error::location(13297, message))
 }
 
 /// The indexes that a collection of these options begins with.

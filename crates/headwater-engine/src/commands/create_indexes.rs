@@ -56,6 +56,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
+    catalog.refuse_view(&namespace)?;
     let existing = catalog.collection(namespace.db(), namespace.collection()).cloned();
     let default = existing.as_ref().and_then(|collection| collection.collation());
     let specs: Vec<DocBuf> =

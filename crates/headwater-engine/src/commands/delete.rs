@@ -84,6 +84,7 @@ pub(super) fn run_entry(
     statement: i32,
 ) -> Result<i32> {
     let catalog = guard.catalog();
+    catalog.refuse_view(namespace)?;
     let collection = catalog.collection(namespace.db(), namespace.collection());
     let default = collection.and_then(|collection| collection.collation());
     let collation = chosen(delete.collation)?.or(default);

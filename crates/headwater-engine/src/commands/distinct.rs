@@ -1,7 +1,7 @@
 //! `distinct`: the different values of a field among the documents that match.
 
 use super::collation::{argument, chosen};
-use super::{Command, Context, Flow, Needs};
+use super::{Command, Context, Flow, Needs, views};
 use crate::aggregate::expressions::Scope;
 use crate::bson::key::Collate;
 use crate::bson::{Doc, DocWriter};
@@ -33,6 +33,13 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
+    }
+    if views::is_view(context, &namespace)? {
+        let distinct = views::distinct(context, &namespace, path)?;
+        context.int_ok = true;
+        let mut reply = DocWriter::new();
+        reply.array("values", |values| distinct.write(values));
+        return Ok(Flow::Reply(reply));
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection());

@@ -2,7 +2,7 @@
 
 use super::{Command, Context, Flow, Needs};
 use crate::bson::{DocWriter, Raw};
-use crate::catalog::{Collection, key_of, store_collection, tables};
+use crate::catalog::{Catalog, Collection, key_of, key_of_view, store_collection, tables};
 use crate::change::event::{EventWriter, Kind};
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
@@ -45,6 +45,9 @@ fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
         reply.i32("nIndexesWas", collection.index_count() as i32);
         reply.str("ns", namespace.as_str());
         drop_collection(&mut guard, collection)?;
+    } else if catalog.view(namespace.db(), namespace.collection()).is_some() {
+        reply.str("ns", namespace.as_str());
+        drop_view(&mut guard, &namespace)?;
     }
     context.wrote(guard.last());
     drop(guard);
@@ -59,10 +62,15 @@ fn run_drop_database(context: &mut Context<'_>) -> Result<Flow> {
     for collection in &collections {
         drop_collection(&mut guard, collection)?;
     }
-    if !collections.is_empty() {
+    let views: Vec<_> = catalog.views(context.db).map(|view| view.namespace.clone()).collect();
+    if !collections.is_empty() || !views.is_empty() {
         let namespace = Namespace::new(context.db, "");
         let event = EventWriter::new(Kind::DropDatabase, &namespace, None, now_ms());
-        guard.operation(&mut None, 0, Default::default(), event, |_| Ok(()))?;
+        guard.operation(&mut None, 0, Default::default(), event, |op| {
+            Ok(views.iter().try_for_each(|view| op.delete(tables::CATALOG, &key_of_view(view)))?)
+        })?;
+        let catalog = views.iter().fold(Catalog::clone(&guard.catalog()), |c, v| c.without(v));
+        guard.set_catalog(catalog);
         reply.str("dropped", context.db);
     }
     context.wrote(guard.last());
@@ -81,6 +89,15 @@ fn drop_collection(guard: &mut WriteGuard<'_>, collection: &Collection) -> Resul
     })?;
     guard.set_catalog(guard.catalog().without(namespace));
     guard.leave_orphan(orphan);
+    Ok(())
+}
+
+fn drop_view(guard: &mut WriteGuard<'_>, namespace: &Namespace) -> Result<()> {
+    let event = EventWriter::new(Kind::DropView, namespace, None, now_ms());
+    guard.operation(&mut None, 0, Default::default(), event, |op| {
+        Ok(op.delete(tables::CATALOG, &key_of_view(namespace))?)
+    })?;
+    guard.set_catalog(guard.catalog().without(namespace));
     Ok(())
 }
 
@@ -103,6 +120,11 @@ fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
+    catalog.refuse_view(&from)?;
+    if catalog.view(to.db(), to.collection()).is_some() {
+        let message = format!("a view already exists with that name: {to}");
+        return Err(Error::new(Code::NAMESPACE_EXISTS, message));
+    }
     let Some(source) = catalog.collection(from.db(), from.collection()) else {
         let message = format!("Source collection {from} does not exist");
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));

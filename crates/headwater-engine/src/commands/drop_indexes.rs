@@ -31,6 +31,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
+    catalog.refuse_view(&namespace)?;
     let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
         let message = format!("ns not found {namespace}");
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));

@@ -2,7 +2,7 @@
 
 use super::collation::chosen;
 use super::cursors::{First, reply_first, reply_one};
-use super::{Command, Context, Fields, Flow, Needs};
+use super::{Command, Context, Fields, Flow, Needs, views};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, Raw};
 use crate::catalog::Collection;
@@ -13,6 +13,7 @@ use crate::query::find::{Shape, start};
 use crate::query::plan::{Hint, Query, choose};
 use crate::query::projection::Projection;
 use crate::query::sort::SortPattern;
+use crate::request::Mode;
 use crate::status;
 
 pub(super) const COMMAND: Command = Command {
@@ -54,6 +55,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut first = First::of_size(fields.count("batchSize")?);
     first.single = fields.strict_bool("singleBatch")?;
     first.no_timeout = fields.strict_bool("noCursorTimeout")?;
+    if views::is_view(context, &namespace)? {
+        return match context.mode {
+            Mode::Inline => Ok(Flow::Busy),
+            Mode::Blocking => views::find(context, &namespace, first),
+        };
+    }
     let mut shape = Shape {
         skip: fields.count("skip")?.unwrap_or(0).unsigned_abs(),
         limit: fields.count("limit")?.filter(|&limit| limit > 0).map(i64::unsigned_abs),
@@ -81,7 +88,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         true => Query::express(filter, &order, collection.as_deref(), scope)?,
         false => Query::parse(filter, &mut scope()?)?,
     };
-    if !query.id_only && context.mode == crate::request::Mode::Inline {
+    if !query.id_only && context.mode == Mode::Inline {
         return Ok(Flow::Busy);
     }
     if !projection.is_empty() {

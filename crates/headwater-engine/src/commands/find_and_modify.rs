@@ -66,6 +66,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Written(again));
     }
     let catalog = guard.catalog();
+    catalog.refuse_view(&namespace)?;
     let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
     if let Some(series) = collection.as_ref().and_then(|c| c.settings.time_series.as_ref())
         && let Some(update) = context.fields().get("update")

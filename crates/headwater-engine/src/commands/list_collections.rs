@@ -3,6 +3,8 @@
 use super::cursors::reply_rows;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
+use crate::bson::DocBuf;
+use crate::catalog::view::describe_system_views;
 use crate::engine::now_ms;
 use crate::error::Result;
 use crate::query::matcher::Matcher;
@@ -24,16 +26,25 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let filter = fields.document("filter")?.map(|f| Matcher::parse(f, &mut scope)).transpose()?;
     let catalog = context.shared.catalog();
     let mut rows = Vec::new();
-    for collection in catalog.collections(context.db) {
+    let mut add = |whole: DocBuf, describe: &dyn Fn(bool) -> DocBuf| -> Result<()> {
         // A filter may name fields that `nameOnly` leaves out of the reply.
-        let whole = collection.describe(false);
         let wanted = match &filter {
             Some(filter) => filter.matches(whole.as_doc())?,
             None => true,
         };
         if wanted {
-            rows.push(if name_only { collection.describe(true) } else { whole });
+            rows.push(if name_only { describe(true) } else { whole });
         }
+        Ok(())
+    };
+    for collection in catalog.collections(context.db) {
+        add(collection.describe(false), &|name_only| collection.describe(name_only))?;
+    }
+    for view in catalog.views(context.db) {
+        add(view.describe(false), &|name_only| view.describe(name_only))?;
+    }
+    if catalog.views(context.db).next().is_some() {
+        add(describe_system_views(false), &describe_system_views)?;
     }
     let namespace = format!("{}.$cmd.listCollections", context.db);
     reply_rows(context, namespace, rows)

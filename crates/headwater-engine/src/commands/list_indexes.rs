@@ -16,6 +16,7 @@ pub(super) const COMMAND: Command = Command {
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = context.namespace()?;
     let catalog = context.shared.catalog();
+    catalog.refuse_view(&namespace)?;
     let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
         let message = format!("ns does not exist: {namespace}");
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));

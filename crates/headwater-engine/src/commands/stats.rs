@@ -62,7 +62,7 @@ fn db_stats(context: &mut Context<'_>) -> Result<Flow> {
     let mut reply = DocWriter::new();
     reply.str("db", context.db);
     reply.i64("collections", collections);
-    reply.i64("views", 0);
+    reply.i64("views", catalog.views(context.db).count() as i64);
     reply.i64("objects", objects);
     reply.f64("avgObjSize", if objects == 0 { 0.0 } else { bytes as f64 / objects as f64 });
     reply.f64("dataSize", bytes as f64 / scale as f64);
@@ -81,6 +81,7 @@ fn coll_stats(context: &mut Context<'_>) -> Result<Flow> {
     let scale = scale(context.fields().get("scale"), "collStats.scale")?;
     let namespace = context.namespace()?;
     let catalog = context.shared.catalog();
+    catalog.refuse_view(&namespace)?;
     let mut reply = DocWriter::new();
     reply.str("ns", namespace.as_str());
     match catalog.collection(namespace.db(), namespace.collection()) {

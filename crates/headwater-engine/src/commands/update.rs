@@ -248,6 +248,7 @@ pub(super) fn run_entry(
     let mut query = Query::parse(entry.filter, &mut scope.clone())?;
     query.hint = entry.hint.clone();
     set_order(&mut query, entry.sort.unwrap_or(Doc::EMPTY))?;
+    guard.catalog().refuse_view(namespace)?;
     let now = now();
     if let Some(collection) = &collection {
         if let Some(series) = &collection.settings.time_series {

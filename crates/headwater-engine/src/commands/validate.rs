@@ -36,6 +36,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let catalog = run.catalog.clone();
+    catalog.refuse_view(&namespace)?;
     let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
         let message = format!("Collection '{namespace}' does not exist to validate.");
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));

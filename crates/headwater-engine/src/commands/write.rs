@@ -177,7 +177,7 @@ impl Figures {
 /// The collection to write to, created if it is not there.
 ///
 /// # Errors
-/// `InvalidNamespace` (73) and those of creating.
+/// `CommandNotSupportedOnView` (166), `InvalidNamespace` (73) and those of creating.
 pub(super) fn open_for_writing(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
@@ -188,6 +188,7 @@ pub(super) fn open_for_writing(
         load_next_record(guard.read()?, collection)?;
         return Ok(collection.clone());
     }
+    catalog.refuse_view(namespace)?;
     check_writable(namespace)?;
     let collection = create_collection(context.shared, guard, namespace, DocBuf::new())?;
     load_next_record(guard.read()?, &collection)?;

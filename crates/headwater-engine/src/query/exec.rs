@@ -100,3 +100,20 @@ impl Stage for Nothing {
         Ok(None)
     }
 }
+
+/// Documents that are there already.
+#[derive(Debug)]
+pub struct Ready(std::vec::IntoIter<DocBuf>);
+
+impl Ready {
+    /// These documents, in their order.
+    pub fn new(documents: Vec<DocBuf>) -> Ready {
+        Ready(documents.into_iter())
+    }
+}
+
+impl Stage for Ready {
+    fn next(&mut self, _env: &dyn Environment) -> Result<Option<DocBuf>> {
+        Ok(self.0.next())
+    }
+}

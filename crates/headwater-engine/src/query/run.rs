@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use headwater_store::{Read, Snapshot};
 
-use super::exec::{Environment, Stage};
+use super::exec::{Environment, Ready, Stage};
 use super::plan;
 use super::scan::{Scan, Visit};
 use crate::aggregate::expressions::Scope;
-use crate::bson::{Doc, DocBuf};
+use crate::aggregate::pipeline::{self, Pipeline};
+use crate::bson::{Array, ArrayWriter, Doc, DocBuf};
 use crate::catalog::Catalog;
+use crate::catalog::view::Resolved;
 use crate::collation::ValueOrder;
 use crate::collection::load_figures;
 use crate::engine::operations::{Interrupt, Wanted, rows};
 use crate::engine::{Shared, now_ms};
 use crate::error::{Code, Error, Result};
+use crate::namespace::Namespace;
 use crate::sizes::Sizes;
 
 /// A view of one moment.
@@ -62,6 +65,37 @@ impl<'a> Run<'a> {
     }
 }
 
+impl Run<'_> {
+    /// The documents of a view, restricted by a filter.
+    fn open_view(
+        &self,
+        view: &Resolved,
+        filter: Doc<'_>,
+        order: &ValueOrder,
+    ) -> Result<Box<dyn Stage>> {
+        if order.collation().map(|asked| asked.spec()) != view.collation() {
+            let message =
+                format!("Cannot override a view's default collation{}", view.namespace);
+            return Err(Error::new(Code::OPTION_NOT_SUPPORTED_ON_VIEW, message));
+        }
+        let mut more = ArrayWriter::new();
+        if !filter.is_empty() {
+            more.document(|stage| stage.doc("$match", filter));
+        }
+        let stages = view.with(Array::trusted(&more.into_bytes()));
+        let mut scope =
+            Scope::new(None, crate::engine::now_ms())?.with_cluster_time(self.shared.store.last());
+        let base = &view.base;
+        let mut around = pipeline::Context::new(&mut scope, base.db(), Some(base.collection()));
+        let pipeline = Pipeline::parse(Array::trusted(&stages), &mut around)?;
+        if let Some(rows) = self.catalog.definitions(base) {
+            return Ok(pipeline.build(Box::new(Ready::new(rows))));
+        }
+        let filter = pipeline.leading_filter();
+        Ok(pipeline.build(self.open(base.db(), base.collection(), filter.as_doc(), order)?))
+    }
+}
+
 impl Environment for Run<'_> {
     fn check(&self) -> Result<()> {
         self.interrupt.check()
@@ -74,6 +108,10 @@ impl Environment for Run<'_> {
         filter: Doc<'_>,
         order: &ValueOrder,
     ) -> Result<Box<dyn Stage>> {
+        let namespace = Namespace::new(db, collection);
+        if let Some(view) = self.catalog.resolve(&namespace)? {
+            return self.open_view(&view, filter, order);
+        }
         let Some(collection) = self.catalog.collection(db, collection) else {
             return Ok(Box::new(super::exec::Nothing));
         };

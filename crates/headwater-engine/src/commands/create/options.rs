@@ -48,11 +48,8 @@ pub(super) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf>
         }
         out.doc("clusteredIndex", clustered.as_doc());
     }
-    if let Some(doc) = fields.document("collation")? {
-        let normal = collation::normalize(doc, "create.collation")?;
-        if let Some(collation) = collation::parse(normal.as_doc(), "collation")? {
-            out.doc("collation", collation.spec());
-        }
+    if let Some(collation) = collation(fields)? {
+        out.doc("collation", collation.as_doc());
     }
     let series = time_series::parse(fields, namespace)?;
     expiry(fields, series.is_some(), clustered.is_some())?;
@@ -60,6 +57,17 @@ pub(super) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf>
         out.doc("timeseries", series.as_doc());
     }
     Ok(out.finish())
+}
+
+/// The `collation` argument with all its options; `None` for the simple one.
+///
+/// # Errors
+/// Those of parsing a collation.
+pub(super) fn collation(fields: Fields<'_>) -> Result<Option<DocBuf>> {
+    let Some(doc) = fields.document("collation")? else { return Ok(None) };
+    let normal = collation::normalize(doc, "create.collation")?;
+    let parsed = collation::parse(normal.as_doc(), "collation")?;
+    Ok(parsed.map(|collation| collation.spec().to_buf()))
 }
 
 /// What the remaining options need to know of those that were read.
