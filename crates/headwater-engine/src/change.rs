@@ -1,5 +1,6 @@
 //! Changes: what the log says of each write beside its puts and deletes, and the streams that tell of it.
 
+pub(crate) mod arrivals;
 mod document;
 pub mod event;
 mod options;

@@ -46,6 +46,7 @@ use std::time::Instant;
 
 pub use concern::WriteConcern;
 pub use context::Context;
+pub(crate) use drop::drop_temporary;
 pub use fields::Fields;
 
 use crate::bson::DocWriter;
@@ -110,10 +111,12 @@ pub const COMMANDS: &[Command] = &[
     aggregate::COMMAND,
     build_info::COMMAND,
     bulk_write::COMMAND,
+    capped::convert::CLONE,
     coll_mod::COMMAND,
     stats::COLL_STATS,
     configure_fail_point::COMMAND,
     diagnostics::CONNECTION_STATUS,
+    capped::convert::CONVERT,
     count::COMMAND,
     create::COMMAND,
     create_indexes::COMMAND,
@@ -164,10 +167,8 @@ pub const UNSUPPORTED: &[&str] = &[
     "applyOps",
     "authenticate",
     "checkMetadataConsistency",
-    "cloneCollectionAsCapped",
     "commitTransaction",
     "compact",
-    "convertToCapped",
     "createRole",
     "createSearchIndexes",
     "createUser",

@@ -183,6 +183,7 @@ impl Engine {
             clients: Mutex::default(),
             closing: AtomicBool::new(false),
         });
+        commands::drop_temporary(&shared)?;
         crate::housekeeping::start(&shared)?;
         Ok(Engine(shared))
     }

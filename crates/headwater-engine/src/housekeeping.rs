@@ -87,6 +87,14 @@ pub(crate) fn note_orphan(op: &mut Operation<'_, '_>, orphan: &Orphan) -> Result
     Ok(op.put(tables::CATALOG, &orphan.key(), record.finish().as_doc().as_bytes())?)
 }
 
+/// Takes back the note of an orphan in the operation that gives its bytes an owner.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn forget_orphan(op: &mut Operation<'_, '_>, orphan: &Orphan) -> Result<()> {
+    Ok(op.delete(tables::CATALOG, &orphan.key())?)
+}
+
 /// Orphans that wait until no reader has a catalog that shows them.
 pub(crate) type Waiting = Vec<(Weak<Catalog>, Orphan)>;
 

@@ -55,7 +55,11 @@ impl Scope {
             Scope::Collection(own) => {
                 event.namespace == *own || renamed_to(event).is_some_and(|to| to == *own)
             }
-            Scope::Database(own) => db == own && !collection.starts_with("system."),
+            Scope::Database(own) => {
+                let to = renamed_to(event);
+                let is_own = db == own || to.is_some_and(|to| to.db() == own);
+                is_own && !collection.starts_with("system.")
+            }
             Scope::Cluster => !is_internal(db, collection),
         }
     }

@@ -266,6 +266,10 @@ impl Body for ChangeStream {
         true
     }
 
+    fn is_change_stream(&self) -> bool {
+        true
+    }
+
     fn runs_inline(&self) -> bool {
         true
     }

@@ -1,5 +1,7 @@
 //! Capped collections: what is too much goes, the oldest first.
 
+pub(super) mod convert;
+
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 

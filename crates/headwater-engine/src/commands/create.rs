@@ -52,14 +52,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let name = namespace.collection();
-    if name.contains('$') {
-        let message = format!("Invalid collection name: {name}");
-        return Err(Error::new(Code::INVALID_NAMESPACE, message));
-    }
-    if name.starts_with("system.") {
-        let message = format!("Invalid system namespace: {namespace}");
-        return Err(Error::new(Code::INVALID_NAMESPACE, message));
-    }
+    check_name(&namespace)?;
     let view = view::parse(context, &namespace)?;
     if let Some(view) = view {
         let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
@@ -88,6 +81,22 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     context.wrote(guard.last());
     drop(guard);
     Ok(Flow::Written(DocWriter::new()))
+}
+
+/// Checks that a collection may be made of that name.
+///
+/// # Errors
+/// `InvalidNamespace` (73).
+pub(super) fn check_name(namespace: &Namespace) -> Result<()> {
+    let name = namespace.collection();
+    let message = if name.contains(['$', '\0']) || name.is_empty() {
+        format!("Invalid collection name: {name}")
+    } else if name.starts_with("system.") {
+        format!("Invalid system namespace: {namespace}")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::INVALID_NAMESPACE, message))
 }
 
 fn other_options(existing: &Collection, wanted: Doc<'_>) -> Error {
@@ -175,7 +184,7 @@ pub(super) fn create_collection(
 ///
 /// # Errors
 /// `DatabaseDifferCase` (13297).
-fn check_case(catalog: &Catalog, db: &str) -> Result<()> {
+pub(super) fn check_case(catalog: &Catalog, db: &str) -> Result<()> {
     let Some(other) = catalog.differing_case(db) else { return Ok(()) };
     let message = format!(
         "db already exists with different case already have: [{other}] trying to create [{db}]"

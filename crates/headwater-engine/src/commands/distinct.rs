@@ -50,6 +50,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     status::count(&context.shared.status.operations.query, 1);
     let mut distinct = Distinct::new(path);
     if let Some(collection) = collection {
+        // MongoDB's time series are views.
+        context.int_ok = collection.settings.time_series.is_some();
         let collate = collation
             .as_ref()
             .map(|collation| move |text: &str, out: &mut Vec<u8>| collation.append_key(text, out));

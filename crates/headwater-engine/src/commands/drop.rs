@@ -1,13 +1,16 @@
 //! `drop`, `dropDatabase` and `renameCollection`: collections that go or change their name.
 
+use std::sync::Arc;
+
+use super::create::{check_case, check_name, new_uuid};
 use super::{Command, Context, Flow, Needs};
 use crate::bson::{DocWriter, Raw};
 use crate::catalog::{Catalog, Collection, key_of, key_of_view, store_collection, tables};
 use crate::change::event::{EventWriter, Kind};
-use crate::engine::{WriteGuard, now_ms};
+use crate::engine::{Shared, WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::housekeeping::{self, Orphan};
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, check_db};
 
 pub(super) const DROP: Command = Command {
     name: "drop",
@@ -55,9 +58,15 @@ fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 fn run_drop_database(context: &mut Context<'_>) -> Result<Flow> {
+    if context.target().kind.is_number() && context.fields().integer("dropDatabase")? != Some(1) {
+        return Err(Error::location(5_255_100, "Have to pass 1 as 'drop' parameter"));
+    }
+    if matches!(context.db, "admin" | "local") {
+        let message = format!("Dropping the '{}' database is prohibited.", context.db);
+        return Err(Error::new(Code::ILLEGAL_OPERATION, message));
+    }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
-    let mut reply = DocWriter::new();
     let collections: Vec<_> = catalog.collections(context.db).cloned().collect();
     for collection in &collections {
         drop_collection(&mut guard, collection)?;
@@ -71,11 +80,10 @@ fn run_drop_database(context: &mut Context<'_>) -> Result<Flow> {
         })?;
         let catalog = views.iter().fold(Catalog::clone(&guard.catalog()), |c, v| c.without(v));
         guard.set_catalog(catalog);
-        reply.str("dropped", context.db);
     }
     context.wrote(guard.last());
     drop(guard);
-    Ok(Flow::Written(reply))
+    Ok(Flow::Written(DocWriter::new()))
 }
 
 /// Removes a collection: at once from the catalog, its bytes later.
@@ -90,6 +98,24 @@ fn drop_collection(guard: &mut WriteGuard<'_>, collection: &Collection) -> Resul
     guard.set_catalog(guard.catalog().without(namespace));
     guard.leave_orphan(orphan);
     Ok(())
+}
+
+/// Removes the collections that were made to last no longer than the process.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn drop_temporary(shared: &Shared) -> Result<()> {
+    let catalog = shared.catalog();
+    let all = catalog.databases().flat_map(|db| catalog.collections(db));
+    let is_temporary = |collection: &&Arc<Collection>| {
+        collection.options.as_doc().get("temp").and_then(Raw::as_bool) == Some(true)
+    };
+    let mut temporary = all.filter(is_temporary).peekable();
+    if temporary.peek().is_none() {
+        return Ok(());
+    }
+    let mut guard = shared.write()?;
+    temporary.try_for_each(|collection| drop_collection(&mut guard, collection))
 }
 
 fn drop_view(guard: &mut WriteGuard<'_>, namespace: &Namespace) -> Result<()> {
@@ -115,12 +141,20 @@ fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
         let message = "Can't rename a collection to itself";
         return Err(Error::new(Code::ILLEGAL_OPERATION, message));
     }
-    if from.db() != to.db() {
-        return Err(Error::not_supported("renaming a collection to another database"));
+    check_db(to.db())?;
+    let of_target = |error: Error| error.with_prefix("error with target namespace: ");
+    check_name(&to).map_err(of_target)?;
+    if from.collection().starts_with("system.") {
+        let message = format!("error with source namespace: cannot write to {from}");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
-    catalog.refuse_view(&from)?;
+    if catalog.view(from.db(), from.collection()).is_some() {
+        let message = format!("cannot rename view: {from}");
+        return Err(Error::new(Code::COMMAND_NOT_SUPPORTED_ON_VIEW, message));
+    }
+    check_case(&catalog, to.db())?;
     if catalog.view(to.db(), to.collection()).is_some() {
         let message = format!("a view already exists with that name: {to}");
         return Err(Error::new(Code::NAMESPACE_EXISTS, message));
@@ -129,12 +163,17 @@ fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
         let message = format!("Source collection {from} does not exist");
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
     };
+    if source.settings.time_series.is_some() {
+        let message = "Renaming timeseries collections is not allowed";
+        return Err(Error::new(Code::ILLEGAL_OPERATION, message));
+    }
     let target = catalog.collection(to.db(), to.collection());
     if target.is_some() && !drop_target {
         return Err(Error::new(Code::NAMESPACE_EXISTS, "target namespace exists"));
     }
     let orphan = target.map(|target| Orphan::collection(target));
-    let renamed = Collection { namespace: to.clone(), ..Collection::clone(source) };
+    let uuid = if from.db() == to.db() { source.uuid } else { new_uuid() };
+    let renamed = Collection { namespace: to.clone(), uuid, ..Collection::clone(source) };
     let mut event = EventWriter::new(Kind::Rename, &from, Some(&source.uuid), now_ms());
     let mut detail = DocWriter::new();
     detail.document("to", |name| {

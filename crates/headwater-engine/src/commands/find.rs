@@ -4,12 +4,13 @@ use super::collation::chosen;
 use super::cursors::{First, reply_first, reply_one};
 use super::{Command, Context, Fields, Flow, Needs, views};
 use crate::aggregate::expressions::Scope;
+use crate::bson::key::Direction;
 use crate::bson::{Doc, Raw};
 use crate::catalog::Collection;
 use crate::collation::ValueOrder;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
-use crate::query::find::{Shape, start};
+use crate::query::find::{Shape, Tailing, start};
 use crate::query::plan::{Hint, Query, choose};
 use crate::query::projection::Projection;
 use crate::query::sort::SortPattern;
@@ -69,6 +70,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     fields.strict_bool("allowDiskUse")?;
     fields.strict_bool("allowPartialResults")?;
     fields.strict_bool("oplogReplay")?;
+    shape.tailing = tailing(fields, sort)?;
     refuse_unsupported(fields)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
@@ -84,7 +86,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     };
     let order = ValueOrder::new(collation.clone());
     let hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
-    let mut query = match hint.is_none() && sort.is_empty() {
+    let mut query = match hint.is_none() && sort.is_empty() && shape.tailing.is_none() {
         true => Query::express(filter, &order, collection.as_deref(), scope)?,
         false => Query::parse(filter, &mut scope()?)?,
     };
@@ -108,6 +110,14 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if let Some(id) = express(&query, &shape, first, &collection) {
         let found = crate::collection::find_by_id(run.store(), &collection, id)?;
         return Ok(reply_one(namespace.as_str(), found.map(|(_, document)| document)));
+    }
+    if shape.tailing.is_some() {
+        if collection.settings.capped.is_none() {
+            let message =
+                "error processing query: tailable cursor requested on non capped collection";
+            return Err(Error::new(Code::BAD_VALUE, message));
+        }
+        query.natural = Some(Direction::Ascending);
     }
     let name = namespace.as_str().to_owned();
     shape.sort = query.sort.clone();
@@ -150,17 +160,32 @@ pub(super) fn set_order(query: &mut Query, sort: Doc<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether and how the cursor stays open at its end.
+///
+/// # Errors
+/// `FailedToParse` (9), `BadValue` (2).
+fn tailing(fields: Fields<'_>, sort: Doc<'_>) -> Result<Option<Tailing>> {
+    let (tailable, awaits) = (fields.strict_bool("tailable")?, fields.strict_bool("awaitData")?);
+    let bad = |message: &str| Err(Error::new(Code::BAD_VALUE, message));
+    match (tailable, awaits) {
+        (false, true) => {
+            let message = "Cannot set 'awaitData' without also setting 'tailable'";
+            Err(Error::new(Code::FAILED_TO_PARSE, message))
+        }
+        (false, false) => Ok(None),
+        (true, _) if fields.strict_bool("singleBatch")? => {
+            bad("cannot use tailable option with the 'singleBatch' option")
+        }
+        (true, _)
+            if !sort.is_empty() && SortPattern::natural(sort)? != Some(Direction::Ascending) =>
+        {
+            bad("cannot use tailable option with a sort other than {$natural: 1}")
+        }
+        (true, awaits) => Ok(Some(if awaits { Tailing::Awaits } else { Tailing::Answers })),
+    }
+}
+
 fn refuse_unsupported(fields: Fields<'_>) -> Result<()> {
-    let (tailable, await_data) =
-        (fields.strict_bool("tailable")?, fields.strict_bool("awaitData")?);
-    if await_data && !tailable {
-        let message = "Cannot set 'awaitData' without also setting 'tailable'";
-        return Err(Error::new(Code::FAILED_TO_PARSE, message));
-    }
-    if tailable {
-        let message = "error processing query: tailable cursor requested on non capped collection";
-        return Err(Error::new(Code::BAD_VALUE, message));
-    }
     for option in ["returnKey", "showRecordId"] {
         if fields.strict_bool(option)? {
             return Err(Error::not_supported(format!("the option '{option}' of find")));

@@ -74,7 +74,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         && let Some(error) = failed_on_demand(shared)
     {
         shared.cursors.end(id);
-        return Err(if cursor.body.awaits_data() { resumable(error) } else { error });
+        return Err(if cursor.body.is_change_stream() { resumable(error) } else { error });
     }
     let filled = match cursor.body.rest(shared, context.waiting_since.is_some()) {
         Some(wait) => Ok(Fill::Await(wait)),
@@ -85,8 +85,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         Ok(fill) => fill,
         Err(error) => {
             shared.cursors.end(id);
-            return Err(match cursor.body.awaits_data() {
+            return Err(match cursor.body.is_change_stream() {
                 true => resumable(error),
+                false if error.code() == Code::CAPPED_POSITION_LOST => error,
                 false => error.with_prefix(PREFIX),
             });
         }

@@ -21,6 +21,11 @@ pub trait Body: Send {
         false
     }
 
+    /// Whether it is a change stream, which a client may open again behind its last token.
+    fn is_change_stream(&self) -> bool {
+        false
+    }
+
     /// Whether filling a batch is short work that never blocks.
     fn runs_inline(&self) -> bool {
         false

@@ -1,6 +1,8 @@
 //! Running a find: a plan's documents, sorted, skipped, limited and projected into a batch. Without a blocking sort the
 //! bytes go from the store's page straight into the reply.
 
+mod tail;
+
 use std::sync::Arc;
 
 use super::cursor::{Batch, Body, Fill};
@@ -15,6 +17,7 @@ use crate::bson::{Doc, DocBuf};
 use crate::catalog::Collection;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
+use tail::Tail;
 
 /// What is done with the documents that a plan finds.
 #[derive(Debug, Default)]
@@ -27,6 +30,17 @@ pub struct Shape {
     pub limit: Option<u64>,
     /// What is shown of each.
     pub projection: Option<Projection>,
+    /// Whether and how the cursor stays open at its end.
+    pub tailing: Option<Tailing>,
+}
+
+/// What a tailable cursor does at the end of its capped collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tailing {
+    /// It answers that there is nothing.
+    Answers,
+    /// It waits for a while.
+    Awaits,
 }
 
 /// Starts a find over a chosen plan.
@@ -44,8 +58,9 @@ pub fn start(chosen: Chosen, mut shape: Shape) -> Box<dyn Body> {
             (Source::Stage(Box::new(sort)), shape.limit)
         }
     };
-    let projection = shape.projection;
-    Box::new(Find { source, held: None, skip: shape.skip, left, projection, matcher, collection })
+    let tail = shape.tailing.map(|tailing| Tail::new(tailing, &collection));
+    let (skip, projection) = (shape.skip, shape.projection);
+    Box::new(Find { source, held: None, skip, left, projection, matcher, collection, tail })
 }
 
 struct Find {
@@ -58,6 +73,7 @@ struct Find {
     /// The filter, for the positional projection.
     matcher: Option<Arc<Matcher>>,
     collection: Arc<Collection>,
+    tail: Option<Tail>,
 }
 
 enum Source {
@@ -68,6 +84,9 @@ enum Source {
 impl Body for Find {
     fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
         check_collection(run, &self.collection)?;
+        if let (Some(_), Source::Scan(scan)) = (&self.tail, &self.source) {
+            tail::check_position(run, scan)?;
+        }
         let mut output = Output {
             skip: &mut self.skip,
             left: &mut self.left,
@@ -76,7 +95,12 @@ impl Body for Find {
         };
         match &mut self.source {
             Source::Scan(scan) => {
-                run.scan(scan, &mut |_, doc| output.give(doc, batch))?;
+                if *output.left != Some(0) || self.tail.is_none() {
+                    run.scan(scan, &mut |_, doc| output.give(doc, batch))?;
+                }
+                if let Some(tail) = &mut self.tail {
+                    return Ok(tail.rest(run, scan, batch));
+                }
                 let done = scan.is_done() || self.left == Some(0);
                 Ok(if done { Fill::End } else { Fill::More })
             }
@@ -98,6 +122,10 @@ impl Body for Find {
                 }
             },
         }
+    }
+
+    fn awaits_data(&self) -> bool {
+        self.tail.as_ref().is_some_and(Tail::awaits)
     }
 }
 

@@ -56,6 +56,14 @@ impl<'a> Run<'a> {
         Run { shared, catalog, read: View::Writer(read), interrupt: interrupt.into() }
     }
 
+    /// The sequence number up to which the view shows everything; 0 where that is not known.
+    pub fn seq(&self) -> u64 {
+        match &self.read {
+            View::Snapshot(snapshot) => snapshot.seq(),
+            View::Writer(_) => 0,
+        }
+    }
+
     /// The bytes.
     pub fn store(&self) -> &dyn Read {
         match &self.read {
@@ -74,8 +82,7 @@ impl Run<'_> {
         order: &ValueOrder,
     ) -> Result<Box<dyn Stage>> {
         if order.collation().map(|asked| asked.spec()) != view.collation() {
-            let message =
-                format!("Cannot override a view's default collation{}", view.namespace);
+            let message = format!("Cannot override a view's default collation{}", view.namespace);
             return Err(Error::new(Code::OPTION_NOT_SUPPORTED_ON_VIEW, message));
         }
         let mut more = ArrayWriter::new();
@@ -83,8 +90,8 @@ impl Run<'_> {
             more.document(|stage| stage.doc("$match", filter));
         }
         let stages = view.with(Array::trusted(&more.into_bytes()));
-        let mut scope =
-            Scope::new(None, crate::engine::now_ms())?.with_cluster_time(self.shared.store.last());
+        let mut scope = Scope::new(None, now_ms())?.with_collation(order.collation().cloned());
+        scope = scope.with_cluster_time(self.shared.store.last());
         let base = &view.base;
         let mut around = pipeline::Context::new(&mut scope, base.db(), Some(base.collection()));
         let pipeline = Pipeline::parse(Array::trusted(&stages), &mut around)?;

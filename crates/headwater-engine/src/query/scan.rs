@@ -130,6 +130,16 @@ impl Scan {
         self.done
     }
 
+    /// The key of the last document that was looked at.
+    pub fn position(&self) -> Option<&[u8]> {
+        self.last.as_deref()
+    }
+
+    /// Makes a scan at its end look for more.
+    pub fn reopen(&mut self) {
+        self.done = false;
+    }
+
     /// Goes on until the visitor stops or there is nothing more.
     ///
     /// # Errors

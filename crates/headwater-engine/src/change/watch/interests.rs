@@ -18,6 +18,7 @@ use crate::change::options::Shown;
 use crate::change::scope::{Scope, renamed_to};
 use crate::change::token::Token;
 use crate::error::Result;
+use crate::namespace::Namespace;
 
 /// The waiting streams.
 #[derive(Debug, Default)]
@@ -122,9 +123,12 @@ impl Interests {
             });
         }
         let db = event.namespace.db();
-        with_entry(&mut self.databases, db, |forms| {
-            call.all(&Scope::Database(db.to_owned()), forms);
-        });
+        let to = renamed_to(event).filter(|to| to.db() != db);
+        for db in [Some(db), to.as_ref().map(Namespace::db)].into_iter().flatten() {
+            with_entry(&mut self.databases, db, |forms| {
+                call.all(&Scope::Database(db.to_owned()), forms);
+            });
+        }
         if !self.cluster.is_empty() {
             call.all(&Scope::Cluster, &mut self.cluster);
         }
