@@ -81,7 +81,7 @@ impl<'a> Doc<'a> {
         loop {
             let span = scan::element(bytes, at)?;
             if span.value - 1 - span.name == name.len()
-                && bytes.get(span.name..span.value - 1) == Some(name)
+                && bytes.get(span.name..span.value - 1).is_some_and(|found| is_same(found, name))
             {
                 let kind = Type::from_byte(*bytes.get(at)?)?;
                 return Some(Raw { kind, data: bytes.get(span.value..span.end)? });
@@ -225,4 +225,13 @@ impl fmt::Debug for DocBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.as_doc().fmt(f)
     }
+}
+/// Whether two names of one length are the same. Most differ in their first byte, and most are short: a call to compare
+/// memory costs more than they do.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() > 16 {
+        return one == other;
+    }
+    one.iter().zip(other).all(|(one, other)| one == other)
 }

@@ -23,8 +23,13 @@ enum Fast {
     Float(f64),
     NaN,
     Text,
+    /// Equal if the bytes are.
+    Bytes,
     Other,
 }
+
+/// Every integer up to here is a double too.
+const DOUBLE_EXACT_MAX: u64 = 1 << 53;
 
 impl Operand {
     pub(super) fn new(value: Raw<'_>, collation: Option<&Arc<Collation>>) -> Operand {
@@ -38,6 +43,7 @@ impl Operand {
             },
             Type::Decimal if is_decimal_nan(value.data) => Fast::NaN,
             Type::String if collation.is_none() => Fast::Text,
+            Type::Bool | Type::ObjectId | Type::Date => Fast::Bytes,
             _ => Fast::Other,
         };
         Operand { kind: value.kind, data: value.data.into(), fast, collation }
@@ -61,6 +67,15 @@ impl Operand {
             (Fast::Float(constant), Type::Double) => {
                 f64::from_bits(i64_of(value.data).cast_unsigned()).partial_cmp(&constant)
             }
+            (Fast::Int(constant), Type::Double) if is_exact(constant) => {
+                match f64::from_bits(i64_of(value.data).cast_unsigned()) {
+                    double if double.is_nan() => None,
+                    double => double.partial_cmp(&(constant as f64)),
+                }
+            }
+            (Fast::Float(constant), Type::Int32) => {
+                f64::from(i32_of(value.data)).partial_cmp(&constant)
+            }
             (Fast::Text, Type::String) => Some(text_of(value.data).cmp(text_of(&self.data))),
             _ => self.order_slow(value),
         }
@@ -71,6 +86,7 @@ impl Operand {
     pub(super) fn equals(&self, value: Raw<'_>) -> bool {
         match (self.fast, value.kind) {
             (Fast::Text, Type::String) => *self.data == *value.data,
+            (Fast::Bytes, kind) => kind == self.kind && *self.data == *value.data,
             _ => self.order(value) == Some(Ordering::Equal),
         }
     }
@@ -104,6 +120,10 @@ impl Operand {
         }
         Some(self.compare(value))
     }
+}
+
+fn is_exact(integer: i64) -> bool {
+    integer.unsigned_abs() <= DOUBLE_EXACT_MAX
 }
 
 fn i32_of(data: &[u8]) -> i32 {
