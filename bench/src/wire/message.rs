@@ -59,6 +59,21 @@ pub(super) fn find_by_id(collection: &str, id: i32) -> Vec<u8> {
     message(body)
 }
 
+/// An update that adds one to the number of the document with that `_id`, or of every document.
+pub(super) fn increment(collection: &str, id: Option<i32>) -> Vec<u8> {
+    let mut body = DocWriter::new();
+    body.str("update", collection);
+    body.array("updates", |updates| {
+        updates.document(|update| {
+            update.document("q", |filter| id.into_iter().for_each(|id| filter.i32("_id", id)));
+            update.document("u", |change| change.document("$inc", |inc| inc.i64("n", 1)));
+            update.bool("multi", id.is_none());
+        });
+    });
+    body.str("$db", "bench");
+    message(body)
+}
+
 /// An insert of documents that are there already.
 pub(super) fn insert_raw(collection: &str, documents: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
     let mut body = DocWriter::new();

@@ -7,6 +7,8 @@ use crate::walker;
 
 /// Documents of the collection that is scanned.
 const SCANNED: u64 = 200_000;
+/// Documents of the collection that is updated.
+const UPDATED: i32 = 100_000;
 /// Idle change streams beside the writers.
 const WATCHERS: u64 = 100;
 
@@ -38,6 +40,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<(), String> {
     let load = Load { address: &address, server: &server, connections: all, time: plan.time };
     let bench = Bench { plan, load, echo };
     bench.requests().await?;
+    bench.updates().await?;
     bench.batches().await?;
     bench.scan().await?;
     bench.watchers().await?;
@@ -77,6 +80,27 @@ impl Bench<'_> {
             let figures = self.one().run(|n| message::insert("single", n, 1, 256)).await?;
             self.print("insertOne durable, 1 connection", &figures);
         }
+        Ok(())
+    }
+
+    /// Updates of one document beside inserts of one, and of many documents in one command.
+    async fn updates(&self) -> Result<(), String> {
+        if !self.plan.wants("update") {
+            return Ok(());
+        }
+        let all = self.plan.connections;
+        let batches = u64::from(UPDATED.unsigned_abs()) / 1_000;
+        self.load.count(batches, |at| message::insert("updated", at, 1_000, 256)).await?;
+        let insert = self.load.run(|n| message::insert("beside", n, 1, 256)).await?;
+        self.print(&format!("update: insertOne durable, {all} connections"), &insert);
+        let one = |n| message::increment("updated", Some(scattered(n, UPDATED)));
+        let update = self.load.run(one).await?;
+        self.print(&format!("update: $inc by _id durable, {all} conn."), &update);
+        println!("  {:.2} x insertOne's processor time", update.cpu_us / insert.cpu_us);
+        let many = self.one().run(|_| message::increment("updated", None)).await?;
+        self.print(&format!("update: $inc of all {UPDATED}, 1 conn."), &many);
+        let rate = f64::from(UPDATED) / many.cpu_us * 1_000.0;
+        println!("  {rate:.0}k documents/s of processor time");
         Ok(())
     }
 

@@ -17,6 +17,10 @@ pub enum Point {
     Command,
     /// `failGetMoreAfterCursorCheckout`: a `getMore` that has found its cursor.
     GetMore,
+    /// `maxTimeAlwaysTimeOut`: every command with a time limit is late at once.
+    AlwaysLate,
+    /// `maxTimeNeverTimeOut`: no command is ever late.
+    NeverLate,
 }
 
 /// When a fail point takes effect.
@@ -70,6 +74,8 @@ pub struct Asked<'a> {
 pub struct FailPoints {
     command: Mutex<Slot>,
     get_more: Mutex<Slot>,
+    always_late: Mutex<Slot>,
+    never_late: Mutex<Slot>,
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +91,8 @@ impl FailPoints {
         let mut slot = match point {
             Point::Command => self.command.lock(),
             Point::GetMore => self.get_more.lock(),
+            Point::AlwaysLate => self.always_late.lock(),
+            Point::NeverLate => self.never_late.lock(),
         };
         slot.mode = mode;
         slot.failure = failure;
@@ -107,6 +115,16 @@ impl FailPoints {
     pub fn in_reply(&self, asked: &Asked<'_>) -> Option<Failure> {
         let fits = |failure: &Failure| failure.is_for(asked) && failure.is_of_reply();
         self.command.lock().enter(fits)
+    }
+
+    /// Whether a command with a time limit is late at once.
+    pub fn always_late(&self) -> bool {
+        self.always_late.lock().enter(|_| true).is_some()
+    }
+
+    /// Whether a command with a time limit is never late.
+    pub fn never_late(&self) -> bool {
+        self.never_late.lock().enter(|_| true).is_some()
     }
 
     /// What a `getMore` that has its cursor is to fail with.

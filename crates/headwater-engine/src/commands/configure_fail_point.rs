@@ -41,6 +41,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let point = match name {
         "failCommand" => Point::Command,
         "failGetMoreAfterCursorCheckout" => Point::GetMore,
+        "maxTimeAlwaysTimeOut" => Point::AlwaysLate,
+        "maxTimeNeverTimeOut" => Point::NeverLate,
         _ => return Err(Error::new(Code::FAIL_POINT_SET_FAILED, format!("{name} not found"))),
     };
     let mode = mode(fields)?;
@@ -49,8 +51,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         None => Failure::default(),
     };
     let more = failure.closes || failure.delay.is_some() || failure.write_concern_error.is_some();
-    if point == Point::GetMore && more {
-        return Err(Error::not_supported(format!("more than an error code from {name}")));
+    let more = more || point != Point::GetMore && failure.code.is_some();
+    if point != Point::Command && more {
+        return Err(Error::not_supported(format!("such data of the fail point {name}")));
     }
     let mut reply = DocWriter::new();
     reply.i32("count", context.shared.fail_points.set(point, mode, failure));

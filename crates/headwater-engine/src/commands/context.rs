@@ -138,6 +138,11 @@ impl<'a> Context<'a> {
         Run::now(self.shared, self.interrupt()).map(Some)
     }
 
+    /// How long it may still take, if there is a limit.
+    pub(super) fn time_left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// What may end this command before it is done.
     pub fn interrupt(&self) -> Interrupt {
         let operation = self.running.as_ref().map(|running| running.operation().clone());
@@ -264,7 +269,7 @@ impl<'a> Context<'a> {
                     ),
                 ));
             }
-            self.deadline = Some(Instant::now() + Duration::from_millis(limit_ms.unsigned_abs()));
+            self.limit_time(Duration::from_millis(limit_ms.unsigned_abs()))?;
         }
         if let Some(concern) = fields.document("readConcern")? {
             self.read_concern = ReadConcern::parse(concern)?;
@@ -282,6 +287,23 @@ impl<'a> Context<'a> {
         self.api = api::check(fields, self.command.name)?;
         // One node's time is the only time there is; a later one that a client gossips changes nothing.
         fields.document("$clusterTime")?;
+        Ok(())
+    }
+
+    /// Sets how long the command may take from now on.
+    ///
+    /// # Errors
+    /// `MaxTimeMSExpired` (50) if a fail point says that it is late already.
+    pub(super) fn limit_time(&mut self, limit: Duration) -> Result<()> {
+        if self.shared.options.test_commands {
+            if self.shared.fail_points.always_late() {
+                return Err(time_is_up());
+            }
+            if self.shared.fail_points.never_late() {
+                return Ok(());
+            }
+        }
+        self.deadline = Some(Instant::now() + limit);
         Ok(())
     }
 

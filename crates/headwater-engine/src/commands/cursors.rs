@@ -114,7 +114,8 @@ pub(super) fn keep(
     }
     let (session, no_timeout, api) = (context.session, first.no_timeout, context.api);
     let activity = Activity::new(shown(context.request.body), documents);
-    let cursor = Cursor { id, namespace, session, no_timeout, api, activity, body };
+    let time_left = context.time_left();
+    let cursor = Cursor { id, namespace, session, no_timeout, api, time_left, activity, body };
     context.shared.cursors.insert(cursor)
 }
 

@@ -68,6 +68,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         shared.cursors.put_back(cursor);
         return Ok(Flow::Busy);
     }
+    if let Some(left) = cursor.time_left.filter(|_| !cursor.body.awaits_data())
+        && let Err(error) = context.limit_time(left)
+    {
+        shared.cursors.end(id);
+        return Err(error.with_prefix(PREFIX));
+    }
     let mut documents = ArrayWriter::new();
     let size = size.map_or(usize::MAX, |size| usize::try_from(size).unwrap_or(usize::MAX));
     if context.waiting_since.is_none()
@@ -104,6 +110,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         }
     }
     cursor.activity.gave(documents.count());
+    cursor.time_left = context.time_left().or(cursor.time_left);
     let open = if ended { 0 } else { id };
     let reply = write_batch("nextBatch", documents, open, &cursor.namespace, cursor.body.as_ref());
     if open == 0 {

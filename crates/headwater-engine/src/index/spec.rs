@@ -170,6 +170,10 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<Wanted> {
     }
     out.doc("key", key);
     out.str("name", name);
+    if spec.get("background").is_some() {
+        // It changes nothing since 4.2, but it is shown.
+        out.bool("background", flag(spec, "background")?);
+    }
     Ok(Wanted { spec: out.finish(), collation })
 }
 

@@ -27,6 +27,8 @@ pub struct Cursor {
     pub no_timeout: bool,
     /// What the command that opened it said of the Stable API; a `getMore` must say the same.
     pub api: StableApi,
+    /// How long its `getMore`s may take together, if the command that opened it had a time limit.
+    pub time_left: Option<Duration>,
     /// What was done with it.
     pub activity: Activity,
     /// What it runs.

@@ -1,8 +1,11 @@
-//! Property: with an index and without it a find gives the same documents, in the same order where one is asked for.
+//! Properties: with an index and without it a find gives the same documents, in the same order where one is asked for,
+//! and an update does the same.
 
 use std::collections::BTreeSet;
 
-use crate::commands::{Session, text_of};
+use headwater_engine::bson::DocBuf;
+
+use crate::commands::{Session, number, text_of};
 
 /// A small deterministic generator: the same sequence for the same seed on every machine.
 struct Random(u64);
@@ -88,6 +91,73 @@ fn filter(random: &mut Random) -> String {
         2 => format!("{{\"$and\": [{{{one}}}, {{\"a\": {}}}]}}", condition(random)),
         _ => format!("{{{one}}}"),
     }
+}
+
+/// An update of the fields that are indexed and of others.
+fn change(random: &mut Random) -> String {
+    let value = random.pick(VALUES);
+    match random.below(9) {
+        0 => format!("{{\"$set\": {{\"a\": {value}}}}}"),
+        1 => format!("{{\"$set\": {{\"a.b\": {value}, \"d\": 1}}}}"),
+        2 => "{\"$unset\": {\"a\": 1}}".to_owned(),
+        3 => format!("{{\"$push\": {{\"a\": {value}}}}}"),
+        4 => format!("{{\"$addToSet\": {{\"a\": {value}}}, \"$inc\": {{\"c\": 1}}}}"),
+        5 => format!("{{\"$pull\": {{\"a\": {value}}}}}"),
+        6 => "{\"$inc\": {\"c\": 1, \"n\": 1}}".to_owned(),
+        7 => format!("{{\"$min\": {{\"a\": {value}}}, \"$set\": {{\"c\": 3}}}}"),
+        _ => format!("[{{\"$set\": {{\"a\": [\"$c\", {{\"$literal\": {value}}}]}}}}]"),
+    }
+}
+
+/// What a collection holds, by `_id`.
+fn contents(session: &Session) -> Vec<String> {
+    session.batch("{\"find\": \"c\", \"sort\": {\"_id\": 1}}").iter().map(text_of).collect()
+}
+
+/// A failing update stops where it meets the first document that it does not fit, and an index has another order: so only
+/// updates that fit every document are compared.
+#[test]
+fn an_index_never_changes_what_an_update_does() {
+    let rounds = if std::env::var_os("HEADWATER_LONG").is_some() { 40_000 } else { 60 };
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let mut compared = 0;
+    for round in 0..rounds {
+        let (plain, indexed) = (Session::new(), Session::new());
+        let key = random.pick(INDEXES);
+        let documents: Vec<String> = (0..30).map(|id| document(&mut random, id)).collect();
+        let insert = format!("{{\"insert\": \"c\", \"documents\": [{}]}}", documents.join(", "));
+        plain.ok(&insert);
+        indexed.ok(&insert);
+        indexed.ok(&format!(
+            "{{\"createIndexes\": \"c\", \"indexes\": [{{\"key\": {key}, \"name\": \"i\"}}]}}"
+        ));
+        for _ in 0..25 {
+            let before = contents(&plain);
+            let (filter, change) = (filter(&mut random), change(&mut random));
+            let update = format!(
+                "{{\"update\": \"c\", \"updates\": [{{\"q\": {filter}, \"u\": {change}, \"multi\": true}}]}}"
+            );
+            let replies = [plain.run(&update), indexed.run(&update)];
+            let failed = |reply: &DocBuf| reply.as_doc().get("writeErrors").is_some();
+            assert_eq!(failed(&replies[0]), failed(&replies[1]), "round {round}, {key}: {update}");
+            if failed(&replies[0]) {
+                let (kept, other) = (contents(&plain), contents(&indexed));
+                assert_eq!((kept.len(), other.len()), (before.len(), before.len()));
+                break;
+            }
+            let figures = replies
+                .each_ref()
+                .map(|reply| ["n", "nModified"].map(|name| number(reply.as_doc().get(name))));
+            assert_eq!(figures[0], figures[1], "round {round}, index {key}: {update}");
+            let both = (contents(&plain), contents(&indexed));
+            assert_eq!(both.0, both.1, "round {round}, index {key}: {update}");
+            compared += 1;
+        }
+        let valid = indexed.ok("{\"validate\": \"c\"}");
+        let valid = valid.as_doc().get("valid").and_then(headwater_engine::bson::Raw::as_bool);
+        assert_eq!(valid, Some(true), "round {round}: index and data differ");
+    }
+    assert!(compared > rounds, "{compared} updates compared in {rounds} rounds");
 }
 
 #[test]

@@ -2,15 +2,22 @@
 //! - whatever the update, the result is an error or a valid document with `_id` unchanged and arrays counted from 0;
 //! - the description applied to the old document gives the new one;
 //! - setting what is there, or adding to a set twice, changes nothing the second time;
-//! - an update followed by its inverse restores the document.
+//! - an update followed by its inverse restores the document;
+//! - a whole command, however odd, gets an answer, and the documents and indexes stay valid.
 
-use headwater_engine::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type, validate};
+use headwater_engine::bson::{
+    Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, validate,
+};
 use headwater_engine::update::{Outcome, UPDATES, Update, UpdateOptions};
+use headwater_engine::{Engine, EngineOptions, Request};
 
 use super::collection::{Collection, NOW};
 use super::describe;
 
-const ROUNDS: u64 = 20_000;
+/// Cases of the longest campaign; the others take a part of it.
+fn rounds() -> u64 {
+    if std::env::var_os("HEADWATER_LONG").is_some() { 1_000_000 } else { 20_000 }
+}
 
 /// A small generator of random numbers (xorshift), so that a failure can be run again by its seed.
 struct Random(u64);
@@ -152,7 +159,8 @@ fn operator(name: &str, fill: impl FnOnce(&mut DocWriter)) -> DocBuf {
 #[test]
 fn results_are_valid_and_described() {
     let (mut changed, mut refused) = (0, 0);
-    for seed in 1..=ROUNDS {
+    let rounds = rounds();
+    for seed in 1..=rounds {
         let mut random = Random::new(seed);
         let (old, spec) = (random.document(), random.update());
         let Ok(update) = compile(spec.as_doc()) else {
@@ -179,13 +187,13 @@ fn results_are_valid_and_described() {
             validate(inserted.as_doc().as_bytes()).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         }
     }
-    assert!(changed > ROUNDS / 50 && refused > ROUNDS / 50, "{changed} changed, {refused} refused");
+    assert!(changed > rounds / 50 && refused > rounds / 50, "{changed} changed, {refused} refused");
 }
 
 #[test]
 fn a_pipeline_is_described_by_the_difference() {
-    let mut described = 0;
-    for seed in 1..=ROUNDS / 10 {
+    let (mut described, rounds) = (0, rounds());
+    for seed in 1..=rounds / 10 {
         let mut random = Random::new(seed);
         let padded = |random: &mut Random| {
             let mut doc = DocWriter::new();
@@ -212,12 +220,12 @@ fn a_pipeline_is_described_by_the_difference() {
             }
         }
     }
-    assert!(described > ROUNDS / 20, "{described} described");
+    assert!(described > rounds / 20, "{described} described");
 }
 
 #[test]
 fn the_second_time_nothing_changes() {
-    for seed in 1..=ROUNDS / 10 {
+    for seed in 1..=rounds() / 10 {
         let mut random = Random::new(seed);
         let old = random.document();
         for name in ["$set", "$min", "$max", "$addToSet"] {
@@ -235,7 +243,8 @@ fn the_second_time_nothing_changes() {
 
 #[test]
 fn an_inverse_restores_the_document() {
-    for seed in 1..=ROUNDS / 10 {
+    // Six pairs a round.
+    for seed in 1..=rounds() / 6 {
         let mut random = Random::new(seed);
         let mut doc = DocWriter::new();
         doc.i32("_id", 1);
@@ -261,4 +270,126 @@ fn an_inverse_restores_the_document() {
             assert_eq!(restored, doc, "seed {seed}: {there:?}");
         }
     }
+}
+
+/// A writing command with random filters, updates and options.
+fn command(random: &mut Random) -> DocBuf {
+    let (filter, update) = (random.document(), random.update());
+    let filter = if random.below(2) == 0 { DocBuf::new() } else { filter };
+    let options = |random: &mut Random, out: &mut DocWriter, names: &[&str]| {
+        for name in names {
+            match random.below(12) {
+                0..=4 => {}
+                5 => random.value(out, name, 1),
+                _ if *name == "arrayFilters" => out.array(name, |filters| {
+                    filters.document(|filter| filter.i32("x", 1));
+                }),
+                _ if matches!(*name, "sort" | "hint") => out.document(name, |sort| {
+                    sort.i32(["a", "_id", "$natural"][random.below(3)], 1);
+                }),
+                _ => out.bool(name, random.below(2) == 0),
+            }
+        }
+    };
+    let mut command = DocWriter::new();
+    let mut db = "test";
+    match random.below(3) {
+        0 => {
+            command.str("update", "c");
+            command.array("updates", |updates| {
+                updates.document(|statement| {
+                    statement.doc("q", filter.as_doc());
+                    statement.doc("u", update.as_doc());
+                    options(
+                        random,
+                        statement,
+                        &["multi", "upsert", "arrayFilters", "sort", "hint", "c"],
+                    );
+                });
+            });
+        }
+        1 => {
+            command.str("findAndModify", "c");
+            command.doc("query", filter.as_doc());
+            command.doc("update", update.as_doc());
+            options(
+                random,
+                &mut command,
+                &["new", "upsert", "arrayFilters", "sort", "fields", "hint", "let"],
+            );
+        }
+        _ => {
+            db = "admin";
+            command.i32("bulkWrite", 1);
+            command.array("ops", |ops| {
+                ops.document(|op| {
+                    op.i32("update", random.below(2) as i32);
+                    op.doc("filter", filter.as_doc());
+                    op.doc("updateMods", update.as_doc());
+                    options(random, op, &["multi", "upsert", "arrayFilters", "sort", "constants"]);
+                });
+                ops.document(|op| {
+                    op.i32("delete", 0);
+                    op.doc("filter", filter.as_doc());
+                    options(random, op, &["multi", "hint"]);
+                });
+            });
+            command.array("nsInfo", |infos| infos.document(|info| info.str("ns", "test.c")));
+            options(random, &mut command, &["ordered", "errorsOnly", "let", "cursor"]);
+        }
+    }
+    command.str("$db", db);
+    command.finish()
+}
+
+#[test]
+fn no_command_panics_and_every_document_stays_valid() {
+    let engine = Engine::open_in_memory(EngineOptions::default()).unwrap();
+    let client = engine.client("test", "test");
+    let run = |command: &DocBuf| {
+        engine.run_command(&client, &Request { body: command.as_doc(), sequences: &[] })
+    };
+    let plain = |name: &str, fill: &mut dyn FnMut(&mut DocWriter)| {
+        let mut command = DocWriter::new();
+        command.str(name, "c");
+        fill(&mut command);
+        command.str("$db", "test");
+        command.finish()
+    };
+    let (mut did, mut refused) = (0, 0);
+    for seed in 1..=rounds() / 4 {
+        let mut random = Random::new(seed);
+        if seed % 200 == 1 {
+            run(&plain("drop", &mut |_| {}));
+            let insert = plain("insert", &mut |insert| {
+                insert.array("documents", |documents| {
+                    for id in 0..5 {
+                        documents.document(|doc| {
+                            doc.i32("_id", id);
+                            random.fields(doc, 0);
+                        });
+                    }
+                });
+            });
+            run(&insert);
+        }
+        let command = command(&mut random);
+        let reply = run(&command);
+        let ok = reply.as_doc().get("ok").and_then(Number::from_raw).map(Number::to_f64);
+        match ok {
+            Some(1.0) => did += 1,
+            Some(0.0) => {
+                refused += 1;
+                let code = reply.as_doc().get("codeName").and_then(Raw::as_str);
+                assert_ne!(code, Some("InternalError"), "seed {seed}: {command:?}: {reply:?}");
+            }
+            _ => panic!("seed {seed}: {command:?}: {reply:?}"),
+        }
+        if seed % 200 == 0 {
+            let valid = run(&plain("validate", &mut |_| {}));
+            let valid = valid.as_doc().get("valid").and_then(Raw::as_bool);
+            assert_ne!(valid, Some(false), "seed {seed}: {command:?}");
+        }
+    }
+    assert!(did > 100 && refused > 100, "{did} done, {refused} refused");
 }
