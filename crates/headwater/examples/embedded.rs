@@ -1,9 +1,9 @@
-//! A database inside the program: no server to install, the official driver to talk to it.
+//! A database inside the program: no server to install, and the same calls as on one.
 //!
 //! `cargo run -p headwater --example embedded`
 
 use headwater::Headwater;
-use headwater::mongodb::bson::{Document, doc};
+use headwater::bson::{Document, doc};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,17 +12,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let books = headwater.collection::<Document>("books");
 
     // A change stream works at once: there is nothing to set up.
-    let mut changes = books.driver().watch().await?;
+    let mut changes = books.watch().await?;
 
     books.insert_one(doc! { "title": "Walden", "year": 1854 }).await?;
     books.update_one(doc! { "title": "Walden" }, doc! { "$inc": { "read": 1 } }).await?;
     println!("books: {}", books.count(doc! {}).await?);
 
-    let mut seen = 0;
-    while seen < 2 {
-        if let Some(change) = changes.next_if_any().await? {
-            println!("change: {:?}", change.operation_type);
-            seen += 1;
+    for _ in 0..2 {
+        if let Some(change) = changes.next().await {
+            println!("change: {:?}", change?.operation);
         }
     }
     drop(changes);

@@ -13,15 +13,16 @@ mod worker;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::{Stream, StreamExt};
 use mongodb::bson::RawDocumentBuf;
+pub use mongodb::change_stream::event::{ChangeNamespace, OperationType, UpdateDescription};
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 
 pub use self::event::ChangeEvent;
-use self::reader::Reader;
+use self::reader::{Reader, Step};
 use self::source::{Place, Source};
 pub use self::store::{FileTokenStore, TokenStore};
 pub use self::token::ResumeToken;
@@ -63,11 +64,9 @@ pub struct ChangeStream<T> {
     documents: std::marker::PhantomData<fn() -> T>,
 }
 
-type Given = (Box<Reader>, Option<Result<RawDocumentBuf>>);
-
 enum State {
     Idle(Box<Reader>),
-    Busy(BoxFuture<'static, Given>),
+    Busy(BoxFuture<'static, (Box<Reader>, Step)>),
     Ended,
 }
 
@@ -104,8 +103,75 @@ impl<T: DeserializeOwned> ChangeStream<T> {
         StreamExt::next(self).await
     }
 
+    /// The next event, or none if there is none yet: waits for one answer of the server at most, which holds an empty
+    /// one back for [`Watch::max_await_time`]. None, too, once the stream has ended ([`ChangeStream::is_alive`]).
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// As the stream's: what cannot be mended, an event that does not read as `T`, or a server that was away for longer
+    /// than [`Watch::patience`].
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// use headwater::bson::{Document, doc};
+    /// use std::time::Duration;
+    ///
+    /// let headwater = headwater::Headwater::open_in_memory().await?;
+    /// let orders = headwater.collection::<Document>("orders");
+    /// let mut changes = orders.watch().max_await_time(Duration::from_millis(50)).await?;
+    /// assert!(changes.next_if_any().await?.is_none());
+    /// orders.insert_one(doc! { "_id": 1 }).await?;
+    /// while changes.next_if_any().await?.is_none() {}
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub async fn next_if_any(&mut self) -> Result<Option<ChangeEvent<T>>> {
+        match std::future::poll_fn(|context| self.poll_step(context)).await {
+            Step::Event(event) => self.read(event).map(Some),
+            Step::Quiet | Step::End => Ok(None),
+            Step::Failed(error) => Err(error),
+        }
+    }
+
     fn read(&self, event: RawDocumentBuf) -> Result<ChangeEvent<T>> {
         ChangeEvent::read(event).map_err(|error| self.source.error(error.into()))
+    }
+}
+
+impl<T> ChangeStream<T> {
+    /// False once the stream has ended and nothing will come any more.
+    pub fn is_alive(&self) -> bool {
+        match &self.state {
+            State::Idle(reader) => !reader.has_ended(),
+            State::Busy(_) => true,
+            State::Ended => false,
+        }
+    }
+
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Step> {
+        let mut reading = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Ended => return Poll::Ready(Step::End),
+            State::Busy(reading) => reading,
+            State::Idle(mut reader) => Box::pin(async move {
+                let step = reader.step().await;
+                (reader, step)
+            }),
+        };
+        match reading.as_mut().poll(context) {
+            Poll::Pending => {
+                self.state = State::Busy(reading);
+                Poll::Pending
+            }
+            Poll::Ready((_, Step::End)) => Poll::Ready(Step::End),
+            Poll::Ready((reader, step)) => {
+                self.state = State::Idle(reader);
+                Poll::Ready(step)
+            }
+        }
     }
 }
 
@@ -115,26 +181,12 @@ impl<T: DeserializeOwned> Stream for ChangeStream<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            match std::mem::replace(&mut this.state, State::Ended) {
-                State::Idle(mut reader) => {
-                    this.state = State::Busy(Box::pin(async move {
-                        let given = reader.next().await;
-                        (reader, given)
-                    }));
-                }
-                State::Busy(mut reading) => match reading.as_mut().poll(context) {
-                    Poll::Pending => {
-                        this.state = State::Busy(reading);
-                        return Poll::Pending;
-                    }
-                    Poll::Ready((_, None)) => return Poll::Ready(None),
-                    Poll::Ready((reader, Some(given))) => {
-                        this.state = State::Idle(reader);
-                        return Poll::Ready(Some(given.and_then(|event| this.read(event))));
-                    }
-                },
-                State::Ended => return Poll::Ready(None),
-            }
+            return Poll::Ready(match ready!(this.poll_step(context)) {
+                Step::Event(event) => Some(this.read(event)),
+                Step::Quiet => continue,
+                Step::Failed(error) => Some(Err(error)),
+                Step::End => None,
+            });
         }
     }
 }

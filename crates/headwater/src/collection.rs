@@ -91,6 +91,29 @@ impl<T: Send + Sync> Collection<T> {
         &self.names.collection
     }
 
+    /// Its name with that of its database, as in `shop.orders`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// use headwater::bson::Document;
+    /// let shop = headwater::Headwater::open_in_memory().await?.database("shop");
+    /// assert_eq!(shop.collection::<Document>("orders").namespace(), "shop.orders");
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub fn namespace(&self) -> String {
+        format!("{}.{}", self.names.database, self.names.collection)
+    }
+
+    /// The write concern of its writes that say nothing else: its own, or that of the database or the connector.
+    pub fn write_concern(&self) -> Option<&WriteConcern> {
+        self.driver.write_concern()
+    }
+
     /// The driver's own handle, for what the connector does not offer, and for transactions.
     pub fn driver(&self) -> &mongodb::Collection<T> {
         &self.driver
@@ -134,10 +157,6 @@ impl<T: Send + Sync> Collection<T> {
 
     pub(crate) fn operation(&self, name: &'static str, safety: Safety) -> Operation<'_> {
         Operation::new(name, &self.names.database, Some(&self.names.collection), safety)
-    }
-
-    fn own_write_concern(&self) -> Option<WriteConcern> {
-        self.driver.write_concern().cloned()
     }
 
     /// The database of the collection, as the driver has it.

@@ -120,6 +120,17 @@ impl Config {
         }
     }
 
+    /// The hosts that the connection string names, with their ports where it says one; none for an embedded database.
+    ///
+    /// ```
+    /// let config = headwater::Config::builder().uri("mongodb://me:s3cret@one,two:2/shop").build()?;
+    /// assert_eq!(config.hosts(), ["one", "two:2"]);
+    /// # Ok::<(), headwater::Error>(())
+    /// ```
+    pub fn hosts(&self) -> Vec<String> {
+        uri::hosts(self.full_uri())
+    }
+
     /// Whether it is that of a database inside this process.
     pub fn is_embedded(&self) -> bool {
         matches!(self.target, Target::Embedded(_))
@@ -220,6 +231,9 @@ impl Config {
         options.server_selection_timeout = settings.server_selection_timeout;
         options.heartbeat_freq = settings.heartbeat_frequency;
         options.write_concern = self.write_concern();
+        if settings.max_connecting.is_some() {
+            options.max_connecting = settings.max_connecting;
+        }
         if let Some(name) = &settings.app_name {
             options.app_name = Some(name.clone());
         }

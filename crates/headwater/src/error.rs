@@ -12,7 +12,7 @@ use mongodb::bson::{Document, RawDocument};
 
 use self::classify::Family;
 use self::details::{BulkFailure, Details, DuplicateKey, WriteConcernFailure};
-use self::kind::{ConnectionFailure, ErrorKind};
+use self::kind::{ChangeStreamFailure, ConnectionFailure, ErrorKind};
 
 /// The result of an operation of the connector.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -282,6 +282,32 @@ impl Error {
                         .any(|label| self.has_label(label))
             }
         }
+    }
+
+    /// True if a change stream cannot go on from its place: the server no longer has what came after it, or does not
+    /// take it for a place. Changes were missed, or may have been.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// use headwater::ResumeToken;
+    /// use headwater::bson::{Document, doc};
+    ///
+    /// let headwater = headwater::Headwater::open_in_memory().await?;
+    /// let orders = headwater.collection::<Document>("orders");
+    /// let strange = ResumeToken::from(doc! { "_data": "8200" });
+    /// assert!(orders.watch().start_after(strange).await.unwrap_err().is_history_lost());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub fn is_history_lost(&self) -> bool {
+        use ChangeStreamFailure::{Fatal, HistoryLost, InvalidToken};
+        let lost = ErrorKind::ChangeStream;
+        let kinds = [lost(HistoryLost), lost(InvalidToken), lost(Fatal)];
+        self.0.code.is_some() && kinds.contains(&self.0.kind)
     }
 
     /// True if time ran out: the call's, the server's, or that of the write concern.

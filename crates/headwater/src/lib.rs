@@ -78,7 +78,10 @@ pub use error::{Error, Result};
 pub use gridfs::{Download, FileInfo, FileReader, GridFs, Upload, UploadStream};
 pub use json::{JsonMode, ToJson};
 pub use mongodb;
+/// Documents and their values: the `bson` crate of the driver.
 pub use mongodb::bson;
+/// The driver's options that builders of the connector take: concerns, collations, preferences.
+pub use mongodb::options;
 pub use object_id::{is_valid_object_id, object_id};
 pub use pool::{ClosedConnections, PoolStats, ServerPool};
 pub use resilience::breaker::CircuitState;

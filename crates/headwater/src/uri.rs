@@ -20,6 +20,16 @@ pub(crate) fn redacted(uri: &str) -> String {
     format!("{scheme}://{text}")
 }
 
+/// The hosts that the URI names, decoded.
+pub(crate) fn hosts(uri: &str) -> Vec<String> {
+    let Some((_, rest)) = uri.split_once("://") else { return Vec::new() };
+    let place = rest.split('?').next().unwrap_or(rest);
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let hosts = place.split('/').next().unwrap_or(place);
+    let decoded = |host| percent_encoding::percent_decode_str(host).decode_utf8_lossy();
+    hosts.split(',').map(|host| decoded(host).into_owned()).collect()
+}
+
 fn redacted_option(option: &str) -> String {
     let secret = |name: &str| {
         let name = name.to_ascii_lowercase();
@@ -69,6 +79,14 @@ mod tests {
         ] {
             assert_eq!(redacted(uri), shown);
         }
+    }
+
+    #[test]
+    fn hosts_are_told_without_the_user() {
+        assert_eq!(hosts("mongodb://me:s3cret@h:1,[::1]:2/db?w=1"), ["h:1", "[::1]:2"]);
+        assert_eq!(hosts("mongodb+srv://db.example.net"), ["db.example.net"]);
+        assert_eq!(hosts("mongodb://%2Frun%2Fnode.sock/?w=1"), ["/run/node.sock"]);
+        assert_eq!(hosts(""), [""; 0]);
     }
 
     #[cfg(feature = "embedded")]

@@ -2,12 +2,13 @@
 //! after a break. Knows events as raw documents only.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use mongodb::bson::{Document, RawDocument, RawDocumentBuf};
 use mongodb::raw_batch_cursor::RawBatchCursor;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::fragments::Fragments;
 use super::source::{Place, Source};
@@ -25,6 +26,15 @@ const RESUMABLE: &[i32] = &[
     6, 7, 43, 63, 89, 91, 133, 150, 189, 234, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
 ];
 
+/// What one look at the stream gives.
+pub(super) enum Step {
+    Event(RawDocumentBuf),
+    /// The server has no event right now.
+    Quiet,
+    Failed(Error),
+    End,
+}
+
 pub(super) struct Reader {
     pub(super) source: Source,
     place: Place,
@@ -33,6 +43,10 @@ pub(super) struct Reader {
     fragments: Fragments,
     /// How often in a row the stream broke.
     breaks: u32,
+    /// After a failure that the reader was told of: when to ask again.
+    rest: Option<Instant>,
+    /// What opening failed with, to be told first.
+    failed: Option<Error>,
     invalidated: bool,
     ended: bool,
     /// What the outside sees as the place behind the last event.
@@ -49,37 +63,63 @@ impl Reader {
         if let Place::ResumeAfter(start) | Place::StartAfter(start) = &place {
             *token.lock() = Some(start.clone());
         }
-        let cursor = source.open(&place).await?;
+        let (cursor, failed) = match source.open(&place).await {
+            Ok(cursor) => (Some(cursor), None),
+            Err(error) if source.starts_over && error.is_history_lost() => (None, Some(error)),
+            Err(error) => return Err(error),
+        };
         let mut reader = Reader {
             source,
             place,
-            cursor: Some(cursor),
+            cursor,
             batch: Batch::default(),
             fragments: Fragments::default(),
             breaks: 0,
+            rest: None,
+            failed,
             invalidated: false,
             ended: false,
             token,
         };
-        // The first batch is here already; its token is the place to go on behind if the server goes away now.
-        reader.fetch().await.map_err(|error| reader.source.place_error(error))?;
+        if reader.failed.is_none() {
+            // The first batch is here already; its token is the place to go on behind if the server goes away now.
+            reader.fetch().await.map_err(|error| reader.source.place_error(error))?;
+        }
         Ok(reader)
     }
 
-    /// The next event; `None` at the end. An error after which it can go on leaves the place as it is.
-    pub(super) async fn next(&mut self) -> Option<Result<RawDocumentBuf>> {
-        loop {
-            match self.take() {
-                Ok(Some(event)) => return Some(Ok(event)),
-                Ok(None) if self.ended => return None,
-                Ok(None) => {}
-                Err(error) => return Some(Err(self.end(error))),
-            }
-            if let Err(error) = self.fetch().await
-                && let Err(error) = self.recover(error).await
-            {
-                return Some(Err(error));
-            }
+    /// What comes next, after one answer of the server at most. An error after which it can go on leaves the place as it
+    /// is.
+    pub(super) async fn step(&mut self) -> Step {
+        if let Some(error) = self.failed.take() {
+            return Step::Failed(self.end(error));
+        }
+        let taken = self.taken();
+        if !matches!(taken, Step::Quiet) {
+            return taken;
+        }
+        if let Some(rest) = self.rest.take() {
+            tokio::time::sleep_until(rest).await;
+        }
+        if let Err(error) = self.fetch().await
+            && let Err(error) = self.recover(error).await
+        {
+            return Step::Failed(error);
+        }
+        self.taken()
+    }
+
+    /// True if nothing comes any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended && self.batch.is_empty()
+    }
+
+    fn taken(&mut self) -> Step {
+        match self.take() {
+            Ok(Some(event)) => Step::Event(event),
+            Ok(None) if self.ended => Step::End,
+            Ok(None) => Step::Quiet,
+            Err(error) => Step::Failed(self.end(error)),
         }
     }
 
@@ -173,11 +213,12 @@ impl Reader {
             if !is_resumable(&error) {
                 return Err(self.end(error));
             }
-            if self.source.patience.is_some_and(|patience| since.elapsed() >= patience) {
-                return Err(self.source.place_error(error));
-            }
             self.breaks = self.breaks.saturating_add(1);
             let pause = self.pause(&error);
+            if self.source.patience.is_some_and(|patience| since.elapsed() >= patience) {
+                self.rest = Some(Instant::now() + pause);
+                return Err(self.source.place_error(error));
+            }
             observe::retry(&self.source.operation(), self.breaks, pause, &error);
             tokio::time::sleep(pause).await;
             match self.fetch().await {
@@ -199,9 +240,18 @@ impl Reader {
         pause(retry, self.breaks).max(error.retry_after().unwrap_or_default())
     }
 
+    /// The stream ends with the error, unless it is to begin anew where its place is lost.
     fn end(&mut self, error: Error) -> Error {
         self.forget_cursor();
-        self.ended = true;
+        if self.source.starts_over && error.is_history_lost() {
+            self.place = Place::Now;
+            *self.token.lock() = None;
+            self.invalidated = false;
+            self.breaks = self.breaks.saturating_add(1);
+            self.rest = Some(Instant::now() + self.pause(&error));
+        } else {
+            self.ended = true;
+        }
         self.source.place_error(error)
     }
 }

@@ -47,6 +47,7 @@ pub(super) struct Source {
     pub(super) options: AggregateOptions,
     pub(super) splits: bool,
     pub(super) ends_with_invalidate: bool,
+    pub(super) starts_over: bool,
     pub(super) patience: Option<Duration>,
     pub(super) store: Option<Arc<dyn TokenStore>>,
 }
@@ -61,6 +62,7 @@ impl Source {
             options: AggregateOptions::default(),
             splits: false,
             ends_with_invalidate: false,
+            starts_over: false,
             patience: None,
             store: None,
         }

@@ -198,8 +198,42 @@ impl<T> Watch<T> {
         self
     }
 
+    /// Where the place is lost ([`Error::is_history_lost`]), the stream gives the error to its reader and begins anew when
+    /// it is read again, with what happens from then on; so it does if the place to begin behind is lost already. Without
+    /// this it ends, or does not open.
+    ///
+    /// ```
+    /// # #[cfg(feature = "embedded")]
+    /// # #[tokio::main]
+    /// # async fn main() -> headwater::Result<()> {
+    /// use headwater::bson::{Document, doc};
+    ///
+    /// let headwater = headwater::Headwater::open_in_memory().await?;
+    /// let orders = headwater.collection::<Document>("orders");
+    /// let mut changes = orders.watch().start_over_when_lost().await?;
+    /// orders.insert_one(doc! { "_id": 1 }).await?;
+    /// let change = loop {
+    ///     match changes.next_if_any().await {
+    ///         Ok(Some(change)) => break change,
+    ///         Ok(None) => {}
+    ///         // Changes were missed. As soon as the stream is open again, read what the collection holds.
+    ///         Err(error) if error.is_history_lost() => {}
+    ///         Err(error) => return Err(error),
+    ///     }
+    /// };
+    /// assert!(change.full_document.is_some());
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "embedded"))]
+    /// # fn main() {}
+    /// ```
+    pub fn start_over_when_lost(mut self) -> Self {
+        self.source.starts_over = true;
+        self
+    }
+
     /// After how long without a server the stream gives the error to its reader. It goes on trying when it is read
-    /// again. Without this it tries on for as long as it takes, and says so in warnings.
+    /// again, after the pause that is due. Without this it tries on for as long as it takes, and says so in warnings.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.source.patience = Some(patience);
         self

@@ -102,7 +102,8 @@ impl<'a, T: Send + Sync> BulkWrite<'a, T> {
     }
 
     async fn run(mut self) -> Result<BulkWriteResult> {
-        let mut concern = self.write_concern.take().or_else(|| self.collection.own_write_concern());
+        let mut concern =
+            self.write_concern.take().or_else(|| self.collection.write_concern().cloned());
         limit_wait(&mut concern);
         let groups = groups(std::mem::take(&mut self.models), self.ordered)?;
         let mut outcome = Outcome::default();

@@ -105,7 +105,7 @@ impl<'a, T: Send + Sync> InsertOne<'a, T> {
     fn command(&self, document: &RawDocument) -> Result<RawDocumentBuf> {
         let mut command = insert_of(self.collection.name(), document)?;
         let mut concern =
-            self.write_concern.clone().or_else(|| self.collection.own_write_concern());
+            self.write_concern.clone().or_else(|| self.collection.write_concern().cloned());
         limit_wait(&mut concern);
         if let Some(concern) = concern {
             let concern = mongodb::bson::serialize_to_raw_document_buf(&concern).map_err(unfit)?;

@@ -93,6 +93,8 @@ setters! {
     max_pool_size(u32);
     /// Connections to one server that are kept open. 0.
     min_pool_size(u32);
+    /// Connections to one server that are made at the same time. 2.
+    max_connecting(u32);
     /// How long a connection may be idle before it is closed; zero for ever. 30 s.
     max_idle_time(Duration);
     /// How long an operation waits for a connection. 5 s.
@@ -372,6 +374,10 @@ fn check(settings: &Layer) -> Result<()> {
     let (min, max) = (settings.min_pool_size, settings.max_pool_size);
     if max == Some(0) {
         return Err(wrong("the largest pool size is to be 1 or more".to_owned()));
+    }
+    if settings.max_connecting == Some(0) {
+        let message = "the number of connections made at the same time is to be 1 or more";
+        return Err(wrong(message.to_owned()));
     }
     if let (Some(min), Some(max)) = (min, max)
         && min > max

@@ -56,6 +56,7 @@ layer! {
     key_password: Secret,
     max_pool_size: u32,
     min_pool_size: u32,
+    max_connecting: u32,
     max_idle_time: Duration,
     wait_queue_timeout: Duration,
     connect_timeout: Duration,

@@ -2,6 +2,7 @@
 
 mod kills;
 mod places;
+mod polled;
 mod worker;
 
 use std::time::Duration;
