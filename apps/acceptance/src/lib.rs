@@ -11,6 +11,7 @@ mod stages;
 
 use std::time::Duration;
 
+use command_line::output;
 use headwater::{Config, Headwater};
 
 use self::bench::Bench;
@@ -25,20 +26,18 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
 pub async fn run(words: &[String]) -> u8 {
     let settings = match Settings::read(words) {
         Ok(Some(settings)) => settings,
-        Ok(None) => {
-            print!("{}", settings::USAGE);
-            return 0;
-        }
-        Err(problem) => return not_configured(&problem),
+        Ok(None) => return command_line::conclude(output::write(&settings::help()), ""),
+        Err(error) => return command_line::conclude(Err(error), &settings::usage()),
     };
     let config = match settings.config() {
         Ok(config) => config,
         Err(error) => return not_configured(&error.to_string()),
     };
     for warning in config.warnings() {
-        eprintln!("warning: {warning}");
+        output::note(&format!("warning: {warning}"));
     }
-    println!("database {} at {}", config.database(), config.uri());
+    // As the report: without a reader the stages run all the same.
+    let _ = output::line(&format!("database {} at {}", config.database(), config.uri()));
     match connect(config).await {
         Ok(headwater) => {
             let code = pass(&headwater, &settings).await;
@@ -54,7 +53,7 @@ async fn connect(config: Config) -> headwater::Result<Headwater> {
 }
 
 fn not_configured(problem: &str) -> u8 {
-    eprintln!("{problem}");
+    output::note(problem);
     NOT_CONFIGURED
 }
 
@@ -64,7 +63,7 @@ async fn pass(headwater: &Headwater, settings: &Settings) -> u8 {
     let bench = match Bench::prepare(headwater).await {
         Ok(bench) => bench,
         Err(error) => {
-            eprintln!("the database cannot be prepared: {error}");
+            output::note(&format!("the database cannot be prepared: {error}"));
             return FAILED;
         }
     };

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
+use command_line::output;
 use headwater::Error;
 
 /// The server knows what is asked, but does not have it (CommandNotSupported, NotImplemented).
@@ -23,8 +24,8 @@ impl Report {
     pub(crate) fn stage(&mut self, number: u32, name: &str, gap: Option<&'static str>) {
         (self.stage, self.checks, self.gap) = (number, 0, gap);
         match number {
-            0 => println!("\n{name}"),
-            _ => println!("\nStage {number}: {name}"),
+            0 => say(&format!("\n{name}")),
+            _ => say(&format!("\nStage {number}: {name}")),
         }
     }
 
@@ -45,7 +46,7 @@ impl Report {
         let missing = error.code().is_some_and(|code| MISSING.contains(&code));
         match self.gap {
             Some(gap) if missing => {
-                println!("{} expected failure: {error}", self.next());
+                say(&format!("{} expected failure: {error}", self.next()));
                 self.expected.push(format!("stage {}: {gap}", self.stage));
             }
             _ => self.note("the stage ends without an error", false, error.to_string()),
@@ -55,7 +56,7 @@ impl Report {
     /// The stage ended as it should.
     pub(crate) fn completed(&mut self) {
         if let Some(gap) = self.gap {
-            println!("     this was expected to fail ({gap}); it need not be any more");
+            say(&format!("     this was expected to fail ({gap}); it need not be any more"));
         }
     }
 
@@ -65,17 +66,17 @@ impl Report {
 
     /// The counts, and what failed once more.
     pub(crate) fn summary(&self) {
-        println!(
+        say(&format!(
             "\nSummary: {} passed, {} failed, {} expected failures",
             self.passed,
             self.failed.len(),
             self.expected.len()
-        );
+        ));
         for line in &self.expected {
-            println!("  expected  {line}");
+            say(&format!("  expected  {line}"));
         }
         for line in &self.failed {
-            println!("  failed    {line}");
+            say(&format!("  failed    {line}"));
         }
     }
 
@@ -83,9 +84,9 @@ impl Report {
         let number = self.next();
         if holds {
             self.passed += 1;
-            println!("{number} ok    {what}");
+            say(&format!("{number} ok    {what}"));
         } else {
-            println!("{number} FAIL  {what}: {detail}");
+            say(&format!("{number} FAIL  {what}: {detail}"));
             self.failed.push(format!("{} {what}: {detail}", number.trim_end()));
         }
     }
@@ -97,4 +98,9 @@ impl Report {
             stage => format!("S{stage}.{:<2}", self.checks),
         }
     }
+}
+
+/// A reader that has gone does not keep the stages from running: what holds is in the exit code too.
+fn say(text: &str) {
+    let _ = output::line(text);
 }

@@ -1,9 +1,10 @@
 //! The command line: one table of options feeds the parser, the check of what belongs to which command, and `--help`.
 
-mod value;
-
 use std::path::PathBuf;
 use std::time::Duration;
+
+use command_line::options::{self, CommandRow, OptionRow, command_lines, option_lines};
+use command_line::value;
 
 use crate::error::{Error, Result};
 use crate::low_stock::thresholds::Thresholds;
@@ -29,7 +30,7 @@ pub enum Command {
     All,
 }
 
-const COMMANDS: [(&str, Command, &str); 8] = [
+const COMMANDS: [CommandRow<Command>; 8] = [
     ("pooling", Command::Pooling, "what a connection pool is, and is not"),
     ("robust", Command::Robust, "write concerns with a limit, servers that are away"),
     ("shipments", Command::Shipments, "duplicate keys: trucks that are under way"),
@@ -65,6 +66,8 @@ pub struct Arguments {
     pub busy: i32,
     /// shipments: the truck whose shipment is done.
     pub complete: Option<i32>,
+    /// shipments: each in a transaction.
+    pub transaction: bool,
     /// End after this time.
     pub run_for: Option<Duration>,
     /// End after so many events, warnings or sales.
@@ -104,6 +107,7 @@ impl Arguments {
             trucks: 50,
             busy: 30,
             complete: None,
+            transaction: false,
             run_for: None,
             events: None,
             whole_database: false,
@@ -133,108 +137,34 @@ pub enum Request {
 /// # Errors
 /// A usage error if there is no such command or option, an option misses its value or does not belong to the command.
 pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request> {
-    let mut words = words.into_iter();
-    let mut name = None;
-    let mut given = Vec::new();
-    while let Some(word) = words.next() {
-        if word == "--help" || word == "-h" {
-            return Ok(Request::Help);
-        }
-        if !word.starts_with("--") {
-            if let Some(first) = name.replace(word) {
-                return Err(Error::usage(format!("one command at a time, after {first}")));
-            }
-            continue;
-        }
-        let (flag, inline) = match word.split_once('=') {
-            Some((flag, value)) => (flag, Some(value.to_owned())),
-            None => (word.as_str(), None),
-        };
-        let row = OPTIONS
-            .iter()
-            .find(|row| row.flag == flag)
-            .ok_or_else(|| Error::usage(format!("there is no option {flag}")))?;
-        let value = match (row.value, inline) {
-            (None, None) => String::new(),
-            (None, Some(_)) => return Err(Error::usage(format!("{flag} takes no value"))),
-            (Some(_), Some(value)) => value,
-            (Some(what), None) => {
-                words.next().ok_or_else(|| Error::usage(format!("{flag} needs a value: {what}")))?
-            }
-        };
-        given.push((row, value));
-    }
-    let name = name.ok_or_else(|| Error::usage("a command is missing"))?;
+    let Some(given) = options::read(words, OPTIONS)? else { return Ok(Request::Help) };
+    let name = match given.names.as_slice() {
+        [] => return Err(Error::usage("a command is missing")),
+        [name] => name,
+        [first, ..] => return Err(Error::usage(format!("one command at a time, after {first}"))),
+    };
     let &(_, command, _) = COMMANDS
         .iter()
         .find(|row| row.0 == name)
         .ok_or_else(|| Error::usage(format!("there is no command {name}")))?;
     let mut parsed = Arguments::new(command);
-    for (row, value) in given {
-        if !row.commands.is_empty() && !row.commands.contains(&command) {
-            return Err(Error::usage(format!("{} does not belong to {name}", row.flag)));
-        }
-        (row.apply)(&mut parsed, &value)
-            .map_err(|expected| Error::usage(format!("{} needs {expected}", row.flag)))?;
-    }
+    given.apply(command, name, &mut parsed)?;
     Ok(Request::Run(Box::new(parsed)))
 }
 
 /// The usage block.
 pub fn usage() -> String {
-    let mut text = String::from("Usage: lessons COMMAND [OPTIONS]\n\nCommands:\n");
-    for (name, _, meaning) in COMMANDS {
-        text.push_str(&format!("  {name:<24} {meaning}\n"));
-    }
-    text
+    format!("Usage: lessons COMMAND [OPTIONS]\n\nCommands:\n{}", command_lines(&COMMANDS))
 }
 
 /// The usage block with every option.
 pub fn help() -> String {
-    let mut text = usage();
-    text.push_str("\nOptions:\n");
-    for row in OPTIONS {
-        let left = format!("{} {}", row.flag, row.value.unwrap_or_default());
-        let of: Vec<&str> = COMMANDS
-            .iter()
-            .filter(|(_, command, _)| row.commands.contains(command))
-            .map(|(name, _, _)| *name)
-            .collect();
-        let of = if of.is_empty() { String::new() } else { format!("{}: ", of.join(", ")) };
-        text.push_str(&format!("  {left:<24} {of}{}\n", row.meaning));
-    }
-    text.push_str(&format!("  {:<24} this text\n", "--help"));
-    text
-}
-
-struct OptionRow {
-    flag: &'static str,
-    value: Option<&'static str>,
-    /// The commands that take the option; empty stands for all.
-    commands: &'static [Command],
-    meaning: &'static str,
-    /// Stores the value, or says what was expected instead.
-    apply: fn(&mut Arguments, &str) -> value::Read<()>,
+    format!("{}\nOptions:\n{}", usage(), option_lines(&COMMANDS, OPTIONS))
 }
 
 const ENDLESS: &[Command] = &[Command::Watch, Command::LowStock, Command::Shop];
 
-macro_rules! options {
-    ($($flag:literal $value:expr, $commands:expr, $meaning:literal => |$arguments:ident, $text:ident| $apply:expr;)*) => {
-        &[$(OptionRow {
-            flag: $flag,
-            value: $value,
-            commands: $commands,
-            meaning: $meaning,
-            apply: |$arguments, $text| {
-                $apply;
-                Ok(())
-            },
-        }),*]
-    };
-}
-
-const OPTIONS: &[OptionRow] = options! {
+const OPTIONS: &[OptionRow<Command, Arguments>] = command_line::options! {
     "--below" Some("N|FRUIT=N"), &[Command::LowStock], "warn below this quantity (default 20); also per fruit"
         => |arguments, text| arguments.below.set(text)?;
     "--busy" Some("B"), &[Command::Shipments], "trucks that are under way when the race begins (default 30)"
@@ -271,6 +201,8 @@ const OPTIONS: &[OptionRow] = options! {
         => |arguments, text| arguments.state = Some(value::text(text, "a file")?.into());
     "--timeout" Some("SECONDS"), &[], "how long to look for a server (default 5)"
         => |arguments, text| arguments.timeout = value::seconds(text)?;
+    "--transaction" None, &[Command::Shipments], "send each in a transaction, which finds a free truck and takes it in one step"
+        => |arguments, _text| arguments.transaction = true;
     "--trucks" Some("M"), &[Command::Shipments], "how many trucks the race has (default 50)"
         => |arguments, text| arguments.trucks = value::number(text, 5, 100_000, "a number from 5 to 100000")? as i32;
     "--uri" Some("URI"), &[], "deployment to use (environment: MONGO_URI and its kin; default: embedded)"

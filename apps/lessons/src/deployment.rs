@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater::bson::{Document, doc};
-use headwater::mongodb::options::ClientOptions;
+use headwater::options::ClientOptions;
 use headwater::{Collection, Config, ConfigBuilder, Database, Headwater};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use crate::arguments::Arguments;
 use crate::error::Result;
 
-/// How long the end waits for cursors to be closed on the server.
-const CLEAN_UP: Duration = Duration::from_secs(2);
+/// How long the end waits for what is under way, and for cursors to be closed on the server.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(3);
 
 /// An open connection, and what is needed to open more.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ impl Deployment {
     /// # Errors
     /// A name cannot be resolved.
     pub async fn options(&self) -> Result<ClientOptions> {
-        Ok(ClientOptions::parse(self.headwater.uri()).await?)
+        Ok(Config::builder().uri(self.headwater.uri()).build()?.driver().await?)
     }
 
     /// What the server says about itself.
@@ -103,9 +103,6 @@ impl Deployment {
     /// Lets go of everything on the server, then closes the connection, and the embedded database if this process
     /// runs it.
     pub async fn close(self) {
-        // Without this a cursor that was just dropped could stay open on the server.
-        let clean_up = self.headwater.driver().clone().shutdown();
-        let _ = tokio::time::timeout(CLEAN_UP, async { clean_up.await }).await;
-        self.headwater.close().await;
+        self.headwater.shutdown(SHUTDOWN_MAX).await;
     }
 }

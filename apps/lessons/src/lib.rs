@@ -2,30 +2,28 @@
 //! least privilege, change streams.
 //!
 //! Uses the connector's public interface only, like any application. A scenario is a module with a `run`; what it says
-//! must hold is checked while it is shown.
+//! must hold is checked while it is shown. What any command line needs comes from [`command_line`].
 
 pub mod all;
 pub mod arguments;
-pub mod changes;
 pub mod deployment;
-pub mod error;
 pub mod expectations;
 pub mod follow;
 pub mod inventory;
 pub mod low_stock;
-pub mod output;
 pub mod pooling;
 pub mod robust;
 pub mod shipments;
 pub mod shop;
-pub mod stop;
 pub mod watch;
+
+pub use command_line::{error, output, stop};
 
 use arguments::{Arguments, Command, Request};
 use deployment::Deployment;
 use error::{Error, Result};
 use shop::Trade;
-use stop::{Cause, Stop};
+use stop::{Cause, Stop, until_stopped};
 
 /// Why one scenario cannot be shown yet.
 pub const NO_AUTHENTICATION: &str =
@@ -40,18 +38,7 @@ pub async fn run(words: impl IntoIterator<Item = String>) -> u8 {
             Request::Run(arguments) => command(&arguments).await,
         }
     };
-    match result.await {
-        Ok(()) => 0,
-        Err(error) => {
-            if !error.is_output_closed() {
-                output::note(&error.to_string());
-            }
-            if error.is_usage() {
-                output::note(arguments::usage().trim_end_matches('\n'));
-            }
-            error.exit_code()
-        }
-    }
+    command_line::conclude(result.await, &arguments::usage())
 }
 
 async fn command(arguments: &Arguments) -> Result<()> {
@@ -59,7 +46,7 @@ async fn command(arguments: &Arguments) -> Result<()> {
         return Err(Error::refused(NO_AUTHENTICATION));
     }
     let (stopper, mut stop) = Stop::new();
-    stopper.on_signals()?;
+    stopper.on_signals(|| {})?;
     let deployment = tokio::select! {
         opened = Deployment::open(arguments) => opened?,
         _ = stop.wait() => return interrupted(),
@@ -92,14 +79,6 @@ async fn scenario(deployment: &Deployment, arguments: &Arguments, stop: Stop) ->
             shop::run(deployment, trade, stop).await
         }
         Command::All => all::run(deployment, arguments, stop).await,
-    }
-}
-
-/// Lets work run that may be broken off anywhere.
-async fn until_stopped(work: impl Future<Output = Result<()>>, mut stop: Stop) -> Result<()> {
-    tokio::select! {
-        result = work => result,
-        _ = stop.wait() => Ok(()),
     }
 }
 

@@ -5,12 +5,11 @@ pub mod state;
 pub mod thresholds;
 
 use headwater::bson::{Document, doc};
-use headwater::{JsonMode, ToJson};
+use headwater::{JsonMode, ResumeToken, ToJson};
 
 use self::ledger::{Ledger, Warning};
 use self::state::StateFile;
 use crate::arguments::Arguments;
-use crate::changes::{Place, Scope};
 use crate::deployment::Deployment;
 use crate::error::Result;
 use crate::follow::{Follower, Step};
@@ -30,19 +29,18 @@ pub const HISTORY_LOST: &str = "the history of changes is lost, reading the inve
 pub async fn run(deployment: &Deployment, arguments: &Arguments, mut stop: Stop) -> Result<()> {
     let inventory = inventory::of(deployment);
     let mut ledger = Ledger::new(arguments.below.clone(), arguments.every);
-    let namespace = format!("{}.{}", deployment.database().name(), inventory.name());
-    let file = arguments.state.as_ref().map(|path| StateFile::new(path, namespace));
+    let file = arguments.state.as_ref();
+    let file = file.map(|path| StateFile::new(path, inventory.namespace()));
     let place = match &file {
         Some(file) => file.read(&mut ledger)?,
-        None => Place::Now,
+        None => None,
     };
     let mut watcher = Watcher { ledger, file, json: arguments.json, place, warnings: 0 };
-    let pipeline = vec![filter(&arguments.below, arguments.every)];
-    let scope = Scope::Collection(inventory);
+    let changes = inventory.watch().pipeline([filter(&arguments.below, arguments.every)]);
     let mut follower =
-        Follower::open(scope, deployment.database(), pipeline, watcher.place.clone()).await?;
+        Follower::open(changes, deployment.database(), watcher.place.clone()).await?;
     while arguments.events.is_none_or(|limit| watcher.warnings < limit) {
-        let Some(step) = follower.next(&mut stop).await else { break };
+        let Some(step) = follower.next(&mut stop).await? else { break };
         watcher.take(step)?;
     }
     watcher.keep()
@@ -72,8 +70,8 @@ struct Watcher {
     ledger: Ledger,
     file: Option<StateFile>,
     json: bool,
-    /// Everything up to here has been said.
-    place: Place,
+    /// Everything up to here has been said; none before the first event.
+    place: Option<ResumeToken>,
     warnings: u64,
 }
 
@@ -98,12 +96,12 @@ impl Watcher {
         }
     }
 
-    fn event(&mut self, event: &Document, place: Place) -> Result<()> {
+    fn event(&mut self, event: &Document, place: ResumeToken) -> Result<()> {
         let warning = self.ledger.event(event);
         if let Some(warning) = &warning {
             self.say(warning)?;
         }
-        self.place = place;
+        self.place = Some(place);
         if event.get_str("operationType").ok() == Some("invalidate") {
             self.ledger.forget();
             output::line(DROPPED)?;
@@ -124,7 +122,7 @@ impl Watcher {
 
     fn keep(&self) -> Result<()> {
         match &self.file {
-            Some(file) => file.write(&self.ledger, &self.place),
+            Some(file) => file.write(&self.ledger, self.place.as_ref()),
             None => Ok(()),
         }
     }

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headwater::Headwater;
 use headwater::bson::doc;
+use headwater::{ConfigBuilder, Headwater};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -54,10 +54,8 @@ fn sizes(expectations: &mut Expectations) -> Result<()> {
 
 async fn bursts(deployment: &Deployment, expectations: &mut Expectations) -> Result<()> {
     // On demand, as many at once as are asked for: the driver's own limit is two at a time.
-    let mut options = deployment.options().await?;
-    options.max_pool_size = Some(POOL);
-    options.max_connecting = Some(POOL);
-    let client = Headwater::connect_with(options)?;
+    let at_once = |config: ConfigBuilder| config.max_pool_size(POOL).max_connecting(POOL);
+    let client = deployment.another(at_once).await?;
     burst(deployment, &client).await?;
     let used = client.pool_stats().created();
     output::line(&format!("burst of {OPERATIONS} operations used {used} connections"))?;

@@ -6,7 +6,7 @@ mod relay;
 use std::time::{Duration, Instant};
 
 use headwater::bson::{Bson, Document, doc};
-use headwater::mongodb::options::{Acknowledgment, WriteConcern};
+use headwater::options::{Acknowledgment, ServerAddress, Tls, WriteConcern};
 use headwater::{Collection, ConfigBuilder, ErrorKind, Headwater};
 
 use self::relay::Relay;
@@ -48,7 +48,7 @@ pub async fn run(deployment: &Deployment) -> Result<()> {
 }
 
 fn print_concern(documents: &Collection<Document>, expectations: &mut Expectations) -> Result<()> {
-    let concern = documents.driver().write_concern().cloned().unwrap_or_default();
+    let concern = documents.write_concern().cloned().unwrap_or_default();
     let w = match &concern.w {
         Some(Acknowledgment::Majority) => "majority".to_owned(),
         Some(Acknowledgment::Nodes(nodes)) => nodes.to_string(),
@@ -80,7 +80,7 @@ async fn held_back(
     };
     let data = doc! {
         "failCommands": ["insert"],
-        "namespace": format!("{}.{COLLECTION}", documents.driver().namespace().db),
+        "namespace": documents.namespace(),
         "blockConnection": true,
         "blockTimeMS": limit,
         "writeConcernError": unmet,
@@ -184,14 +184,15 @@ fn default_limit(expectations: &mut Expectations) -> Result<()> {
 /// A client whose server is away at first, and comes back under the same address.
 async fn recovery(deployment: &Deployment, expectations: &mut Expectations) -> Result<()> {
     let mut options = deployment.options().await?;
-    if matches!(options.tls, Some(headwater::mongodb::options::Tls::Enabled(_))) {
+    if matches!(options.tls, Some(Tls::Enabled(_))) {
         return output::line("skipped: a certificate does not fit the address of the relay");
     }
     let Some(server) = options.hosts.first().cloned() else {
         return Err(Error::failed("the deployment has no address"));
     };
     let address = Relay::free_address()?;
-    options.hosts = vec![address.to_string().parse()?];
+    options.hosts =
+        vec![ServerAddress::Tcp { host: address.ip().to_string(), port: Some(address.port()) }];
     options.direct_connection = Some(true);
     options.repl_set_name = None;
     options.server_selection_timeout = Some(Duration::from_secs(5));

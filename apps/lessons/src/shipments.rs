@@ -3,10 +3,11 @@
 pub mod dispatch;
 mod goods;
 mod race;
+mod reserve;
 
-use headwater::Collection;
 use headwater::bson::{Bson, Document, doc};
 use headwater::collection::Index;
+use headwater::{Collection, Headwater};
 use rand::rngs::StdRng;
 
 use self::dispatch::{Dispatch, Outcome, Shipment};
@@ -29,10 +30,16 @@ const WANTED: i32 = 4;
 /// An expectation does not hold, or the server fails.
 pub async fn run(deployment: &Deployment, arguments: &Arguments) -> Result<()> {
     let yard = Yard::of(deployment);
+    let transactions = arguments.transaction.then(|| deployment.headwater().clone());
+    if let Some(headwater) = &transactions {
+        reserve::require_transactions(headwater, &yard).await?;
+    }
     match (arguments.complete, arguments.clients) {
         (Some(truck), _) => yard.complete(truck).await,
-        (None, Some(clients)) => race::run(deployment, &yard, arguments, clients).await,
-        (None, None) => steps(deployment, &yard, arguments.verbose).await,
+        (None, Some(clients)) => {
+            race::run(deployment, &yard, arguments, clients, transactions).await
+        }
+        (None, None) => steps(deployment, &yard, arguments.verbose, transactions).await,
     }
 }
 
@@ -111,7 +118,12 @@ impl Yard {
     }
 }
 
-async fn steps(deployment: &Deployment, yard: &Yard, verbose: bool) -> Result<()> {
+async fn steps(
+    deployment: &Deployment,
+    yard: &Yard,
+    verbose: bool,
+    transactions: Option<Headwater>,
+) -> Result<()> {
     let mut expectations = Expectations::default();
     let mut random = deployment.random(0);
     yard.clear().await?;
@@ -126,7 +138,8 @@ async fn steps(deployment: &Deployment, yard: &Yard, verbose: bool) -> Result<()
     expectations.expect(index == INDEX, || format!("an index {INDEX}"));
 
     let socks = || Shipment::of(WANTED, "New York", "Atlanta", "socks", 40);
-    let mut dispatch = Dispatch::new(yard.clone(), deployment.random(1));
+    let mut dispatch =
+        Dispatch::new(yard.clone(), deployment.random(1)).in_transactions(transactions);
     let busy = dispatch.send_with(&socks()).await?;
     output::line(&busy.message(WANTED))?;
     expectations.expect(matches!(busy, Outcome::Busy), || "truck 4 to be busy".to_owned());
@@ -185,7 +198,7 @@ async fn reallocate(
 
 fn tell_attempts(dispatch: &Dispatch, verbose: bool) {
     if verbose {
-        output::note(&format!("{} inserts tried", dispatch.attempts()));
+        output::note(&format!("{} attempts", dispatch.attempts()));
     }
 }
 

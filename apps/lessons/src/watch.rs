@@ -3,7 +3,6 @@
 use headwater::{JsonMode, ToJson};
 
 use crate::arguments::Arguments;
-use crate::changes::{Place, Scope};
 use crate::deployment::Deployment;
 use crate::error::Result;
 use crate::follow::{Follower, Step};
@@ -19,15 +18,15 @@ use crate::stop::Stop;
 pub async fn run(deployment: &Deployment, arguments: &Arguments, mut stop: Stop) -> Result<()> {
     let inventory = inventory::of(deployment);
     inventory::fill_if_empty(&inventory).await?;
-    let scope = match (arguments.whole_deployment, arguments.whole_database) {
-        (true, _) => Scope::Deployment(deployment.headwater().clone()),
-        (false, true) => Scope::Database(deployment.database()),
-        (false, false) => Scope::Collection(inventory),
+    let changes = match (arguments.whole_deployment, arguments.whole_database) {
+        (true, _) => deployment.headwater().watch(),
+        (false, true) => deployment.database().watch(),
+        (false, false) => inventory.watch(),
     };
-    let mut follower = Follower::open(scope, deployment.database(), Vec::new(), Place::Now).await?;
+    let mut follower = Follower::open(changes, deployment.database(), None).await?;
     let mut events = 0;
     while arguments.events.is_none_or(|limit| events < limit) {
-        let Some(step) = follower.next(&mut stop).await else { break };
+        let Some(step) = follower.next(&mut stop).await? else { break };
         match step {
             Step::Documents(documents) => {
                 for document in documents {

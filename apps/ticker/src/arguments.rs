@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use command_line::options::{self, CommandRow, OptionRow, command_lines, option_lines};
+use command_line::value;
+
 use crate::error::{Error, Result};
 use crate::symbols::{DEFAULT_NUMBERS, MAX_NUMBERS};
 
@@ -23,7 +26,7 @@ pub enum Command {
     Web,
 }
 
-const COMMANDS: [(&str, Command, &str); 6] = [
+const COMMANDS: [CommandRow<Command>; 6] = [
     ("TRACE", Command::Trace, "print each price change of the familiar symbols"),
     ("INIT", Command::Init, "load the stock symbols"),
     ("CHANGE", Command::Change, "change prices until interrupted"),
@@ -115,52 +118,19 @@ pub enum Request {
 ///
 /// # Errors
 /// A usage error if there is no such command or option, an option misses its value or does not belong to the command.
-pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Request> {
-    let mut words = arguments.into_iter();
-    let mut name = None;
-    let mut given = Vec::new();
-    while let Some(word) = words.next() {
-        if !word.trim_start().starts_with("--") {
-            name.get_or_insert_with(|| word.trim().to_uppercase());
-            continue;
-        }
-        if word == "--help" {
-            return Ok(Request::Help);
-        }
-        let (flag, inline) = match word.split_once('=') {
-            Some((flag, value)) => (flag, Some(value.to_owned())),
-            None => (word.as_str(), None),
-        };
-        let row = OPTIONS
-            .iter()
-            .find(|row| row.flag == flag)
-            .ok_or_else(|| Error::usage(format!("Illegal option provided: \"{flag}\"")))?;
-        let value = match (row.value, inline) {
-            (None, None) => String::new(),
-            (None, Some(_)) => return Err(Error::usage(format!("{flag} takes no value"))),
-            (Some(_), Some(value)) => value,
-            (Some(what), None) => {
-                words.next().ok_or_else(|| Error::usage(format!("{flag} needs a value: {what}")))?
-            }
-        };
-        given.push((row, value));
-    }
+pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Request> {
+    let Some(given) = options::read(words, OPTIONS)? else { return Ok(Request::Help) };
+    let name = given.names.first().map(|name| name.trim().to_uppercase());
     let name = name.filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| Error::usage("No command argument provided".to_owned()))?;
+    let name = name.ok_or_else(|| Error::usage("No command argument provided"))?;
     let &(_, command, _) = COMMANDS
         .iter()
         .find(|row| row.0 == name)
         .ok_or_else(|| Error::usage(format!("Illegal command argument provided: \"{name}\"")))?;
     let mut parsed = Arguments::new(command);
-    for (row, value) in given {
-        if !row.commands.is_empty() && !row.commands.contains(&command) {
-            return Err(Error::usage(format!("{} does not belong to {name}", row.flag)));
-        }
-        (row.apply)(&mut parsed, &value)
-            .map_err(|expected| Error::usage(format!("{} needs {expected}", row.flag)))?;
-    }
+    given.apply(command, &name, &mut parsed)?;
     if parsed.resume && parsed.force {
-        return Err(Error::usage("--resume and --force exclude each other".to_owned()));
+        return Err(Error::usage("--resume and --force exclude each other"));
     }
     Ok(Request::Run(Box::new(parsed)))
 }
@@ -177,235 +147,49 @@ pub fn usage() -> String {
 
 /// The long form of [`usage`]: every command and option with its meaning.
 pub fn help() -> String {
-    let mut text = String::from("\nUsage:\n\n $ ticker <COMMAND> [OPTIONS]\n\n Commands:\n");
-    for (name, _, meaning) in COMMANDS {
-        text.push_str(&format!("  {name:<24} {meaning}\n"));
-    }
-    text.push_str("\n Options:\n");
-    for row in OPTIONS {
-        let left = format!("{} {}", row.flag, row.value.unwrap_or_default());
-        let of: Vec<&str> = COMMANDS
-            .iter()
-            .filter(|(_, command, _)| row.commands.contains(command))
-            .map(|(name, _, _)| *name)
-            .collect();
-        let of = if of.is_empty() { String::new() } else { format!("{}: ", of.join(", ")) };
-        text.push_str(&format!("  {left:<24} {of}{}\n", row.meaning));
-    }
-    text.push_str(&format!("  {:<24} this text\n", "--help"));
-    text
+    format!(
+        "\nUsage:\n\n $ ticker <COMMAND> [OPTIONS]\n\n Commands:\n{}\n Options:\n{}",
+        command_lines(&COMMANDS),
+        option_lines(&COMMANDS, OPTIONS)
+    )
 }
 
-struct OptionRow {
-    flag: &'static str,
-    value: Option<&'static str>,
-    /// The commands that take the option; empty stands for all.
-    commands: &'static [Command],
-    meaning: &'static str,
-    /// Stores the value, or says what was expected instead.
-    apply: fn(&mut Arguments, &str) -> std::result::Result<(), &'static str>,
-}
-
-const OPTIONS: &[OptionRow] = &[
-    OptionRow {
-        flag: "--all",
-        value: None,
-        commands: &[Command::Trace],
-        meaning: "inserts, deletes and replacements too",
-        apply: |arguments, _| {
-            arguments.all = true;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--batch",
-        value: Some("N"),
-        commands: &[Command::Init],
-        meaning: "documents per batch (default 1000)",
-        apply: |arguments, value| {
-            arguments.batch = number(value, 1, 100_000, "a number from 1 to 100000")? as usize;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--cluster-time",
-        value: None,
-        commands: &[Command::Trace],
-        meaning: "add the server's time and the delay",
-        apply: |arguments, _| {
-            arguments.cluster_time = true;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--collection-only",
-        value: None,
-        commands: &[Command::Clean],
-        meaning: "drop the collection, not the database",
-        apply: |arguments, _| {
-            arguments.collection_only = true;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--data",
-        value: Some("DIR"),
-        commands: &[],
-        meaning: "data folder of the embedded server (environment: TICKER_DATA)",
-        apply: |arguments, value| {
-            arguments.data = Some(text(value, "a folder")?.into());
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--force",
-        value: None,
-        commands: &[Command::Init],
-        meaning: "drop what is there and start over",
-        apply: |arguments, _| {
-            arguments.force = true;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--highlight-ms",
-        value: Some("MS"),
-        commands: &[Command::Display, Command::Web],
-        meaning: "full highlight, then dim for as long again (default 1000)",
-        apply: |arguments, value| {
-            arguments.highlight = milliseconds(value, 0)?;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--json",
-        value: None,
-        commands: &[Command::Trace],
-        meaning: "one JSON object per line",
-        apply: |arguments, _| {
-            arguments.json = true;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--listen",
-        value: Some("ADDR"),
-        commands: &[Command::Web],
-        meaning: "address and port (default 127.0.0.1:8080)",
-        apply: |arguments, value| {
-            arguments.listen = text(value, "an address and port")?.to_owned();
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--numbers",
-        value: Some("N"),
-        commands: &[Command::Init],
-        meaning: "numbers to load, four documents each (default 5000)",
-        apply: |arguments, value| {
-            arguments.numbers = number(value, 1, MAX_NUMBERS, "a number from 1 to 9000000")?;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--rate",
-        value: Some("MS"),
-        commands: &[Command::Change],
-        meaning: "time from the start of a cycle to the next (default 250)",
-        apply: |arguments, value| {
-            arguments.interval = milliseconds(value, 1)?;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--repair",
-        value: None,
-        commands: &[Command::Change],
-        meaning: "put missing Z documents back first",
-        apply: |arguments, _| {
-            arguments.repair = true;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--resume",
-        value: None,
-        commands: &[Command::Init],
-        meaning: "complete a partial load",
-        apply: |arguments, _| {
-            arguments.resume = true;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--resume-file",
-        value: Some("FILE"),
-        commands: &[Command::Trace],
-        meaning: "keep the position there and continue from it",
-        apply: |arguments, value| {
-            arguments.resume_file = Some(text(value, "a file")?.into());
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--seconds",
-        value: Some("N"),
-        commands: &[Command::Trace, Command::Change, Command::Display, Command::Web],
-        meaning: "end after this time",
-        apply: |arguments, value| {
-            arguments.run_for = Some(seconds(value)?);
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--timeout",
-        value: Some("SECONDS"),
-        commands: &[],
-        meaning: "how long to look for the server (default 5)",
-        apply: |arguments, value| {
-            arguments.timeout = seconds(value)?;
-            Ok(())
-        },
-    },
-    OptionRow {
-        flag: "--uri",
-        value: Some("URI"),
-        commands: &[],
-        meaning: "server to use instead of the embedded one (environment: MONGODB_URL)",
-        apply: |arguments, value| {
-            arguments.uri = Some(text(value, "a mongodb:// URI")?.to_owned());
-            Ok(())
-        },
-    },
-];
-
-fn text<'a>(value: &'a str, expected: &'static str) -> std::result::Result<&'a str, &'static str> {
-    if value.trim().is_empty() { Err(expected) } else { Ok(value) }
-}
-
-fn number(
-    value: &str,
-    min: u64,
-    max: u64,
-    expected: &'static str,
-) -> std::result::Result<u64, &'static str> {
-    let number: u64 = value.trim().parse().map_err(|_| expected)?;
-    if (min..=max).contains(&number) { Ok(number) } else { Err(expected) }
-}
-
-fn milliseconds(value: &str, min: u64) -> std::result::Result<Duration, &'static str> {
-    number(value, min, 3_600_000, "milliseconds, at most an hour").map(Duration::from_millis)
-}
-
-fn seconds(value: &str) -> std::result::Result<Duration, &'static str> {
-    const EXPECTED: &str = "seconds, above 0 and at most 86400";
-    let seconds: f64 = value.trim().parse().map_err(|_| EXPECTED)?;
-    if seconds > 0.0 && seconds <= 86_400.0 {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(EXPECTED)
-    }
-}
+const OPTIONS: &[OptionRow<Command, Arguments>] = command_line::options! {
+    "--all" None, &[Command::Trace], "inserts, deletes and replacements too"
+        => |arguments, _text| arguments.all = true;
+    "--batch" Some("N"), &[Command::Init], "documents per batch (default 1000)"
+        => |arguments, text| arguments.batch = value::number(text, 1, 100_000, "a number from 1 to 100000")? as usize;
+    "--cluster-time" None, &[Command::Trace], "add the server's time and the delay"
+        => |arguments, _text| arguments.cluster_time = true;
+    "--collection-only" None, &[Command::Clean], "drop the collection, not the database"
+        => |arguments, _text| arguments.collection_only = true;
+    "--data" Some("DIR"), &[], "data folder of the embedded server (environment: TICKER_DATA)"
+        => |arguments, text| arguments.data = Some(value::text(text, "a folder")?.into());
+    "--force" None, &[Command::Init], "drop what is there and start over"
+        => |arguments, _text| arguments.force = true;
+    "--highlight-ms" Some("MS"), &[Command::Display, Command::Web], "full highlight, then dim for as long again (default 1000)"
+        => |arguments, text| arguments.highlight = value::milliseconds(text, 0)?;
+    "--json" None, &[Command::Trace], "one JSON object per line"
+        => |arguments, _text| arguments.json = true;
+    "--listen" Some("ADDR"), &[Command::Web], "address and port (default 127.0.0.1:8080)"
+        => |arguments, text| arguments.listen = value::text(text, "an address and port")?.to_owned();
+    "--numbers" Some("N"), &[Command::Init], "numbers to load, four documents each (default 5000)"
+        => |arguments, text| arguments.numbers = value::number(text, 1, MAX_NUMBERS, "a number from 1 to 9000000")?;
+    "--rate" Some("MS"), &[Command::Change], "time from the start of a cycle to the next (default 250)"
+        => |arguments, text| arguments.interval = value::milliseconds(text, 1)?;
+    "--repair" None, &[Command::Change], "put missing Z documents back first"
+        => |arguments, _text| arguments.repair = true;
+    "--resume" None, &[Command::Init], "complete a partial load"
+        => |arguments, _text| arguments.resume = true;
+    "--resume-file" Some("FILE"), &[Command::Trace], "keep the position there and continue from it"
+        => |arguments, text| arguments.resume_file = Some(value::text(text, "a file")?.into());
+    "--seconds" Some("N"), &[Command::Trace, Command::Change, Command::Display, Command::Web], "end after this time"
+        => |arguments, text| arguments.run_for = Some(value::seconds(text)?);
+    "--timeout" Some("SECONDS"), &[], "how long to look for the server (default 5)"
+        => |arguments, text| arguments.timeout = value::seconds(text)?;
+    "--uri" Some("URI"), &[], "server to use instead of the embedded one (environment: MONGODB_URL)"
+        => |arguments, text| arguments.uri = Some(value::text(text, "a mongodb:// URI")?.to_owned());
+};
 
 #[cfg(test)]
 mod tests {

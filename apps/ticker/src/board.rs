@@ -195,7 +195,8 @@ pub fn sparkline(prices: impl Iterator<Item = i64> + Clone) -> String {
 pub(crate) mod tests {
     use std::time::SystemTime;
 
-    use headwater::mongodb::bson::{deserialize_from_document, doc};
+    use headwater::ResumeToken;
+    use headwater::bson::doc;
 
     use super::*;
     use crate::feed::{Operation, Tick};
@@ -210,7 +211,7 @@ pub(crate) mod tests {
             cluster_time: None,
             wall_time: None,
             received: SystemTime::now(),
-            token: deserialize_from_document(doc! { "_data": "00" }).unwrap(),
+            token: ResumeToken::from(doc! { "_data": "00" }),
         }))
     }
 

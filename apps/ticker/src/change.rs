@@ -3,21 +3,23 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
-use headwater::mongodb::Collection;
-use headwater::mongodb::bson::{Document, doc};
-use headwater::mongodb::error::Error as DriverError;
+use headwater::Collection;
+use headwater::bson::doc;
 use rand::Rng;
 
-use crate::error::{Error, Result, one_line, server_code};
+use crate::error::{Error, Result, one_line};
+use crate::figures::{counted, grouped};
 use crate::init::numbers_in_use;
 use crate::market::{COLLECTION, DATABASE, Market};
-use crate::output::{self, counted, grouped};
+use crate::output;
 use crate::schedule::Schedule;
 use crate::sharding::Heartbeat;
+use crate::stock::Stock;
 use crate::stop::Stop;
 use crate::symbols::{FAMILIAR, Numbers, key, number_in, traded_price};
 
-const DUPLICATE_KEY: i32 = 11_000;
+/// How long one operation may take, so that a cycle under which the server goes away has an end.
+const OPERATION_MAX: Duration = Duration::from_secs(5);
 const STATUS_EVERY: Duration = Duration::from_secs(10);
 /// How long a document that was deleted is tried to be put back after the command was told to end.
 const LAST_EFFORT: Duration = Duration::from_secs(10);
@@ -90,7 +92,7 @@ pub async fn run(market: &Market, pace: Pace, mut stop: Stop) -> Result<()> {
 }
 
 struct Trader {
-    stocks: Collection<Document>,
+    stocks: Collection<Stock>,
     numbers: Numbers,
     tally: Tally,
     /// Keys that were deleted and could not be inserted again yet.
@@ -127,11 +129,11 @@ impl Trader {
         last_error
     }
 
-    async fn set_price(&mut self, symbol: &str) -> std::result::Result<bool, DriverError> {
+    async fn set_price(&mut self, symbol: &str) -> headwater::Result<bool> {
         self.tally.operations += 1;
         let price = traded_price(&mut rand::rng(), symbol);
         let update = doc! { "$set": { "price": price } };
-        match self.stocks.update_one(doc! { "_id": symbol }, update).await {
+        match self.stocks.update_by_id(symbol, update).deadline(OPERATION_MAX).await {
             Ok(result) => {
                 let matched = result.matched_count > 0;
                 self.tally.missing += u64::from(!matched);
@@ -148,8 +150,8 @@ impl Trader {
     async fn replace(&mut self, symbol: String) -> Option<String> {
         self.tally.operations += 2;
         let mut last_error = None;
-        match self.stocks.delete_one(doc! { "_id": &symbol }).await {
-            Ok(result) => self.tally.missing += u64::from(result.deleted_count == 0),
+        match self.stocks.delete_by_id(&symbol).deadline(OPERATION_MAX).await {
+            Ok(deleted) => self.tally.missing += u64::from(deleted == 0),
             Err(error) => {
                 self.tally.errors += 1;
                 last_error = Some(one_line(&error));
@@ -164,12 +166,10 @@ impl Trader {
     async fn put_back(&mut self) -> Option<String> {
         let mut last_error = None;
         for symbol in std::mem::take(&mut self.owed) {
-            let price = traded_price(&mut rand::rng(), &symbol);
-            match self.stocks.insert_one(doc! { "_id": &symbol, "price": price }).await {
+            let stock = Stock::new(&symbol, traded_price(&mut rand::rng(), &symbol));
+            match self.stocks.insert_one(stock).deadline(OPERATION_MAX).await {
                 Ok(_) => {}
-                Err(error) if server_code(&error) == Some(DUPLICATE_KEY) => {
-                    self.tally.duplicates += 1
-                }
+                Err(error) if error.duplicate_key().is_some() => self.tally.duplicates += 1,
                 Err(error) => {
                     self.tally.errors += 1;
                     last_error = Some(one_line(&error));
@@ -219,11 +219,7 @@ impl Tally {
     }
 }
 
-async fn restore_missing(
-    stocks: &Collection<Document>,
-    numbers: Numbers,
-    pace: Pace,
-) -> Result<()> {
+async fn restore_missing(stocks: &Collection<Stock>, numbers: Numbers, pace: Pace) -> Result<()> {
     let mut missing = missing_keys(stocks, numbers).await?;
     if !missing.is_empty() {
         tokio::time::sleep(REPLACEMENT_PAUSE).await;
@@ -243,9 +239,9 @@ async fn restore_missing(
         return Ok(());
     }
     for symbol in &missing {
-        let price = traded_price(&mut rand::rng(), symbol);
-        match stocks.insert_one(doc! { "_id": symbol, "price": price }).await {
-            Err(error) if server_code(&error) != Some(DUPLICATE_KEY) => return Err(error.into()),
+        let stock = Stock::new(symbol, traded_price(&mut rand::rng(), symbol));
+        match stocks.insert_one(stock).await {
+            Err(error) if error.duplicate_key().is_none() => return Err(error.into()),
             _ => {}
         }
     }
@@ -255,16 +251,15 @@ async fn restore_missing(
     Ok(())
 }
 
-async fn missing_keys(stocks: &Collection<Document>, numbers: Numbers) -> Result<BTreeSet<String>> {
+async fn missing_keys(stocks: &Collection<Stock>, numbers: Numbers) -> Result<BTreeSet<String>> {
     let generated = doc! { "_id": { "$gte": "Z0", "$lt": "Z:" } };
-    if stocks.count_documents(generated.clone()).await? == numbers.count {
+    if stocks.count(generated.clone()).await? == numbers.count {
         return Ok(BTreeSet::new());
     }
     let mut there = HashSet::new();
     let mut cursor = stocks.find(generated).projection(doc! { "_id": 1 }).await?;
-    while cursor.advance().await? {
-        let document = cursor.deserialize_current()?;
-        there.extend(document.get_str("_id").ok().and_then(number_in));
+    while let Some(stock) = cursor.next().await {
+        there.extend(number_in(&stock?.symbol));
     }
     let all = numbers.first..=numbers.last();
     Ok(all.filter(|number| !there.contains(number)).map(|number| key('Z', number)).collect())

@@ -1,10 +1,11 @@
 //! CLEAN: drops what INIT made.
 
-use headwater::mongodb::bson::doc;
+use headwater::bson::{Document, doc};
 
 use crate::error::Result;
+use crate::figures::counted;
 use crate::market::{COLLECTION, DATABASE, Market};
-use crate::output::{self, counted};
+use crate::output;
 
 /// Drops the database, or only the collection, and tells what was dropped with how many documents.
 ///
@@ -23,9 +24,10 @@ pub async fn run(market: &Market, collection_only: bool) -> Result<()> {
 }
 
 async fn drop_collection(market: &Market) -> Result<String> {
-    let exists = market.database().list_collection_names().await?.iter().any(|n| n == COLLECTION);
-    let documents = market.stocks().count_documents(doc! {}).await?;
-    market.stocks().drop().await?;
+    let stocks = market.stocks();
+    let exists = market.database().collection_exists(COLLECTION).await?;
+    let documents = stocks.count(doc! {}).await?;
+    stocks.drop_collection().await?;
     Ok(if exists {
         format!(
             "   Dropped collection \"{DATABASE}.{COLLECTION}\" with {}",
@@ -38,15 +40,12 @@ async fn drop_collection(market: &Market) -> Result<String> {
 
 async fn drop_database(market: &Market) -> Result<String> {
     let database = market.database();
-    let names = database.list_collection_names().await?;
+    let names = database.collection_names().await?;
     let mut documents = 0;
     for name in &names {
-        documents += database
-            .collection::<headwater::mongodb::bson::Document>(name)
-            .count_documents(doc! {})
-            .await?;
+        documents += database.collection::<Document>(name).count(doc! {}).await?;
     }
-    database.drop().await?;
+    database.drop_database().await?;
     Ok(if names.is_empty() {
         format!("   Nothing to drop: there is no database \"{DATABASE}\"")
     } else {

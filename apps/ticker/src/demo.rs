@@ -11,6 +11,7 @@ use crate::market::Market;
 use crate::output;
 use crate::stop::{Cause, Stop};
 use crate::symbols::DEFAULT_NUMBERS;
+use crate::terminal;
 use crate::trace::{self, Style};
 
 /// Runs the demonstration on an open server until it is interrupted or, if given, until `run_for` is over. On a
@@ -20,7 +21,10 @@ use crate::trace::{self, Style};
 /// The server fails, or the terminal cannot be used.
 pub async fn run(market: Market, caption: String, run_for: Option<Duration>) -> Result<()> {
     let (stopper, stop) = Stop::new();
-    stopper.on_signals(run_for)?;
+    stopper.on_signals(terminal::restore)?;
+    if let Some(time) = run_for {
+        stopper.stop_after(time);
+    }
     let load = Load {
         numbers: DEFAULT_NUMBERS,
         batch: 1_000,
@@ -36,7 +40,7 @@ pub async fn run(market: Market, caption: String, run_for: Option<Duration>) -> 
     let pace = Pace { interval: Duration::from_millis(250), repair: true, talk: false };
     let changing = async {
         let changed = change::run(&market, pace, stop.clone()).await;
-        stopper.stop(Cause::Time);
+        stopper.stop(Cause::Done);
         changed
     };
     let showing = async {
@@ -47,7 +51,7 @@ pub async fn run(market: Market, caption: String, run_for: Option<Duration>) -> 
             trace::run(&market, Style::default(), stop.clone()).await
         };
         // Whatever ends one ends the other.
-        stopper.stop(Cause::Time);
+        stopper.stop(Cause::Done);
         shown
     };
     let (changed, shown) = tokio::join!(changing, showing);

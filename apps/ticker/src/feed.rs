@@ -1,38 +1,31 @@
 //! The feed of prices: one change stream that outlives failures, and the snapshot it starts from.
 //!
 //! The stream is opened first and the snapshot read afterwards. Events that may be part of the snapshot are held back
-//! until the last of them is known, so that no price is missed and none goes backwards. After a failure the stream
-//! continues behind the last event that was delivered. Knows nothing of how prices are shown.
+//! until the last of them is known, so that no price is missed and none goes backwards. That the stream continues after
+//! a failure is the connector's work. Knows nothing of how prices are shown.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
-use headwater::mongodb::bson::{Bson, DateTime, Document, Timestamp, doc};
-use headwater::mongodb::change_stream::ChangeStream;
-use headwater::mongodb::change_stream::event::{ChangeStreamEvent, OperationType, ResumeToken};
-use headwater::mongodb::error::Error as DriverError;
-use rand::Rng;
+use headwater::bson::{Bson, DateTime, Document, Timestamp, doc};
+use headwater::changes::OperationType;
+use headwater::{ChangeEvent, ChangeStream, ChangeStreamFailure, ErrorKind, ResumeToken};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result, one_line, server_code};
+use crate::error::{Error, Result, one_line};
 use crate::market::{COLLECTION, Market};
+use crate::stock::{Stock, price_in};
 use crate::symbols::{FAMILIAR, row_of};
 
 /// How long the server holds an empty reply back.
 const AWAIT: Duration = Duration::from_millis(500);
-/// Silence after which the connection counts as lost: said so first, given up later.
+/// Silence after which the connection counts as lost.
 const SILENT: Duration = Duration::from_millis(2_000);
-const GIVEN_UP: Duration = Duration::from_secs(20);
-const BACK_OFF_MIN: Duration = Duration::from_millis(100);
-const BACK_OFF_MAX: Duration = Duration::from_secs(5);
+/// How often a stream is opened again that the server refused for good: what it refuses may change.
+const REOPEN_EVERY: Duration = Duration::from_secs(5);
 /// Signals that may wait for a slow reader before the stream itself has to wait.
 const BUFFERED: usize = 1_024;
-
-/// `InvalidResumeToken`, `ChangeStreamFatalError` and `ChangeStreamHistoryLost`: the position is worth nothing.
-const POSITION_LOST: [i32; 3] = [260, 280, 286];
-/// `CommandNotFound`, `CommandNotSupported`, `Location40573` and `Location40324` (unrecognised stage): no change streams here.
-const NO_STREAMS: [i32; 4] = [59, 115, 40_573, 40_324];
 
 /// What happened to a familiar symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,24 +117,22 @@ impl Feed {
     /// feed repairs itself.
     pub async fn open(market: &Market, snapshot: bool, after: Option<ResumeToken>) -> Result<Feed> {
         market.require_streams()?;
-        let (sender, signals) = mpsc::channel(BUFFERED);
-        let place = after.map_or(Place::Now, Place::Behind);
-        let mut reader = Reader { market: market.clone(), place, overlap: None, snapshot, sender };
-        let stream = match reader.start().await {
-            Err(error) if is_lost(&error) => {
-                reader.forget_place().await;
-                reader.start().await
-            }
-            other => other,
-        };
-        let stream = stream.map_err(|error| match server_code(&error) {
-            Some(code) if NO_STREAMS.contains(&code) => Error::refused(format!(
+        let stream = watch(market, after).await.map_err(|error| match error.kind() {
+            ErrorKind::ChangeStream(ChangeStreamFailure::NotSupported) => Error::refused(format!(
                 "Error: the server offers no change streams: {}",
                 one_line(&error)
             )),
             _ => Error::from(error),
         })?;
-        let task = tokio::spawn(reader.run(stream));
+        let (sender, signals) = mpsc::channel(BUFFERED);
+        let market = market.clone();
+        let mut reader =
+            Reader { market, stream, snapshot, unread: false, overlap: None, away: false, sender };
+        if snapshot {
+            reader.read_prices().await?;
+        }
+        reader.say(Signal::Link(Link::Live)).await;
+        let task = tokio::spawn(reader.run());
         Ok(Feed { signals, task })
     }
 
@@ -161,23 +152,30 @@ impl Drop for Feed {
     }
 }
 
-/// Where the stream begins.
-#[derive(Debug, Clone)]
-enum Place {
-    Now,
-    Behind(ResumeToken),
-    /// Behind an invalidate event, which only `startAfter` accepts.
-    BehindInvalidate(ResumeToken),
+/// Opens the stream, which survives failures by itself and tells of each.
+async fn watch(
+    market: &Market,
+    after: Option<ResumeToken>,
+) -> headwater::Result<ChangeStream<Stock>> {
+    let stocks = market.stocks();
+    let watch = stocks.watch().pipeline([filter()]).max_await_time(AWAIT);
+    let watch = watch.patience(Duration::ZERO).start_over_when_lost();
+    match after {
+        Some(token) => watch.start_after(token).await,
+        None => watch.await,
+    }
 }
-
-type Stream = ChangeStream<ChangeStreamEvent<Document>>;
 
 struct Reader {
     market: Market,
-    place: Place,
+    stream: ChangeStream<Stock>,
+    /// Whether a stream that begins now is followed by reading the prices.
+    snapshot: bool,
+    /// The prices are to be read as soon as the stream is open again.
+    unread: bool,
     /// Where stream and snapshot overlap, until the stream has passed it.
     overlap: Option<Overlap>,
-    snapshot: bool,
+    away: bool,
     sender: mpsc::Sender<Signal>,
 }
 
@@ -194,7 +192,7 @@ struct Overlap {
 
 impl Overlap {
     /// True if the event is within the overlap.
-    fn covers(&self, event: &ChangeStreamEvent<Document>) -> bool {
+    fn covers(&self, event: &ChangeEvent<Stock>) -> bool {
         event.cluster_time.is_some_and(|time| time <= self.until)
     }
 
@@ -205,155 +203,78 @@ impl Overlap {
     }
 }
 
-/// Why a stream is not read any further.
-enum End {
-    Failed(DriverError),
-    Silent,
-    /// The server closed it; after an invalidate event, or for no stated reason.
-    Closed,
-    /// Nobody listens any more.
-    Unheard,
-}
-
 impl Reader {
-    async fn run(mut self, stream: Stream) {
-        let mut stream = Some(stream);
-        let mut back_off = BACK_OFF_MIN;
-        loop {
-            let cause = match stream.take() {
-                Some(open) => match self.read(open).await {
-                    End::Unheard => return,
-                    End::Closed if matches!(self.place, Place::BehindInvalidate(_)) => None,
-                    End::Closed => Some("the server closed the stream".to_owned()),
-                    End::Silent => Some("the server has been silent for too long".to_owned()),
-                    End::Failed(error) => Some(self.cause_of(&error).await),
-                },
-                None => None,
-            };
-            if let Some(cause) = cause {
-                self.say(Signal::Link(Link::Reconnecting { cause })).await;
-                tokio::time::sleep(jittered(back_off)).await;
-                back_off = (back_off * 2).min(BACK_OFF_MAX);
-            }
-            match self.start().await {
-                Ok(open) => {
-                    back_off = BACK_OFF_MIN;
-                    stream = Some(open);
+    /// Reads until nobody listens any more.
+    async fn run(mut self) {
+        while !self.sender.is_closed() {
+            match tokio::time::timeout(SILENT, self.stream.next_if_any()).await {
+                Ok(Ok(_)) if !self.stream.is_alive() => self.reopen().await,
+                Ok(Ok(event)) => self.answered(event).await,
+                Ok(Err(error)) if error.is_history_lost() => {
+                    self.unread = self.snapshot;
+                    self.overlap = None;
+                    self.say(Signal::Link(Link::HistoryLost)).await;
                 }
-                Err(error) => {
-                    let cause = self.cause_of(&error).await;
-                    if self.sender.is_closed() {
-                        return;
-                    }
-                    self.say(Signal::Link(Link::Reconnecting { cause })).await;
-                    tokio::time::sleep(jittered(back_off)).await;
-                    back_off = (back_off * 2).min(BACK_OFF_MAX);
-                }
+                Ok(Err(error)) => self.lost_sight(one_line(&error)).await,
+                // The connector is looking for the server; the question itself goes on.
+                Err(_) => self.lost_sight("the server does not answer".to_owned()).await,
             }
         }
     }
 
-    /// Says what went wrong in one line, and gives the position up if the server does.
-    async fn cause_of(&mut self, error: &DriverError) -> String {
-        if is_lost(error) {
-            self.forget_place().await;
+    /// The server answered, with an event or without.
+    async fn answered(&mut self, event: Option<ChangeEvent<Stock>>) {
+        if self.unread
+            && let Err(error) = self.read_prices().await
+        {
+            // Nothing is lost with the event: the prices are read later than it happened.
+            return self.lost_sight(one_line(&error)).await;
         }
-        one_line(error)
-    }
-
-    async fn forget_place(&mut self) {
-        self.place = Place::Now;
-        self.say(Signal::Link(Link::HistoryLost)).await;
-    }
-
-    /// Opens the stream at its place; a stream that begins now is followed by a snapshot.
-    async fn start(&mut self) -> std::result::Result<Stream, DriverError> {
-        let stocks = self.market.stocks();
-        let watch = stocks.watch().pipeline([filter()]).max_await_time(AWAIT);
-        let stream = match self.place.clone() {
-            Place::Now => watch.await?,
-            Place::Behind(token) => watch.resume_after(token).await?,
-            Place::BehindInvalidate(token) => watch.start_after(token).await?,
-        };
-        if matches!(self.place, Place::Now) {
-            if self.snapshot {
-                let (prices, until) = read_prices(&self.market).await?;
-                self.overlap = until.map(|until| Overlap {
-                    read: Instant::now(),
-                    until,
-                    prices,
-                    held: BTreeMap::new(),
-                });
-                self.say(Signal::Snapshot(Box::new(prices))).await;
-            }
-            if let Some(token) = stream.resume_token() {
-                self.place = Place::Behind(token);
-            }
+        self.unread = false;
+        if std::mem::take(&mut self.away) {
+            self.say(Signal::Link(Link::Live)).await;
         }
-        self.say(Signal::Link(Link::Live)).await;
-        Ok(stream)
-    }
-
-    async fn read(&mut self, mut stream: Stream) -> End {
-        loop {
-            let next = {
-                let next = stream.next_if_any();
-                tokio::pin!(next);
-                match tokio::time::timeout(SILENT, &mut next).await {
-                    Ok(next) => next,
-                    Err(_) => {
-                        // The driver may be looking for the server on its own.
-                        let cause = "the server does not answer".to_owned();
-                        self.say(Signal::Link(Link::Reconnecting { cause })).await;
-                        match tokio::time::timeout(GIVEN_UP, &mut next).await {
-                            Ok(next) => {
-                                if next.is_ok() {
-                                    self.say(Signal::Link(Link::Live)).await;
-                                }
-                                next
-                            }
-                            Err(_) => return End::Silent,
-                        }
-                    }
-                }
-            };
-            let alive = match next {
-                Err(error) => return End::Failed(error),
-                Ok(Some(event)) => {
-                    let invalidated = event.operation_type == OperationType::Invalidate;
-                    self.deliver(event).await;
-                    !invalidated
-                }
-                Ok(None) => {
-                    if self.overlap.as_ref().is_some_and(|overlap| overlap.read.elapsed() >= AWAIT)
-                    {
-                        self.end_overlap().await;
-                    }
-                    if let (Some(token), Place::Behind(_)) = (stream.resume_token(), &self.place) {
-                        self.place = Place::Behind(token);
-                    }
-                    stream.is_alive()
-                }
-            };
-            if self.sender.is_closed() {
-                return End::Unheard;
+        match event {
+            Some(event) => self.deliver(event).await,
+            None if self
+                .overlap
+                .as_ref()
+                .is_some_and(|overlap| overlap.read.elapsed() >= AWAIT) =>
+            {
+                self.end_overlap().await;
             }
-            if !alive {
-                return End::Closed;
-            }
+            None => {}
         }
     }
 
-    async fn deliver(&mut self, event: ChangeStreamEvent<Document>) {
-        let token = event.id.clone();
+    async fn lost_sight(&mut self, cause: String) {
+        self.away = true;
+        self.say(Signal::Link(Link::Reconnecting { cause })).await;
+    }
+
+    async fn reopen(&mut self) {
+        tokio::time::sleep(REOPEN_EVERY).await;
+        match watch(&self.market, self.stream.resume_token()).await {
+            Ok(stream) => self.stream = stream,
+            Err(error) => self.lost_sight(one_line(&error)).await,
+        }
+    }
+
+    /// Reads the prices of a stream that is open already.
+    async fn read_prices(&mut self) -> headwater::Result<()> {
+        let (prices, until) = read_prices(&self.market).await?;
+        let read = Instant::now();
+        let held = BTreeMap::new();
+        self.overlap = until.map(|until| Overlap { read, until, prices, held });
+        self.say(Signal::Snapshot(Box::new(prices))).await;
+        Ok(())
+    }
+
+    async fn deliver(&mut self, event: ChangeEvent<Stock>) {
         let emptied = matches!(
-            event.operation_type,
+            event.operation,
             OperationType::Drop | OperationType::Rename | OperationType::DropDatabase
         );
-        self.place = match event.operation_type {
-            OperationType::Invalidate => Place::BehindInvalidate(token),
-            _ => Place::Behind(token),
-        };
         let within = self.overlap.as_ref().is_some_and(|overlap| overlap.covers(&event));
         match (tick(event), &mut self.overlap) {
             (Some(tick), Some(overlap)) if within => {
@@ -377,7 +298,7 @@ impl Reader {
         }
     }
 
-    async fn say(&self, signal: Signal) {
+    async fn say(&mut self, signal: Signal) {
         // A reader that has gone is noticed where the loop looks for it.
         let _ = self.sender.send(signal).await;
     }
@@ -400,8 +321,8 @@ fn filter() -> Document {
     ] } }
 }
 
-fn tick(event: ChangeStreamEvent<Document>) -> Option<Tick> {
-    let operation = match event.operation_type {
+fn tick(event: ChangeEvent<Stock>) -> Option<Tick> {
+    let operation = match event.operation {
         OperationType::Insert => Operation::Insert,
         OperationType::Update => Operation::Update,
         OperationType::Replace => Operation::Replace,
@@ -411,9 +332,9 @@ fn tick(event: ChangeStreamEvent<Document>) -> Option<Tick> {
     let row = row_of(event.document_key.as_ref()?.get_str("_id").ok()?)?;
     let price = match operation {
         Operation::Update => {
-            event.update_description.as_ref().and_then(|update| price_in(&update.updated_fields))
+            event.update.as_ref().and_then(|update| price_in(&update.updated_fields))
         }
-        Operation::Insert | Operation::Replace => event.full_document.as_ref().and_then(price_in),
+        Operation::Insert | Operation::Replace => event.full_document.and_then(|full| full.price),
         Operation::Delete => None,
     };
     Some(Tick {
@@ -423,23 +344,12 @@ fn tick(event: ChangeStreamEvent<Document>) -> Option<Tick> {
         cluster_time: event.cluster_time,
         wall_time: event.wall_time,
         received: SystemTime::now(),
-        token: event.id,
+        token: event.token,
     })
 }
 
-fn price_in(document: &Document) -> Option<i64> {
-    match document.get("price")? {
-        Bson::Int32(price) => Some(i64::from(*price)),
-        Bson::Int64(price) => Some(*price),
-        Bson::Double(price) if price.fract() == 0.0 && price.abs() < 1e15 => Some(*price as i64),
-        _ => None,
-    }
-}
-
 /// Reads the prices of all rows, and the time by which they had been read.
-async fn read_prices(
-    market: &Market,
-) -> std::result::Result<(Prices, Option<Timestamp>), DriverError> {
+async fn read_prices(market: &Market) -> headwater::Result<(Prices, Option<Timestamp>)> {
     let names: Vec<&str> = FAMILIAR.iter().map(|symbol| symbol.name).collect();
     let find = doc! {
         "find": COLLECTION,
@@ -460,21 +370,12 @@ async fn read_prices(
     Ok((prices, reply.get_timestamp("operationTime").ok()))
 }
 
-fn is_lost(error: &DriverError) -> bool {
-    server_code(error).is_some_and(|code| POSITION_LOST.contains(&code))
-}
-
-/// Between half of the time and all of it, so that many readers do not come back at once.
-fn jittered(time: Duration) -> Duration {
-    time.mul_f64(rand::rng().random_range(0.5..=1.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use headwater::mongodb::bson::deserialize_from_document;
+    use headwater::bson::deserialize_from_document;
 
-    fn event(fields: Document) -> ChangeStreamEvent<Document> {
+    fn event(fields: Document) -> ChangeEvent<Stock> {
         let mut event = doc! { "_id": { "_data": "00" } };
         event.extend(fields);
         deserialize_from_document(event).unwrap()
@@ -536,13 +437,5 @@ mod tests {
         assert!(tick(event(doc! { "operationType": "drop" })).is_none());
         let unknown = doc! { "operationType": "delete", "documentKey": { "_id": "A10000" } };
         assert!(tick(event(unknown)).is_none());
-    }
-
-    #[test]
-    fn b14_back_off_has_jitter_and_bounds() {
-        for _ in 0..100 {
-            let pause = jittered(BACK_OFF_MAX);
-            assert!(pause >= BACK_OFF_MAX / 2 && pause <= BACK_OFF_MAX);
-        }
     }
 }

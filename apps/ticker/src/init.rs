@@ -2,16 +2,17 @@
 
 use std::collections::HashMap;
 
-use headwater::mongodb::Collection;
-use headwater::mongodb::bson::{Bson, Document, doc};
-use headwater::mongodb::error::{Error as DriverError, ErrorKind};
+use headwater::bson::doc;
+use headwater::{BulkFailure, BulkProgress, Collection, ErrorKind};
 use rand::Rng;
 
 use crate::error::{Error, Result};
+use crate::figures::grouped;
 use crate::market::{COLLECTION, DATABASE, Market};
-use crate::output::{self, grouped};
+use crate::output;
 use crate::progress::Progress;
 use crate::sharding;
+use crate::stock::Stock;
 use crate::symbols::{
     FAMILIAR, Numbers, PREFIXES, initial_price, is_initial_price, key, traded_price,
 };
@@ -48,7 +49,7 @@ enum Found {
 pub async fn run(market: &Market, load: Load) -> Result<()> {
     let stocks = market.stocks();
     if load.force {
-        stocks.drop().await?;
+        stocks.drop_collection().await?;
     }
     let numbers = Numbers::for_count(load.numbers);
     let found = look(&stocks).await?;
@@ -68,21 +69,24 @@ pub async fn run(market: &Market, load: Load) -> Result<()> {
         _ => 0,
     };
     let mut progress = Progress::new(numbers.documents(), present, load.terminal);
-    load_numbers(&stocks, numbers, load.batch, present > 0, &mut progress).await?;
+    if present > 0 {
+        complete(&stocks, numbers, load.batch, &mut progress).await?;
+    } else {
+        fill(&stocks, numbers, load.batch, &mut progress).await?;
+    }
     output::write("\n\n")?;
-    let familiar = familiar_documents();
-    insert(&stocks, familiar).await
+    settled(stocks.bulk_load(familiar_stocks()).await)
 }
 
 /// Says whether the collection is complete: the same numbers behind every prefix, and every familiar symbol. As
 /// the familiar symbols are loaded last, a load that was cut off is always seen.
-async fn look(stocks: &Collection<Document>) -> Result<Found> {
-    let documents = stocks.count_documents(doc! {}).await?;
+async fn look(stocks: &Collection<Stock>) -> Result<Found> {
+    let documents = stocks.count(doc! {}).await?;
     if documents == 0 {
         return Ok(Found::Nothing);
     }
     let names: Vec<&str> = FAMILIAR.iter().map(|symbol| symbol.name).collect();
-    let familiar = stocks.count_documents(doc! { "_id": { "$in": names } }).await?;
+    let familiar = stocks.count(doc! { "_id": { "$in": names } }).await?;
     let generated = documents.saturating_sub(familiar);
     let per_prefix = generated / PREFIXES.len() as u64;
     let complete = familiar == FAMILIAR.len() as u64
@@ -96,7 +100,7 @@ async fn look(stocks: &Collection<Document>) -> Result<Found> {
 ///
 /// # Errors
 /// The server does not answer.
-pub async fn numbers_in_use(stocks: &Collection<Document>) -> Result<Option<Numbers>> {
+pub async fn numbers_in_use(stocks: &Collection<Stock>) -> Result<Option<Numbers>> {
     let mut ends = [None, None];
     for (end, direction) in ends.iter_mut().zip([1, -1]) {
         // Generated keys begin with a digit after the prefix, which sorts before any letter.
@@ -105,7 +109,7 @@ pub async fn numbers_in_use(stocks: &Collection<Document>) -> Result<Option<Numb
             .sort(doc! { "_id": direction })
             .projection(doc! { "_id": 1 })
             .await?;
-        *end = found.and_then(|document| crate::symbols::number_in(document.get_str("_id").ok()?));
+        *end = found.and_then(|stock| crate::symbols::number_in(&stock.symbol));
     }
     Ok(match ends {
         [Some(first), Some(last)] if first <= last => {
@@ -115,96 +119,102 @@ pub async fn numbers_in_use(stocks: &Collection<Document>) -> Result<Option<Numb
     })
 }
 
-async fn load_numbers(
-    stocks: &Collection<Document>,
+/// Loads all numbers into an empty collection.
+async fn fill(
+    stocks: &Collection<Stock>,
     numbers: Numbers,
     batch: usize,
-    resuming: bool,
     progress: &mut Progress,
 ) -> Result<()> {
-    let familiar = FAMILIAR.len() as u64;
+    let nothing = HashMap::new();
+    let generated = (numbers.first..=numbers.last())
+        .flat_map(|number| missing_stocks(number, number, &nothing, &mut rand::rng()));
+    let mut shown = Ok(());
+    let load = stocks.bulk_load(generated).batch_size(batch).on_progress(|so_far| {
+        if shown.is_ok() {
+            shown = advance(progress, so_far.inserted + so_far.failed as u64, numbers);
+        }
+    });
+    let loaded = load.await;
+    settled(loaded).and(shown)
+}
+
+/// Loads the numbers that a partial load left out.
+async fn complete(
+    stocks: &Collection<Stock>,
+    numbers: Numbers,
+    batch: usize,
+    progress: &mut Progress,
+) -> Result<()> {
     let block = (batch / PREFIXES.len()).max(1) as u64;
     let mut next = numbers.first;
     while next <= numbers.last() {
         let last = (next + block - 1).min(numbers.last());
-        let present = if resuming { present(stocks, next, last).await? } else { HashMap::new() };
-        let missing = missing_documents(next, last, &present, &mut rand::rng());
-        if !missing.is_empty() {
-            insert(stocks, missing).await?;
-        }
-        let done = (last - numbers.first + 1) * PREFIXES.len() as u64;
-        let total = numbers.documents();
-        progress.advance(if done + familiar == total { total } else { done })?;
+        let present = present(stocks, next, last).await?;
+        let missing = missing_stocks(next, last, &present, &mut rand::rng());
+        settled(stocks.bulk_load(missing).batch_size(batch).await)?;
+        advance(progress, (last - numbers.first + 1) * PREFIXES.len() as u64, numbers)?;
         next = last + 1;
     }
     Ok(())
 }
 
+/// Shows how many generated documents there are; the last one counts for the familiar ones too, which are few.
+fn advance(progress: &mut Progress, done: u64, numbers: Numbers) -> Result<()> {
+    let total = numbers.documents();
+    progress.advance(if done + FAMILIAR.len() as u64 >= total { total } else { done })
+}
+
 async fn present(
-    stocks: &Collection<Document>,
+    stocks: &Collection<Stock>,
     first: u64,
     last: u64,
-) -> Result<HashMap<String, i32>> {
+) -> Result<HashMap<String, Option<i64>>> {
     let keys: Vec<String> =
         (first..=last).flat_map(|number| PREFIXES.map(|prefix| key(prefix, number))).collect();
-    let mut cursor = stocks.find(doc! { "_id": { "$in": keys } }).await?;
-    let mut present = HashMap::new();
-    while cursor.advance().await? {
-        let document = cursor.deserialize_current()?;
-        if let (Ok(id), Ok(price)) = (document.get_str("_id"), document.get_i32("price")) {
-            present.insert(id.to_owned(), price);
-        }
-    }
-    Ok(present)
+    let present = stocks.find_many(doc! { "_id": { "$in": keys } }).await?;
+    Ok(present.into_iter().map(|stock| (stock.symbol, stock.price)).collect())
 }
 
 /// The documents of `first..=last` that are not there. The four documents of a number share one price, so the price
 /// of a sibling that still has its first one is taken over.
-fn missing_documents(
+fn missing_stocks(
     first: u64,
     last: u64,
-    present: &HashMap<String, i32>,
+    present: &HashMap<String, Option<i64>>,
     rng: &mut impl Rng,
-) -> Vec<Document> {
-    let mut documents = Vec::new();
+) -> Vec<Stock> {
+    let mut stocks = Vec::new();
     for number in first..=last {
         let keys = PREFIXES.map(|prefix| key(prefix, number));
-        let shared = keys.iter().filter_map(|key| present.get(key)).find(|p| is_initial_price(**p));
-        let price = shared.copied().unwrap_or_else(|| initial_price(rng));
+        let prices = keys.iter().filter_map(|key| present.get(key).copied().flatten());
+        let mut prices = prices.filter_map(|price| i32::try_from(price).ok());
+        let shared = prices.find(|price| is_initial_price(*price));
+        let price = shared.unwrap_or_else(|| initial_price(rng));
         let missing = keys.into_iter().filter(|key| !present.contains_key(key));
-        documents.extend(missing.map(|key| doc! { "_id": key, "price": price }));
+        stocks.extend(missing.map(|key| Stock::new(key, price)));
     }
-    documents
+    stocks
 }
 
-fn familiar_documents() -> Vec<Document> {
+fn familiar_stocks() -> Vec<Stock> {
     let mut rng = rand::rng();
-    let document = |name: &str, price: i32| doc! { "_id": name, "price": Bson::Int32(price) };
-    FAMILIAR
-        .iter()
-        .map(|symbol| document(symbol.name, traded_price(&mut rng, symbol.name)))
-        .collect()
+    let stock = |name: &str| Stock::new(name, traded_price(&mut rng, name));
+    FAMILIAR.iter().map(|symbol| symbol.name).map(stock).collect()
 }
 
-/// Inserts a batch in no particular order. Documents that another process has inserted meanwhile stay as they are.
-async fn insert(stocks: &Collection<Document>, documents: Vec<Document>) -> Result<()> {
-    match stocks.insert_many(documents).ordered(false).await {
-        Err(error) if !only_duplicates(&error) => Err(error.into()),
+/// Documents that another process has inserted meanwhile stay as they are.
+fn settled(loaded: headwater::Result<BulkProgress>) -> Result<()> {
+    match loaded {
+        Err(error) if error.kind() != ErrorKind::Bulk => Err(error.into()),
+        Err(error) if !error.bulk().is_some_and(only_duplicates) => Err(error.into()),
         _ => Ok(()),
     }
 }
 
-fn only_duplicates(error: &DriverError) -> bool {
-    match error.kind.as_ref() {
-        ErrorKind::InsertMany(failure) => {
-            failure.write_concern_error.is_none()
-                && failure
-                    .write_errors
-                    .as_ref()
-                    .is_some_and(|errors| errors.iter().all(|error| error.code == DUPLICATE_KEY))
-        }
-        _ => false,
-    }
+fn only_duplicates(failure: &BulkFailure) -> bool {
+    let all_answered = failure.unprocessed.is_empty() && failure.unknown.is_empty();
+    all_answered && failure.items.iter().all(|item| item.code == DUPLICATE_KEY)
 }
 
 fn already_there() -> Error {
@@ -230,23 +240,20 @@ mod tests {
 
     #[test]
     fn t1_four_documents_of_a_number_share_one_price() {
-        let documents = missing_documents(10_000, 10_099, &HashMap::new(), &mut rand::rng());
-        assert_eq!(documents.len(), 400);
-        for four in documents.chunks(4) {
-            let price = four[0].get_i32("price").unwrap();
-            assert!((10..=19).contains(&price));
-            assert!(four.iter().all(|document| document.get_i32("price").ok() == Some(price)));
-            assert!(four.iter().all(|document| document.len() == 2));
+        let stocks = missing_stocks(10_000, 10_099, &HashMap::new(), &mut rand::rng());
+        assert_eq!(stocks.len(), 400);
+        for four in stocks.chunks(4) {
+            assert!((10..=19).contains(&four[0].price.unwrap()));
+            assert!(four.iter().all(|stock| stock.price == four[0].price));
         }
     }
 
     #[test]
     fn b3_resume_takes_the_price_of_a_sibling_that_still_has_its_first_one() {
-        let present = HashMap::from([("A10000".to_owned(), 55), ("S10000".to_owned(), 13)]);
-        let documents = missing_documents(10_000, 10_000, &present, &mut rand::rng());
-        let keys: Vec<_> = documents.iter().map(|d| d.get_str("_id").unwrap()).collect();
-        assert_eq!(keys, ["K10000", "Z10000"]);
-        assert!(documents.iter().all(|document| document.get_i32("price").ok() == Some(13)));
+        let present =
+            HashMap::from([("A10000".to_owned(), Some(55)), ("S10000".to_owned(), Some(13))]);
+        let stocks = missing_stocks(10_000, 10_000, &present, &mut rand::rng());
+        assert_eq!(stocks, [Stock::new("K10000", 13), Stock::new("Z10000", 13)]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The stock ticker: a market that moves, and several ways to watch it move through a change stream.
 //!
 //! Uses the connector's public interface only, like any application. A command is a module with a `run`; what they
-//! share is the [`feed`] of changes, the [`board`] it fills and the [`market`] behind both.
+//! share is the [`feed`] of changes, the [`board`] it fills and the [`market`] behind both. What any command line needs
+//! comes from [`command_line`].
 
 pub mod arguments;
 pub mod board;
@@ -10,25 +11,26 @@ pub mod clean;
 pub mod clock;
 pub mod demo;
 pub mod display;
-pub mod error;
 pub mod feed;
+pub mod figures;
 pub mod init;
 pub mod market;
-pub mod output;
 pub mod progress;
 pub mod schedule;
 pub mod screen;
 pub mod sharding;
-pub mod stop;
+pub mod stock;
 pub mod symbols;
 pub mod terminal;
 pub mod trace;
 pub mod web;
 
+pub use command_line::{error, output, stop};
+
 use arguments::{Arguments, Command, Request};
 use error::Result;
 use market::Market;
-use stop::{Cause, Stop};
+use stop::{Cause, Stop, until_stopped};
 
 /// Runs the program with the words after its name and returns its exit code: 0 success or interrupt, 2 usage,
 /// 3 precondition refused, 4 server not reachable or not authorised, 1 anything else.
@@ -44,23 +46,15 @@ pub async fn run(words: impl IntoIterator<Item = String>) -> u8 {
             Request::Run(arguments) => command(*arguments).await,
         }
     };
-    match result.await {
-        Ok(()) => 0,
-        Err(error) => {
-            if !error.is_output_closed() {
-                output::note(&error.to_string());
-            }
-            if error.is_usage() {
-                output::note(arguments::usage().trim_end_matches('\n'));
-            }
-            error.exit_code()
-        }
-    }
+    command_line::conclude(result.await, &arguments::usage())
 }
 
 async fn command(arguments: Arguments) -> Result<()> {
     let (stopper, mut stop) = Stop::new();
-    stopper.on_signals(arguments.run_for)?;
+    stopper.on_signals(terminal::restore)?;
+    if let Some(time) = arguments.run_for {
+        stopper.stop_after(time);
+    }
     let market = tokio::select! {
         market = Market::open(&arguments) => market?,
         _ = stop.wait() => return interrupted(),
@@ -103,14 +97,6 @@ async fn command(arguments: Arguments) -> Result<()> {
     market.close().await;
     result?;
     if stop.cause() == Some(Cause::Interrupt) { interrupted() } else { Ok(()) }
-}
-
-/// Lets work run that may be broken off anywhere.
-async fn until_stopped(work: impl Future<Output = Result<()>>, mut stop: Stop) -> Result<()> {
-    tokio::select! {
-        result = work => result,
-        _ = stop.wait() => Ok(()),
-    }
 }
 
 fn interrupted() -> Result<()> {

@@ -3,24 +3,27 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use headwater::Headwater;
-use headwater::mongodb::bson::{Document, doc};
-use headwater::mongodb::error::ErrorKind;
-use headwater::mongodb::options::ClientOptions;
-use headwater::mongodb::{Collection, Database};
+use headwater::bson::doc;
+use headwater::{Collection, Config, ConfigBuilder, Database, ErrorKind, Headwater};
 
 use crate::arguments::Arguments;
 use crate::error::{Error, Result, one_line};
+use crate::stock::Stock;
 
 /// The database of the ticker.
 pub const DATABASE: &str = "market";
 /// The collection of the ticker.
 pub const COLLECTION: &str = "stocksymbols";
 
+/// How soon the server is asked again after it seemed to be away: a live view does not wait long.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the end waits for what is under way.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(2);
+
 /// An open connection to the server that holds the market.
 #[derive(Debug, Clone)]
 pub struct Market {
-    node: Headwater,
+    headwater: Headwater,
     hosts: String,
     router: bool,
     streams: bool,
@@ -38,7 +41,9 @@ impl Market {
             Some(uri) => Market::connect(&uri, arguments.timeout).await,
             None => {
                 let folder = arguments.data.clone().unwrap_or_else(default_folder);
-                Market::on(Headwater::open_shared(folder).await?).await
+                let config = settings(arguments.timeout).embedded(folder).build()?;
+                let headwater = Headwater::from_config(config).await?;
+                Ok(Market::greet(headwater, "the embedded server".to_owned()).await?)
             }
         }
     }
@@ -48,51 +53,40 @@ impl Market {
     /// # Errors
     /// As [`Market::open`].
     pub async fn connect(uri: &str, timeout: Duration) -> Result<Market> {
-        let mut options = ClientOptions::parse(uri).await.map_err(|error| {
-            Error::failed(format!("the URI is not usable: {}", one_line(&error)))
-        })?;
-        options.app_name.get_or_insert_with(|| "headwater-ticker".to_owned());
-        options.server_selection_timeout = Some(timeout);
-        options.connect_timeout = Some(timeout);
-        let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
-        let hosts = hosts.join(", ");
-        let node = Headwater::connect_with(options)?;
-        Market::greet(node, hosts.clone())
-            .await
-            .map_err(|error| unreachable_at(&hosts, timeout, error))
+        let config = settings(timeout).uri(uri).build()?;
+        let hosts = config.hosts().join(", ");
+        let headwater = Headwater::from_config(config).await?;
+        let opened = async {
+            // Longer by a little, so that the error is that of looking for a server, which says more.
+            headwater.ping_within(timeout + timeout / 20).await?;
+            Market::greet(headwater.clone(), hosts.clone()).await
+        };
+        opened.await.map_err(|error| unreachable_at(&hosts, timeout, error))
     }
 
-    /// Uses a server that is already open.
-    ///
-    /// # Errors
-    /// The server does not answer.
-    pub async fn on(node: Headwater) -> Result<Market> {
-        Market::greet(node, "the embedded server".to_owned()).await.map_err(Error::from)
-    }
-
-    async fn greet(node: Headwater, hosts: String) -> headwater::mongodb::error::Result<Market> {
-        let hello = node.client().database("admin").run_command(doc! { "hello": 1 }).await?;
+    async fn greet(headwater: Headwater, hosts: String) -> headwater::Result<Market> {
+        let hello = headwater.database("admin").run_command(doc! { "hello": 1 }).await?;
         let router = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
         let streams = router || hello.get_str("setName").is_ok();
-        let market = Market { node, hosts, router, streams };
+        let market = Market { headwater, hosts, router, streams };
         // `hello` needs no rights; this tells at once whether we are let in.
         market.stocks().find_one(doc! {}).await?;
         Ok(market)
     }
 
     /// The collection of the ticker.
-    pub fn stocks(&self) -> Collection<Document> {
+    pub fn stocks(&self) -> Collection<Stock> {
         self.database().collection(COLLECTION)
     }
 
     /// The database of the ticker.
     pub fn database(&self) -> Database {
-        self.node.client().database(DATABASE)
+        self.headwater.database(DATABASE)
     }
 
     /// A database that is not the ticker's own.
     pub fn other(&self, name: &str) -> Database {
-        self.node.client().database(name)
+        self.headwater.database(name)
     }
 
     /// True if the server is a router of a sharded cluster.
@@ -123,10 +117,18 @@ impl Market {
         )))
     }
 
-    /// Closes the connection, and the embedded server if this process runs it.
+    /// Lets what is under way end, then closes the connection, and the embedded server if this process runs it.
     pub async fn close(self) {
-        self.node.close().await;
+        self.headwater.shutdown(SHUTDOWN_MAX).await;
     }
+}
+
+fn settings(timeout: Duration) -> ConfigBuilder {
+    Config::builder()
+        .app_name("headwater-ticker")
+        .server_selection_timeout(timeout)
+        .connect_timeout(timeout)
+        .breaker_open(ASK_AGAIN)
 }
 
 /// Where the embedded server keeps its data unless told: one folder per user, so that the commands find each other
@@ -147,20 +149,18 @@ fn non_empty(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.trim().is_empty())
 }
 
-fn unreachable_at(
-    hosts: &str,
-    timeout: Duration,
-    error: headwater::mongodb::error::Error,
-) -> Error {
-    let text = one_line(&error);
-    match error.kind.as_ref() {
-        ErrorKind::ServerSelection { .. } => Error::unreachable(format!(
-            "no server reachable at {hosts} within {} s: {text}",
-            timeout.as_secs_f64()
-        )),
-        _ => match Error::from(error) {
-            plain if plain.exit_code() == 4 => Error::unreachable(format!("{hosts}: {text}")),
-            _ => Error::failed(format!("{hosts}: {text}")),
-        },
+fn unreachable_at(hosts: &str, timeout: Duration, error: headwater::Error) -> Error {
+    let (kind, text) = (error.kind(), one_line(&error));
+    if kind == ErrorKind::ServerSelection {
+        let limit = timeout.as_secs_f64();
+        return Error::unreachable(format!(
+            "no server reachable at {hosts} within {limit} s: {text}"
+        ));
+    }
+    let message = format!("{hosts}: {text}");
+    if Error::from(error).is_unreachable() {
+        Error::unreachable(message)
+    } else {
+        Error::failed(message)
     }
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::output::{self, grouped};
+use crate::figures::grouped;
+use crate::output;
 
 const DOTS: u64 = 50;
 const BAR_CELLS: u64 = 30;

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use headwater::mongodb::bson::{Bson, Document, doc};
+use headwater::bson::{Bson, Document, doc};
 
-use crate::error::{Result, one_line, server_code};
+use crate::error::{Result, one_line};
 use crate::market::{COLLECTION, DATABASE, Market};
 use crate::output;
 use crate::symbols::{Numbers, PREFIXES, key};
@@ -40,7 +40,7 @@ pub async fn prepare(market: &Market, numbers: Numbers) -> Result<()> {
         doc! { "shardCollection": &name, "key": { "_id": 1 } },
     ] {
         let Err(error) = admin.run_command(command).await else { continue };
-        match server_code(&error) {
+        match error.code() {
             Some(ALREADY_INITIALISED) => {}
             Some(code) if NO_SHARDING.contains(&code) => {
                 output::note(&format!("   loading without shards: {}", one_line(&error)));
@@ -133,10 +133,8 @@ async fn owners(market: &Market) -> Result<BTreeMap<String, String>> {
         Some(uuid) => doc! { "$or": [{ "ns": &name }, { "uuid": uuid }] },
         None => doc! { "ns": &name },
     };
-    let mut cursor = config.collection::<Document>("chunks").find(of).await?;
     let mut owners = BTreeMap::new();
-    while cursor.advance().await? {
-        let part = cursor.deserialize_current()?;
+    for part in config.collection::<Document>("chunks").find_many(of).await? {
         let from = part.get_document("min").ok().and_then(|min| min.get("_id"));
         if let (Some(Bson::String(from)), Ok(shard)) = (from, part.get_str("shard")) {
             owners.insert(from.clone(), shard.to_owned());
@@ -197,10 +195,10 @@ impl Heartbeat {
                 range.insert("$lt", *to);
             }
             let first = self.market.stocks().find_one(doc! { "_id": range }).await?;
-            if let Some(symbol) = first.as_ref().and_then(|found| found.get_str("_id").ok())
-                && crate::symbols::number_in(symbol).is_some()
+            if let Some(first) = first
+                && crate::symbols::number_in(&first.symbol).is_some()
             {
-                targets.insert(shard.clone(), symbol.to_owned());
+                targets.insert(shard.clone(), first.symbol);
             }
         }
         Ok(targets.into_values().collect())

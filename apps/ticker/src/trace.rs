@@ -1,9 +1,8 @@
 //! TRACE: a line for each change of a familiar symbol.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use headwater::mongodb::bson::{Document, deserialize_from_slice, serialize_to_vec};
-use headwater::mongodb::change_stream::event::ResumeToken;
+use headwater::{FileTokenStore, TokenStore};
 
 use crate::clock::{from_millis, millis_between, time_of_day, universal};
 use crate::error::{Error, Result};
@@ -34,8 +33,9 @@ pub async fn run(market: &Market, style: Style, mut stop: Stop) -> Result<()> {
     if market.is_empty().await? {
         return Err(refusal());
     }
-    let after = match &style.resume_file {
-        Some(file) => read_token(file)?,
+    let store = style.resume_file.as_ref().map(FileTokenStore::new);
+    let after = match &store {
+        Some(store) => store.load().await.map_err(|error| unusable(store, &error))?,
         None => None,
     };
     let mut feed = Feed::open(market, false, after).await?;
@@ -53,7 +53,14 @@ pub async fn run(market: &Market, style: Style, mut stop: Stop) -> Result<()> {
             signal = feed.next() => signal,
         };
         match signal {
-            Signal::Tick(tick) => print(&tick, &style)?,
+            Signal::Tick(tick) if tick.operation != Operation::Update && !style.all => {}
+            Signal::Tick(tick) => {
+                let text = if style.json { json(&tick) } else { line(&tick, style.cluster_time) };
+                output::line(&text)?;
+                if let Some(store) = &store {
+                    store.save(&tick.token).await.map_err(|error| unusable(store, &error))?;
+                }
+            }
             Signal::Snapshot(_) => {}
             Signal::Emptied => {
                 output::note("-- collection dropped; waiting for it to be loaded again")
@@ -74,17 +81,6 @@ pub async fn run(market: &Market, style: Style, mut stop: Stop) -> Result<()> {
                 away = false;
             }
         }
-    }
-}
-
-fn print(tick: &Tick, style: &Style) -> Result<()> {
-    if tick.operation != Operation::Update && !style.all {
-        return Ok(());
-    }
-    output::line(&if style.json { json(tick) } else { line(tick, style.cluster_time) })?;
-    match &style.resume_file {
-        Some(file) => write_token(file, &tick.token),
-        None => Ok(()),
     }
 }
 
@@ -147,44 +143,16 @@ fn refusal() -> Error {
     ))
 }
 
-/// The token kept in `file`; none if there is no such file yet.
-fn read_token(file: &Path) -> Result<Option<ResumeToken>> {
-    let bytes = match std::fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unusable(file, &error.to_string())),
-    };
-    deserialize_from_slice::<Document>(&bytes)
-        .ok()
-        .and_then(|kept| kept.get_document("after").ok().cloned())
-        .and_then(|token| headwater::mongodb::bson::deserialize_from_document(token).ok())
-        .map(Some)
-        .ok_or_else(|| unusable(file, "it holds no position"))
-}
-
-/// Keeps the token so that a crash leaves the old or the new one.
-fn write_token(file: &Path, token: &ResumeToken) -> Result<()> {
-    let mut kept = Document::new();
-    let token = headwater::mongodb::bson::serialize_to_bson(token)
-        .map_err(|error| unusable(file, &error.to_string()))?;
-    kept.insert("after", token);
-    let bytes = serialize_to_vec(&kept).map_err(|error| unusable(file, &error.to_string()))?;
-    let mut fresh = file.as_os_str().to_owned();
-    fresh.push(".new");
-    std::fs::write(&fresh, bytes)
-        .and_then(|()| std::fs::rename(&fresh, file))
-        .map_err(|error| unusable(file, &error.to_string()))
-}
-
-fn unusable(file: &Path, cause: &str) -> Error {
-    Error::failed(format!("resume file {}: {cause}", file.display()))
+fn unusable(store: &FileTokenStore, cause: &std::io::Error) -> Error {
+    Error::failed(format!("resume file {}: {cause}", store.path().display()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, SystemTime};
 
-    use headwater::mongodb::bson::{DateTime, Timestamp, deserialize_from_document, doc};
+    use headwater::ResumeToken;
+    use headwater::bson::{DateTime, Timestamp, doc};
 
     use super::*;
 
@@ -196,7 +164,7 @@ mod tests {
             cluster_time: Some(Timestamp { time: 1_700_000_000, increment: 3 }),
             wall_time: Some(DateTime::from_millis(1_700_000_000_100)),
             received: SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_112),
-            token: deserialize_from_document(doc! { "_data": "82AB" }).unwrap(),
+            token: ResumeToken::from(doc! { "_data": "82AB" }),
         }
     }
 
@@ -244,19 +212,6 @@ mod tests {
              \"clusterTime\":{\"t\":1700000000,\"i\":3},\"delayMs\":12}"
         );
         assert!(json(&tick(Operation::Delete, None)).contains("\"price\":null"));
-    }
-
-    #[test]
-    fn b25_token_survives_the_file() {
-        let file = std::env::temp_dir().join(format!("ticker-token-{}", std::process::id()));
-        let _ = std::fs::remove_file(&file);
-        assert!(read_token(&file).unwrap().is_none());
-        let token = tick(Operation::Update, Some(1)).token;
-        write_token(&file, &token).unwrap();
-        assert_eq!(read_token(&file).unwrap(), Some(token));
-        std::fs::write(&file, b"junk").unwrap();
-        assert_eq!(read_token(&file).unwrap_err().exit_code(), 1);
-        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]

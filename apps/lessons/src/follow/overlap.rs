@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use headwater::ResumeToken;
 use headwater::bson::{Document, Timestamp};
 
-use crate::changes::Place;
 use crate::inventory::{self, COLLECTION, Snapshot};
 
 pub(super) struct Overlap {
@@ -14,7 +14,7 @@ pub(super) struct Overlap {
     /// that nothing older is on its way.
     pub(super) read: Instant,
     /// Events that may be known already, in the order of the stream.
-    pub(super) held: Vec<(Document, Place)>,
+    pub(super) held: Vec<(Document, ResumeToken)>,
     until: Option<Timestamp>,
     database: String,
     quantities: BTreeMap<String, Option<i64>>,
@@ -53,7 +53,7 @@ impl Overlap {
 
     /// The events that are not part of what was read: of each document those behind the last one that led to what it
     /// was when it was read.
-    pub(super) fn news(self) -> impl Iterator<Item = (Document, Place)> {
+    pub(super) fn news(self) -> impl Iterator<Item = (Document, ResumeToken)> {
         let mut known = BTreeMap::new();
         for (at, (event, _)) in self.held.iter().enumerate() {
             let id = event_key(event);
@@ -106,6 +106,10 @@ mod tests {
         Timestamp { time: 1, increment }
     }
 
+    fn token() -> ResumeToken {
+        ResumeToken::from(doc! { "_data": "00" })
+    }
+
     fn update(id: i32, quantity: i32, increment: u32) -> Document {
         doc! {
             "operationType": "update",
@@ -122,7 +126,7 @@ mod tests {
         let mut overlap = Overlap::new("lessons", &Snapshot { documents, until: Some(at(5)) });
         for event in [update(1, 98, 2), update(1, 96, 3), update(1, 92, 4), update(2, 99, 5)] {
             assert!(overlap.covers(&event));
-            overlap.held.push((event, Place::Now));
+            overlap.held.push((event, token()));
         }
         assert!(!overlap.covers(&update(1, 90, 6)));
         let news: Vec<Document> = overlap.news().map(|(event, _)| event).collect();
@@ -136,7 +140,7 @@ mod tests {
         let mut delete = update(1, 0, 3);
         delete.insert("operationType", "delete");
         for event in [update(1, 98, 2), delete] {
-            overlap.held.push((event, Place::Now));
+            overlap.held.push((event, token()));
         }
         assert_eq!(overlap.news().count(), 0);
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use headwater::mongodb::options::ServerAddress;
+use headwater::options::ServerAddress;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;

@@ -1,16 +1,18 @@
 //! Sending a truck: the one that is wanted, or another one that is free, whoever else sends trucks at the same time.
 //!
-//! Nothing is reserved: the unique index decides, and whoever is refused tries the next truck. A truck that was refused
-//! is not tried again, so there are at most as many attempts as trucks.
+//! Unless transactions do it in one step, nothing is reserved: the unique index decides, and whoever is refused tries
+//! the next truck. A truck that was refused is not tried again, so there are at most as many attempts as trucks.
 
 use std::collections::BTreeSet;
 
+use headwater::Headwater;
 use headwater::bson::oid::ObjectId;
 use headwater::bson::{Bson, Document, doc};
+use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
-use super::{INDEX, Yard};
+use super::{INDEX, Yard, reserve};
 use crate::error::Result;
 
 /// What is to be sent.
@@ -33,7 +35,18 @@ impl Shipment {
         Shipment { id: ObjectId::new(), truck, goods }
     }
 
-    fn with(&self, truck: i32) -> Document {
+    /// The truck that is wanted.
+    pub(super) fn truck(&self) -> i32 {
+        self.truck
+    }
+
+    /// What became of it when that truck took it.
+    pub(super) fn sent_with(&self, truck: i32) -> Outcome {
+        if truck == self.truck { Outcome::Sent(self.id) } else { Outcome::Instead(truck) }
+    }
+
+    /// Its document, under way with a truck.
+    pub(super) fn with(&self, truck: i32) -> Document {
         let mut document = doc! { "_id": self.id, "truck_id": truck };
         document.extend(self.goods.clone());
         document
@@ -73,22 +86,31 @@ impl Outcome {
 pub struct Dispatch {
     yard: Yard,
     random: StdRng,
+    /// Where each shipment is a transaction.
+    transactions: Option<Headwater>,
     attempts: usize,
 }
 
 /// What the collection said to an insert.
 enum Answer {
-    Inserted,
+    /// The shipment is under way with this truck, since now or since the same request before.
+    Sent(i32),
     Busy,
 }
 
 impl Dispatch {
     /// With its own source of chance, which spreads dispatchers over the free trucks.
     pub(super) fn new(yard: Yard, random: StdRng) -> Dispatch {
-        Dispatch { yard, random, attempts: 0 }
+        Dispatch { yard, random, transactions: None, attempts: 0 }
     }
 
-    /// How many inserts the last shipment took.
+    /// Sends each shipment in a transaction of the connection, if there is one.
+    pub(super) fn in_transactions(mut self, of: Option<Headwater>) -> Dispatch {
+        self.transactions = of;
+        self
+    }
+
+    /// How many inserts, or runs of its transaction, the last shipment took.
     pub fn attempts(&self) -> usize {
         self.attempts
     }
@@ -100,7 +122,7 @@ impl Dispatch {
     pub async fn send_with(&mut self, shipment: &Shipment) -> Result<Outcome> {
         self.attempts = 0;
         Ok(match self.insert(shipment, shipment.truck).await? {
-            Answer::Inserted => Outcome::Sent(shipment.id),
+            Answer::Sent(truck) => shipment.sent_with(truck),
             Answer::Busy => Outcome::Busy,
         })
     }
@@ -110,6 +132,12 @@ impl Dispatch {
     /// # Errors
     /// Everything but a truck that is busy.
     pub async fn send(&mut self, shipment: &Shipment) -> Result<Outcome> {
+        if let Some(headwater) = self.transactions.clone() {
+            let chance = self.random.random();
+            let (outcome, runs) = reserve::send(&headwater, &self.yard, shipment, chance).await?;
+            self.attempts = runs;
+            return Ok(outcome);
+        }
         if self.yard.trucks.find_by_id(shipment.truck).await?.is_none() {
             self.attempts = 0;
             return Ok(Outcome::Unknown);
@@ -128,7 +156,7 @@ impl Dispatch {
             free.shuffle(&mut self.random);
             for truck in free {
                 match self.insert(shipment, truck).await? {
-                    Answer::Inserted => return Ok(Outcome::Instead(truck)),
+                    Answer::Sent(truck) => return Ok(shipment.sent_with(truck)),
                     Answer::Busy => refused.insert(truck),
                 };
             }
@@ -148,16 +176,70 @@ impl Dispatch {
         self.attempts += 1;
         let document = shipment.with(truck);
         let Err(error) = self.yard.shipments.insert_one(&document).await else {
-            return Ok(Answer::Inserted);
+            return Ok(Answer::Sent(truck));
         };
         let Some(key) = error.duplicate_key() else { return Err(error.into()) };
         if key.index.as_deref() == Some(INDEX) {
             return Ok(Answer::Busy);
         }
-        // The same request again is no error; another one under its id is.
-        match self.yard.shipments.find_by_id(shipment.id).await? {
-            Some(there) if there == document => Ok(Answer::Inserted),
+        // The same request again is no error, whichever truck took it; another one under its id is.
+        let there = self.yard.shipments.find_by_id(shipment.id).await?;
+        let with = there.as_ref().and_then(|there| there.get_i32("truck_id").ok());
+        match with {
+            Some(truck) if there == Some(shipment.with(truck)) => Ok(Answer::Sent(truck)),
             _ => Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    async fn yard() -> (Headwater, Yard) {
+        let headwater = Headwater::open_in_memory().await.unwrap();
+        let yard = Yard {
+            shipments: headwater.collection("shipments"),
+            trucks: headwater.collection("trucks"),
+        };
+        yard.clear().await.unwrap();
+        yard.fill_trucks(8, &mut StdRng::seed_from_u64(1)).await.unwrap();
+        (headwater, yard)
+    }
+
+    fn socks(truck: i32) -> Shipment {
+        Shipment::of(truck, "New York", "Atlanta", "socks", 40)
+    }
+
+    #[tokio::test]
+    async fn l3_the_same_request_again_is_success_whichever_truck_took_it() {
+        let (_headwater, yard) = yard().await;
+        let mut dispatch = Dispatch::new(yard.clone(), StdRng::seed_from_u64(1));
+        let (first, second) = (socks(4), socks(4));
+        let sent = dispatch.send(&first).await.unwrap();
+        assert_eq!(sent, Outcome::Sent(first.id));
+        assert_eq!(dispatch.send(&first).await.unwrap(), sent);
+        let instead = dispatch.send(&second).await.unwrap();
+        assert!(matches!(instead, Outcome::Instead(_)), "{instead:?}");
+        assert_eq!(dispatch.send(&second).await.unwrap(), instead);
+        assert_eq!(yard.shipments.count(doc! {}).await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn l3_another_shipment_under_the_same_id_is_an_error_and_no_busy_truck() {
+        let (_headwater, yard) = yard().await;
+        let mut dispatch = Dispatch::new(yard.clone(), StdRng::seed_from_u64(1));
+        let first = socks(4);
+        dispatch.send(&first).await.unwrap();
+        let mut other = socks(5);
+        other.id = first.id;
+        other.goods.insert("quantity", 80);
+        let error = dispatch.send(&other).await.unwrap_err();
+        assert!(error.to_string().contains("duplicate key"), "{error}");
+        assert_eq!(error.exit_code(), 1);
+        let there = yard.shipments.find_many(doc! {}).await.unwrap();
+        assert_eq!(there, [first.with(4)]);
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use headwater::Headwater;
 use headwater::bson::{Bson, doc};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
@@ -15,12 +16,14 @@ use crate::error::{Error, Result};
 use crate::expectations::Expectations;
 use crate::output;
 
-/// Lets `clients` tasks ask for truck 4 while the first trucks are busy.
+/// Lets `clients` tasks ask for truck 4 while the first trucks are busy; each in a transaction, if there is a connection
+/// for that.
 pub(super) async fn run(
     deployment: &Deployment,
     yard: &Yard,
     arguments: &Arguments,
     clients: u32,
+    transactions: Option<Headwater>,
 ) -> Result<()> {
     let mut expectations = Expectations::default();
     let trucks = arguments.trucks;
@@ -36,7 +39,8 @@ pub(super) async fn run(
     let mut tasks = JoinSet::new();
     for client in 0..clients {
         let salt = 1 + u64::from(client);
-        let mut dispatch = Dispatch::new(yard.clone(), deployment.random(salt));
+        let mut dispatch = Dispatch::new(yard.clone(), deployment.random(salt))
+            .in_transactions(transactions.clone());
         let begin = begin.clone();
         tasks.spawn(async move {
             begin.wait().await;
@@ -54,11 +58,13 @@ pub(super) async fn run(
     }
     output::line(&format!("{sent} shipments sent, {without} without a truck"))?;
     if arguments.verbose {
-        output::note(&format!("at most {most} inserts tried for a shipment"));
+        output::note(&format!("at most {most} attempts for a shipment"));
     }
     let free = u32::try_from(trucks - busy).unwrap_or_default();
     expectations.expect(sent == clients.min(free), || format!("{} sent", clients.min(free)));
-    expectations.expect(most <= usize::try_from(trucks).unwrap_or_default(), || {
+    // A transaction begins again for as long as it takes.
+    let bounded = transactions.is_none();
+    expectations.expect(!bounded || most <= usize::try_from(trucks).unwrap_or_default(), || {
         "no more attempts than trucks".to_owned()
     });
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use headwater::Headwater;
 use headwater::bson::doc;
 
-use crate::inventory::{Inventory, Node, warning};
-use crate::process::{PATIENCE, Running, run};
+use crate::binary::run;
+use crate::inventory::{Inventory, Node, warning, watched_by};
+use crate::process::{PATIENCE, Running};
 use crate::serve::Serve;
 
 /// Whether runs are to be as long as the requirements say.
@@ -83,17 +84,21 @@ async fn a2_every_sale_below_twenty_is_reported_once() {
     let node = Node::start().await;
     node.inventory().fill([100, 100, 100]).await;
     let low = Running::on(node.uri(), &["low-stock", "--every"]);
-    std::thread::sleep(Duration::from_millis(700));
-    let shop = Running::on(node.uri(), &["shop", "--reset", "--interval", interval(), "--verbose"]);
+    node.watched_by(1).await;
+    let mut words = vec!["shop", "--reset", "--interval", interval(), "--verbose"];
+    if is_long() {
+        words.extend(["--for", "60"]);
+    }
+    let shop = Running::on(node.uri(), &words);
     shop.line_where(|line| line == "sold out of everything");
-    let shop = shop.interrupt();
-    std::thread::sleep(Duration::from_millis(500));
-    let output = low.interrupt();
-    let mut lines: Vec<String> = output.lines().iter().map(|line| (*line).to_owned()).collect();
+    // For its whole time, if that is given: nothing more is sold, and nothing more is to be told.
+    let shop = if is_long() { shop.end() } else { shop.interrupt() };
+    let expected = told(&shop.stderr);
+    let mut lines: Vec<String> = (0..=expected.len()).map(|_| low.line()).collect();
     assert_eq!(lines.remove(0), "inventory was dropped, watching the new one");
-    assert_eq!(lines.pop().unwrap(), "Interrupted");
     check_every(&lines);
-    assert_eq!(lines, told(&shop.stderr));
+    assert_eq!(lines, expected);
+    assert_eq!(low.interrupt().stdout, "Interrupted");
 }
 
 /// One fruit after the other goes down to where the shop would stop; each step is taken for certain, whatever happens
@@ -130,7 +135,7 @@ async fn l13_a5_a_restart_of_the_server_changes_no_line() {
     Inventory(headwater.database("lessons").collection("inventory")).fill([100, 100, 100]).await;
     let every = Running::on(&uri, &["low-stock", "--every"]);
     let once = Running::on(&uri, &["low-stock"]);
-    std::thread::sleep(Duration::from_millis(1_000));
+    watched_by(&headwater, 2).await;
     let sales = {
         let uri = uri.clone();
         tokio::spawn(async move { sell_everything(&uri).await })
@@ -170,7 +175,7 @@ async fn a7_l14_a_document_deleted_right_after_an_update_is_no_failure() {
     let low = Running::on(node.uri(), &["low-stock"]);
     let watch = Running::on(node.uri(), &["watch"]);
     watch.line_where(|line| line.contains("apples"));
-    std::thread::sleep(Duration::from_millis(700));
+    node.watched_by(2).await;
     inventory.set("apples", 15).await;
     inventory.0.delete_one(doc! { "type": "apples" }).await.unwrap();
     inventory.set("bananas", 14).await;

@@ -1,9 +1,8 @@
 //! Exit codes, usage, interrupts.
 
-use std::time::Duration;
-
+use crate::binary::{lessons, run};
 use crate::inventory::{Node, until};
-use crate::process::{Running, lessons, run};
+use crate::process::Running;
 
 #[test]
 fn exit_codes_are_as_documented() {
@@ -50,9 +49,14 @@ async fn a8_an_interrupt_ends_each_command_and_leaves_no_cursor() {
         assert_eq!(output.lines().last(), Some(&"Interrupted"), "{words:?} {output:?}");
         assert_eq!(node.open_cursors().await, 0, "{words:?}");
     }
-    for words in [&["shop"][..], &["pooling"], &["all"]] {
+    let before = node.inventory().sum().await;
+    for words in [&["shop", "--interval", "50ms"][..], &["pooling"], &["all"]] {
         let command = Running::on(node.uri(), words);
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        if words[0] == "shop" {
+            until("a sale", || async { node.inventory().sum().await < before }).await;
+        } else {
+            command.line();
+        }
         let output = command.interrupt();
         assert_eq!(output.code, Some(0), "{words:?} {output:?}");
         assert_eq!(output.lines().last(), Some(&"Interrupted"), "{words:?} {output:?}");

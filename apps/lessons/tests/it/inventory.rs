@@ -31,12 +31,25 @@ impl Node {
 
     /// Cursors that are open on the server.
     pub(crate) async fn open_cursors(&self) -> i64 {
-        let status = doc! { "serverStatus": 1 };
-        let status = self.headwater.database("admin").run_command(status).await.unwrap();
-        let metrics = status.get_document("metrics").unwrap();
-        let cursors = metrics.get_document("cursor").unwrap().get_document("open").unwrap();
-        cursors.get_i64("total").unwrap()
+        open_cursors(&self.headwater).await
     }
+
+    /// Waits until so many watchers have opened their streams: nothing from then on is missed.
+    pub(crate) async fn watched_by(&self, watchers: i64) {
+        watched_by(&self.headwater, watchers).await;
+    }
+}
+
+async fn open_cursors(headwater: &Headwater) -> i64 {
+    let status = headwater.database("admin").run_command(doc! { "serverStatus": 1 }).await.unwrap();
+    let metrics = status.get_document("metrics").unwrap();
+    let cursors = metrics.get_document("cursor").unwrap().get_document("open").unwrap();
+    cursors.get_i64("total").unwrap()
+}
+
+/// Waits until so many watchers have opened their streams on a server.
+pub(crate) async fn watched_by(headwater: &Headwater, watchers: i64) {
+    until("open streams", || async { open_cursors(headwater).await >= watchers }).await;
 }
 
 /// The fruits, changed by a test.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use headwater::bson::doc;
 
+use crate::binary::lessons;
 use crate::inventory::{Node, warning};
-use crate::process::{Running, lessons};
+use crate::process::Running;
 
-/// Time for a watcher to open its stream and read the inventory.
-const OPEN: Duration = Duration::from_millis(700);
+/// In which a line that should not be there would have come.
+const SILENCE: Duration = Duration::from_millis(700);
 const DROPPED: &str = "inventory was dropped, watching the new one";
 
 /// Warnings of one round: one per fruit, the first value below 20.
@@ -24,7 +25,7 @@ fn check_round(lines: &[String]) {
 async fn a3_a4_l10_l11_three_lines_a_round_through_drops() {
     let node = Node::start().await;
     let low = Running::on(node.uri(), &["low-stock"]);
-    std::thread::sleep(OPEN);
+    node.watched_by(1).await;
     // The first round fills a collection that was not there; the others drop it under the watcher.
     for round in 0..3 {
         let shop = Running::on(node.uri(), &["shop", "--reset", "--interval", "5ms"]);
@@ -50,7 +51,7 @@ async fn a6_l15_a_state_file_repeats_nothing_and_misses_nothing() {
     let words = ["low-stock", "--state", file.to_str().unwrap()];
 
     let low = Running::on(node.uri(), &words);
-    std::thread::sleep(OPEN);
+    node.watched_by(1).await;
     inventory.set("apples", 12).await;
     assert_eq!(low.line(), "There are only 12 units left of apples!");
     assert_eq!(low.interrupt().stdout, "Interrupted");
@@ -60,7 +61,7 @@ async fn a6_l15_a_state_file_repeats_nothing_and_misses_nothing() {
     inventory.set("apples", 11).await;
     let low = Running::on(node.uri(), &words);
     assert_eq!(low.line(), "There are only 18 units left of bananas!");
-    assert!(low.lines_for(OPEN).is_empty());
+    assert!(low.lines_for(SILENCE).is_empty());
     assert_eq!(low.interrupt().stdout, "Interrupted");
     inventory.set("apples", 111).await;
     inventory.set("apples", 17).await;
@@ -76,7 +77,7 @@ async fn a6_l15_a_state_file_repeats_nothing_and_misses_nothing() {
         ["There are only 18 units left of bananas!", "There are only 17 units left of apples!"]
     );
     inventory.set("apples", 16).await;
-    assert!(low.lines_for(OPEN).is_empty());
+    assert!(low.lines_for(SILENCE).is_empty());
     assert_eq!(low.interrupt().stdout, "Interrupted");
 
     // A file of another collection is refused.
@@ -90,7 +91,7 @@ async fn a6_l15_a_state_file_repeats_nothing_and_misses_nothing() {
 async fn a6_a_fruit_that_is_restocked_is_warned_about_again() {
     let node = Node::start().await;
     let low = Running::on(node.uri(), &["low-stock"]);
-    std::thread::sleep(OPEN);
+    node.watched_by(1).await;
     let shop = Running::on(node.uri(), &["shop", "--restock", "--interval", "2ms"]);
     let lines: Vec<String> = (0..9).map(|_| low.line()).collect();
     for line in &lines {
@@ -107,7 +108,7 @@ async fn l16_thresholds_and_json() {
     inventory.fill([100, 100, 45]).await;
     let words = ["low-stock", "--below", "50", "--below", "apples=30", "--json"];
     let low = Running::on(node.uri(), &words);
-    std::thread::sleep(OPEN);
+    node.watched_by(1).await;
     for (fruit, quantity) in [("bananas", 49), ("apples", 31), ("apples", 29)] {
         inventory.set(fruit, quantity).await;
     }
@@ -156,7 +157,7 @@ async fn l18_a_reader_that_stops_loses_nothing_and_holds_the_stream_back() {
     let line = format!("{program} watch --events 2000 --uri '{}' | (sleep 2; cat)", node.uri());
     command.args(["-c", &line]);
     let shell = Running::start(command);
-    std::thread::sleep(OPEN);
+    node.watched_by(1).await;
     for units in 0..2_000 {
         inventory.set("apples", 1_000 + units).await;
     }

@@ -1,7 +1,7 @@
 //! The lines of the first lecture.
 
+use crate::binary::run;
 use crate::inventory::Node;
-use crate::process::run;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pooling_shows_what_a_pool_is() {

@@ -1,7 +1,8 @@
 //! The lines of the second lecture.
 
+use crate::binary::run;
 use crate::inventory::Node;
-use crate::process::{Output, run};
+use crate::process::Output;
 use crate::serve::Serve;
 
 /// The number between two texts.

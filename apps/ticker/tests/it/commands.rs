@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use headwater::mongodb::bson::{Bson, Document, doc};
+use headwater::bson::{Bson, Document, doc};
 
+use crate::binary::{run, ticker};
 use crate::market::{Folder, Market, beside_others};
-use crate::process::{run, ticker};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t1_init_loads_the_market() {
@@ -25,9 +25,7 @@ async fn t1_init_loads_the_market() {
     assert_eq!(market.count().await, 20_013);
     let mut prices: HashMap<String, Vec<i32>> = HashMap::new();
     let mut familiar = HashMap::new();
-    let mut cursor = market.stocks().find(doc! {}).await.unwrap();
-    while cursor.advance().await.unwrap() {
-        let document: Document = cursor.deserialize_current().unwrap();
+    for document in everything(&market).await {
         assert_eq!(document.len(), 2, "{document}");
         let id = document.get_str("_id").unwrap();
         let Some(Bson::Int32(price)) = document.get("price") else { panic!("{document}") };
@@ -135,11 +133,11 @@ async fn b3_a_partial_load_is_named_completed_or_replaced() {
 async fn b4_clean_says_what_it_dropped() {
     let _quiet = beside_others().await;
     let market = Market::loaded(10).await;
-    let other = market.headwater.client().database("market").collection::<Document>("other");
+    let other = market.headwater.database("market").collection::<Document>("other");
     other.insert_one(doc! {}).await.unwrap();
     let output = run(market.path(), &["clean", "--collection-only"]);
     assert!(output.stdout.contains("Dropped collection \"market.stocksymbols\" with 53 documents"));
-    assert_eq!(other.count_documents(doc! {}).await.unwrap(), 1);
+    assert_eq!(other.count(doc! {}).await.unwrap(), 1);
     let output = run(market.path(), &["clean"]);
     assert_eq!(
         output.stdout,
@@ -169,10 +167,5 @@ async fn b6_an_absent_server_is_named_soon_and_without_credentials() {
 }
 
 async fn everything(market: &Market) -> Vec<Document> {
-    let mut cursor = market.stocks().find(doc! {}).sort(doc! { "_id": 1 }).await.unwrap();
-    let mut documents = Vec::new();
-    while cursor.advance().await.unwrap() {
-        documents.push(cursor.deserialize_current().unwrap());
-    }
-    documents
+    market.stocks().find_many(doc! {}).sort(doc! { "_id": 1 }).await.unwrap()
 }

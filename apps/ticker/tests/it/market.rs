@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use headwater::Headwater;
-use headwater::mongodb::Collection;
-use headwater::mongodb::bson::{Document, doc};
+use headwater::bson::{Document, doc};
+use headwater::{Collection, Headwater};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::process::run;
+use crate::binary::run;
 
 /// Tests that measure time run alone; the others run beside each other.
 static QUIET: RwLock<()> = RwLock::const_new(());
@@ -71,11 +70,11 @@ impl Market {
     }
 
     pub(crate) fn stocks(&self) -> Collection<Document> {
-        self.headwater.client().database("market").collection("stocksymbols")
+        self.headwater.database("market").collection("stocksymbols")
     }
 
     pub(crate) async fn count(&self) -> u64 {
-        self.stocks().count_documents(doc! {}).await.unwrap()
+        self.stocks().count(doc! {}).await.unwrap()
     }
 
     pub(crate) async fn set(&self, symbol: &str, price: i32) {

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::binary::ticker;
 use crate::market::{Market, alone, beside_others};
-use crate::process::{PATIENCE, ticker};
+use crate::process::PATIENCE;
 use crate::pty::Pty;
 
 fn display(market: &Market, rows: u16, columns: u16) -> Pty {

@@ -10,7 +10,7 @@ use crate::process::{PATIENCE, Running};
 /// Starts WEB on a free port; gives it and its address.
 fn start(market: &Market) -> (Running, String) {
     let web = Running::on(market.path(), &["web", "--listen", "127.0.0.1:0"]);
-    let (_, line) = web.line_where(|line| line.contains("http://"));
+    let line = web.line_where(|line| line.contains("http://"));
     let address = line.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
     (web, address)
 }
@@ -53,8 +53,8 @@ async fn t14_web_display_and_trace_show_the_same_price() {
         let begun = Instant::now();
         market.set("IBM", price).await;
         let text = format!("Stock IBM \ttick: {price} ");
-        let (shown, _) = display.line_where(|line| line.starts_with(&text));
-        let (traced, _) = trace.line_where(|line| line.starts_with(&text));
+        let (shown, _) = display.timed_line_where(|line| line.starts_with(&text));
+        let (traced, _) = trace.timed_line_where(|line| line.starts_with(&text));
         let (pushed, _) =
             line_where(&mut viewer, |line| line.contains(&format!("\"price\":{price},")));
         for at in [shown, traced, pushed] {

@@ -14,6 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::patience::{PATIENCE, until, until_asked};
+use crate::process::Running;
+use crate::program;
 use crate::proxy::{Fault, Proxy};
 use crate::serve::Serve;
 
@@ -291,4 +293,32 @@ async fn r29_the_end_waits_no_longer_than_the_limit() {
 async fn the_monitor_alone_is_for_this_machine_only() {
     let error = Monitor::starting().serve("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[cfg(feature = "embedded")]
+#[tokio::test]
+async fn r29_a_service_answers_and_ends_in_order_on_a_signal() {
+    let words = ["-p", "headwater", "--features", "http", "--example", "monitoring"];
+    let program = program::built("examples/monitoring", &words);
+    for signal in ["TERM", "INT"] {
+        let mut command = std::process::Command::new(&program);
+        command.arg("127.0.0.1:0");
+        let service = Running::start(command);
+        let line = service.line();
+        let address = line.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap();
+        let address: SocketAddr = address.parse().unwrap();
+        let healthy = json!({ "status": "healthy", "database": "connected" });
+        assert_eq!(get_json(address, "/health").await, (200, healthy));
+        assert_eq!(get_json(address, "/ready").await, (200, json!({ "status": "ready" })));
+        let (_, _, page) = get(address, "/metrics").await;
+        assert!(
+            value(&page, "mongodb_operations_total{operation=\"ping\",status=\"success\"}") >= 1.0
+        );
+        service.signal(signal);
+        let output = service.end();
+        assert_eq!(output.code, Some(0), "{signal} {output:?}");
+        let lines = output.lines();
+        assert_eq!(lines[0], "ended in order", "{signal}");
+        assert!(lines[1..].iter().any(|line| line.starts_with("insert_one: ")), "{output:?}");
+    }
 }

@@ -24,6 +24,8 @@ mod http;
 mod json;
 mod object_id;
 mod patience;
+#[cfg(feature = "http")]
+mod process;
 mod program;
 mod proxy;
 mod remote;

@@ -1,6 +1,6 @@
 //! Text for the user on standard output and standard error. A reader that has gone is an error, not a panic.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use crate::error::Result;
 
@@ -26,4 +26,9 @@ pub fn write(text: &str) -> Result<()> {
 /// Prints a line on standard error. There is nowhere to report a failure to, so it is ignored.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// True if standard output is a terminal.
+pub fn is_terminal() -> bool {
+    std::io::stdout().is_terminal()
 }

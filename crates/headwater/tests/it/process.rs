@@ -1,15 +1,17 @@
-//! The binary under test as a process, and what it prints.
+//! A program under test as a process: what it prints, and how it ends. The tests of applications include this file by
+//! its path; what they start, and with which words, is their own affair.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How long anything may take that has no limit of its own.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a command that ended has printed, and its exit code.
+/// What a program that ended has printed, and its exit code.
 #[derive(Debug)]
 pub(crate) struct Output {
     pub(crate) code: Option<i32>,
@@ -17,24 +19,13 @@ pub(crate) struct Output {
     pub(crate) stderr: String,
 }
 
-/// The binary, without the environment of whoever runs the tests.
-pub(crate) fn ticker(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ticker"));
-    command.args(words).env_remove("MONGODB_URL").env_remove("TICKER_DATA").env_remove("NO_COLOR");
-    command
-}
-
-/// Runs a command on a data folder to its end.
-pub(crate) fn run(data: &Path, words: &[&str]) -> Output {
-    let output = ticker(words).arg("--data").arg(data).output().unwrap();
-    Output {
-        code: output.status.code(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
+impl Output {
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        self.stdout.lines().collect()
     }
 }
 
-/// A command that runs; it is killed when this is dropped.
+/// A program that runs; it is killed when this is dropped.
 pub(crate) struct Running {
     child: Child,
     lines: mpsc::Receiver<(Instant, String)>,
@@ -42,7 +33,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a command and reads its lines as they come.
+    /// Starts a program and reads its lines as they come.
     pub(crate) fn start(mut command: Command) -> Running {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap();
@@ -64,24 +55,24 @@ impl Running {
         Running { child, lines, errors: Some(errors) }
     }
 
-    /// Starts a command on a data folder.
-    pub(crate) fn on(data: &Path, words: &[&str]) -> Running {
-        let mut command = ticker(words);
-        command.arg("--data").arg(data);
-        Running::start(command)
+    /// The next line.
+    pub(crate) fn line(&self) -> String {
+        self.timed_line_where(|_| true).1
     }
 
-    /// The next line and when it came.
-    pub(crate) fn line(&self) -> (Instant, String) {
-        self.lines.recv_timeout(PATIENCE).expect("a line in time")
+    /// Reads until a line fits.
+    pub(crate) fn line_where(&self, fits: impl Fn(&str) -> bool) -> String {
+        self.timed_line_where(fits).1
     }
 
-    /// Reads until a line fits; gives it and when it came.
-    pub(crate) fn line_where(&self, fits: impl Fn(&str) -> bool) -> (Instant, String) {
+    /// Reads until a line fits; gives it with the moment when it came.
+    pub(crate) fn timed_line_where(&self, fits: impl Fn(&str) -> bool) -> (Instant, String) {
+        let mut seen = Vec::new();
         loop {
-            let (at, line) = self.line();
-            if fits(&line) {
-                return (at, line);
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok((at, line)) if fits(&line) => return (at, line),
+                Ok((_, line)) => seen.push(line),
+                Err(why) => panic!("no such line ({why}) among {seen:#?}"),
             }
         }
     }
@@ -104,7 +95,13 @@ impl Running {
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
     }
 
-    /// True if the command has not ended.
+    /// Interrupts the program and waits for its end.
+    pub(crate) fn interrupt(self) -> Output {
+        self.signal("INT");
+        self.end()
+    }
+
+    /// True if the program has not ended.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
@@ -113,16 +110,16 @@ impl Running {
     pub(crate) fn end(mut self) -> Output {
         let begun = Instant::now();
         while self.is_running() {
-            assert!(begun.elapsed() < PATIENCE, "the command does not end");
+            assert!(begun.elapsed() < PATIENCE, "the program does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
         let code = self.child.wait().unwrap().code();
-        let lines: Vec<String> = self.lines_for(Duration::from_millis(200));
+        let lines: Vec<String> = self.lines.iter().map(|(_, line)| line).collect();
         let stderr = self.errors.take().unwrap().join().unwrap();
         Output { code, stdout: lines.join("\n"), stderr }
     }
 
-    /// Kills the command without a chance to clean up.
+    /// Kills the program without a chance to clean up.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
