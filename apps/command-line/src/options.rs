@@ -21,6 +21,15 @@ pub struct OptionRow<C: 'static, S> {
 /// One command: its name, and what it does, for the help text.
 pub type CommandRow<C> = (&'static str, C, &'static str);
 
+/// What a command line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request<S> {
+    /// Run a command with these settings.
+    Run(Box<S>),
+    /// Print the help text.
+    Help,
+}
+
 /// A table of options, one row each: `FLAG VALUE, COMMANDS, MEANING => |settings, text| STATEMENT;`.
 ///
 /// ```

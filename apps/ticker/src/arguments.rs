@@ -103,13 +103,7 @@ impl Arguments {
 }
 
 /// What a command line asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// Run a command.
-    Run(Box<Arguments>),
-    /// Print the help text.
-    Help,
-}
+pub type Request = options::Request<Arguments>;
 
 /// Reads the command line without the program's name.
 ///

@@ -176,7 +176,7 @@ async fn l13_a_position_that_the_server_forgot_leads_to_a_new_reading_and_a_line
     let inventory = node.inventory();
     inventory.fill([100, 15, 100]).await;
     let file = std::env::temp_dir().join(format!("lessons-it-lost-{}", std::process::id()));
-    let place = doc! { "after": { "_data": "8200" } };
+    let place = doc! { "_data": "8200" };
     let kept = doc! { "namespace": "lessons.inventory", "fruits": [], "place": place };
     std::fs::write(&file, headwater::bson::serialize_to_vec(&kept).unwrap()).unwrap();
     let low = Running::on(node.uri(), &["low-stock", "--state", file.to_str().unwrap()]);

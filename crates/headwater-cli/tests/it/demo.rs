@@ -61,7 +61,7 @@ async fn the_market_loads_through_a_router_that_has_no_shards() {
     assert!(market.is_router());
     let load = Load { numbers: 10, batch: 1_000, resume: false, force: false, terminal: false };
     init::run(&market, load).await.unwrap();
-    let all = market.stocks().count_documents(Default::default()).await.unwrap();
+    let all = market.stocks().count(Default::default()).await.unwrap();
     assert_eq!(all, 53);
     market.close().await;
 }
