@@ -1,10 +1,12 @@
 //! Waiting for what happens to one collection, as a tailable cursor does: no thread waits, and nobody reads in vain.
 
+use std::sync::Arc;
+
 use super::options::{Before, FullDocument, Shown};
 use super::scope::Scope;
 use super::watch::{Armed, Interest, Watch};
-use crate::engine::Shared;
 use crate::namespace::Namespace;
+use crate::query::run::Run;
 use crate::request::Wait;
 
 /// What a cursor waits for, and its place among those that wait.
@@ -24,8 +26,9 @@ impl Arrivals {
         Arrivals { interest, watch: None }
     }
 
-    /// What to wait for when everything up to the sequence number `read` was seen.
-    pub(crate) fn wait(&mut self, shared: &Shared, read: u64) -> Wait {
+    /// What to wait for when everything that `run` shows was seen.
+    pub(crate) fn wait(&mut self, run: &Run<'_>) -> Wait {
+        let (shared, read) = (run.shared, run.seq());
         let durable = shared.store.durable();
         if durable > read {
             self.watch = None;
@@ -42,7 +45,12 @@ impl Arrivals {
             Armed::Waits(watch) => {
                 let ticket = watch.ticket();
                 self.watch = Some(watch);
-                Wait::Events(ticket)
+                shared.watches.call_on_catalog(&ticket);
+                // A catalog that changed before the ticket was there calls nobody.
+                match Arc::ptr_eq(&run.catalog, &shared.catalog()) {
+                    true => Wait::Events(ticket),
+                    false => Wait::Durable(durable),
+                }
             }
             Armed::Behind => Wait::Durable(durable),
             Armed::Alone => Wait::Durable(read.saturating_add(1)),

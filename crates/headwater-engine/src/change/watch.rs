@@ -29,6 +29,8 @@ pub use ticket::Ticket;
 pub struct Watches {
     room: Arc<Room>,
     shared: Weak<Shared>,
+    /// Who has to look again when collections come, go or change.
+    of_catalog: Mutex<Vec<Weak<Ticket>>>,
 }
 
 /// What the tail has done so far.
@@ -114,7 +116,7 @@ impl Filter {
 impl Watches {
     /// No streams. The tail reads the store of `shared` once there are some.
     pub(crate) fn new(shared: Weak<Shared>) -> Watches {
-        Watches { room: Arc::default(), shared }
+        Watches { room: Arc::default(), shared, of_catalog: Mutex::default() }
     }
 
     /// Lets a stream wait that has read everything up to `durable`, and needs nothing up to `read`.
@@ -142,6 +144,22 @@ impl Watches {
             thread.unpark();
         }
         Armed::Waits(Watch { room: Arc::clone(&self.room), place, ticket })
+    }
+
+    /// Has a ticket called when the catalog changes. A change of the catalog is seen after the record that tells of it.
+    pub(super) fn call_on_catalog(&self, ticket: &Arc<Ticket>) {
+        let mut waiting = self.of_catalog.lock();
+        waiting.retain(|other| other.upgrade().is_some_and(|other| !other.is_called()));
+        waiting.push(Arc::downgrade(ticket));
+    }
+
+    /// Calls those who wait for a change of the catalog: it can be seen now.
+    pub(crate) fn catalog_changed(&self) {
+        let waiting = std::mem::take(&mut *self.of_catalog.lock());
+        for ticket in waiting.iter().filter_map(Weak::upgrade) {
+            ticket.call();
+            ticket.wake();
+        }
     }
 
     /// Calls everybody and ends the tail.

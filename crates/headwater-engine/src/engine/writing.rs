@@ -115,6 +115,7 @@ impl<'a> WriteGuard<'a> {
         drop(self.writer.take());
         if let Some(catalog) = self.changed.take() {
             *self.shared.catalog.write() = catalog;
+            self.shared.watches.catalog_changed();
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod bson;
+mod catalog;
 mod commands;
 mod crash;
 mod fail_points;

@@ -38,7 +38,7 @@ impl Tail {
         if !batch.is_empty() || !self.awaits() {
             return Fill::More;
         }
-        Fill::Await(self.arrivals.wait(run.shared, run.seq()))
+        Fill::Await(self.arrivals.wait(run))
     }
 }
 
