@@ -6,7 +6,7 @@ mod park;
 mod writing;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::{Poll, Waker};
@@ -65,6 +65,9 @@ impl std::fmt::Debug for EngineOptions {
             .finish_non_exhaustive()
     }
 }
+
+/// The part of the data folder for what does not fit into memory.
+const SPILL: &str = "spill";
 
 /// What the engine knows of a client: one for each connection.
 #[derive(Debug)]
@@ -129,6 +132,8 @@ pub struct Shared {
     pub status: Status,
     /// When the engine was opened.
     pub started: Instant,
+    /// The folder for what does not fit into memory.
+    pub spill: PathBuf,
     catalog: RwLock<Arc<Catalog>>,
     writing: Mutex<writing::State>,
     /// Commands under way.
@@ -151,7 +156,10 @@ impl Engine {
     /// A folder that cannot be opened, is in use by another process, or is of another format version.
     pub fn open(folder: &Path, options: EngineOptions) -> Result<Engine> {
         let store = Store::open(folder, options.store.clone())?;
-        Engine::on(store, options)
+        let spill = folder.join(SPILL);
+        // What an earlier run has left is of no use.
+        let _ = std::fs::remove_dir_all(&spill);
+        Engine::on(store, options, spill)
     }
 
     /// Opens a database that lives in memory and ends with the engine.
@@ -160,10 +168,10 @@ impl Engine {
     /// None today; kept for symmetry with [`Engine::open`].
     pub fn open_in_memory(options: EngineOptions) -> Result<Engine> {
         let store = Store::in_memory(options.store.clone());
-        Engine::on(store, options)
+        Engine::on(store, options, std::env::temp_dir().join("headwater"))
     }
 
-    fn on(store: Store, options: EngineOptions) -> Result<Engine> {
+    fn on(store: Store, options: EngineOptions, spill: PathBuf) -> Result<Engine> {
         let catalog = catalog::load(&store.snapshot()?)?;
         let (node, state) = node::start(&store)?;
         let shared = Arc::new_cyclic(|weak| Shared {
@@ -176,6 +184,7 @@ impl Engine {
             fail_points: FailPoints::default(),
             status: Status::default(),
             started: Instant::now(),
+            spill,
             catalog: RwLock::new(Arc::new(catalog)),
             writing: Mutex::new(state),
             operations: Operations::default(),

@@ -37,6 +37,7 @@ mod conditional;
 mod convert;
 pub(crate) mod date;
 mod iterate;
+mod meta;
 mod named;
 pub(crate) mod number;
 mod object;
@@ -61,6 +62,7 @@ pub use crate::bson::print::{
     computed as value_text, document as document_text, value as bson_text,
 };
 pub use call::Call;
+pub use meta::{Metadata, Needs};
 pub(crate) use object::{Fields, not_an_object};
 pub use path::Path;
 pub(crate) use path::check_field_name;

@@ -394,7 +394,15 @@ impl Decimal {
     /// # Errors
     /// [`ParseError::Syntax`].
     pub fn parse(text: &str) -> Result<Decimal, ParseError> {
-        parse(text).map(|(value, _)| value)
+        parse(text, Dropped::and).map(|(value, _)| value)
+    }
+
+    /// As [`Decimal::parse`], but digits beyond the 34th are cut off, as MongoDB's conversions do.
+    ///
+    /// # Errors
+    /// [`ParseError::Syntax`].
+    pub fn parse_cut(text: &str) -> Result<Decimal, ParseError> {
+        parse(text, |_, _| Dropped::None).map(|(value, _)| value)
     }
 
     /// As [`Decimal::parse`], but a number that does not fit exactly is an error, as Extended JSON wants it.
@@ -402,7 +410,7 @@ impl Decimal {
     /// # Errors
     /// [`ParseError::Syntax`], [`ParseError::Inexact`].
     pub fn parse_exact(text: &str) -> Result<Decimal, ParseError> {
-        match parse(text)? {
+        match parse(text, Dropped::and)? {
             (value, true) => Ok(value),
             (_, false) => Err(ParseError::Inexact),
         }
@@ -630,7 +638,7 @@ impl fmt::Display for Decimal {
 }
 
 /// The number and whether it is exact.
-fn parse(text: &str) -> Result<(Decimal, bool), ParseError> {
+fn parse(text: &str, and: fn(Dropped, u8) -> Dropped) -> Result<(Decimal, bool), ParseError> {
     let (negative, body) = match text.as_bytes() {
         [b'-', ..] => (true, text.get(1..).unwrap_or_default()),
         [b'+', ..] => (false, text.get(1..).unwrap_or_default()),
@@ -658,7 +666,7 @@ fn parse(text: &str) -> Result<(Decimal, bool), ParseError> {
     let mut dropped_count = 0i64;
     for digit in all().map(|b| b - b'0') {
         if digits_kept == 34 {
-            dropped = dropped.and(digit);
+            dropped = and(dropped, digit);
             dropped_count += 1;
         } else if coefficient > 0 || digit > 0 {
             coefficient = coefficient * 10 + u128::from(digit);

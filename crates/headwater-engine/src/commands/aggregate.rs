@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::collation::{argument, chosen, collation};
 use super::cursors::{First, cursor_argument, reply_first};
+use super::find::allow_disk_use;
 use super::views::check_collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
@@ -13,7 +14,6 @@ use crate::change::stream::ChangeStream;
 use crate::collation::Collation;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::namespace::Namespace;
 use crate::query::cursor::StageBody;
 use crate::query::exec::{Nothing, Ready, Stage};
@@ -37,6 +37,7 @@ pub(super) const COMMAND: Command = Command {
         "collation",
         "cursor",
         "explain",
+        "fromMongos",
         "hint",
         "let",
         "pipeline",
@@ -46,23 +47,24 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
-    let stages = fields.get("pipeline").ok_or_else(|| fields.missing("pipeline"))?;
+    let stages = fields.raw("pipeline").ok_or_else(|| fields.missing("pipeline"))?;
     let Some(stages) = stages.as_array() else {
         let message = "'pipeline' option must be specified as an array";
         return Err(Error::new(Code::TYPE_MISMATCH, message));
     };
     let namespace = target(context)?;
-    fields.strict_bool("allowDiskUse")?;
     fields.loose_bool("bypassDocumentValidation")?;
+    fields.loose_bool("fromMongos")?;
     if fields.loose_bool("explain")?.unwrap_or(false) {
         return Err(Error::not_supported("the option 'explain' of aggregate"));
     }
-    let Some(first) = cursor_argument(fields)? else {
+    let Some(mut first) = cursor_argument(fields)? else {
         return Err(Error::new(
             Code::FAILED_TO_PARSE,
             "The 'cursor' option is required, except for aggregate with the explain argument",
         ));
     };
+    first.disk_use = allow_disk_use(fields)?;
     let collation = match &namespace {
         Some(namespace) => collation(context, namespace)?,
         None => chosen(argument(fields)?)?.or(None),
@@ -77,6 +79,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let hint = Hint::argument(fields)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let run = run.with_disk_use(first.disk_use);
     let source = open(context, &run, namespace.as_ref(), stages, &scope, hint)?;
     let name = match &namespace {
         Some(namespace) => namespace.as_str().to_owned(),
@@ -200,7 +203,7 @@ fn source(
     if let Some(pattern) = sort.filter(|_| !sorted) {
         let needed = head.limit.map(|limit| limit.saturating_add(head.skip));
         let needed = needed.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-        stage = Box::new(Sort::new(stage, pattern, None, needed, STAGE_MEMORY_BYTES_MAX));
+        stage = Box::new(Sort::new(stage, pattern, needed));
     }
     stage = crate::query::find::skip_and_limit(stage, head.skip, head.limit);
     Ok(rest.build(stage))

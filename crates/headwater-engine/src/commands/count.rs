@@ -30,7 +30,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
     let collation = chosen(argument(fields)?)?.or(collection.as_ref().and_then(|c| c.collation()));
-    let skip = fields.count("skip")?.unwrap_or(0).unsigned_abs();
+    let skip = fields.cut_count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = limit(context)?;
     if views::is_view(context, &namespace)? {
         return match context.mode {

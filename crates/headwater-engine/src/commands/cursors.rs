@@ -21,6 +21,8 @@ pub(super) struct First {
     pub single: bool,
     /// Whether an idle cursor stays open.
     pub no_timeout: bool,
+    /// Whether sorts may use the disk.
+    pub disk_use: bool,
     /// Whether it is a listing's, whose replies name the cursor before the documents.
     pub listing: bool,
 }
@@ -30,7 +32,7 @@ impl First {
     pub(super) fn of_size(batch_size: Option<i64>) -> First {
         let documents = batch_size
             .map_or(FIRST_BATCH_DOCUMENTS, |size| usize::try_from(size).unwrap_or(usize::MAX));
-        First { documents, single: false, no_timeout: false, listing: false }
+        First { documents, single: false, no_timeout: false, disk_use: true, listing: false }
     }
 }
 
@@ -46,7 +48,7 @@ pub(super) fn cursor_argument(fields: Fields<'_>) -> Result<Option<First>> {
     };
     let cursor = Fields::new(cursor, "cursor");
     cursor.only(&["batchSize"])?;
-    Ok(Some(First::of_size(cursor.count("batchSize")?)))
+    Ok(Some(First::of_size(cursor.cut_count("batchSize")?)))
 }
 
 /// Replies with rows that are there already.
@@ -112,10 +114,12 @@ pub(super) fn keep(
     if id == 0 {
         return Ok(());
     }
-    let (session, no_timeout, api) = (context.session, first.no_timeout, context.api);
+    let (session, no_timeout) = (context.session, first.no_timeout);
+    let (disk_use, api) = (first.disk_use, context.api);
     let activity = Activity::new(shown(context.request.body), documents);
     let time_left = context.time_left();
-    let cursor = Cursor { id, namespace, session, no_timeout, api, time_left, activity, body };
+    let cursor =
+        Cursor { id, namespace, session, no_timeout, disk_use, api, time_left, activity, body };
     context.shared.cursors.insert(cursor)
 }
 

@@ -286,6 +286,29 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`Fields::count`], but a fraction is cut off (a decimal is rounded), and what is no number counts as 0.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14), `BadValue` (2) for a negative number.
+    pub fn cut_count(self, name: &str) -> Result<Option<i64>> {
+        let number = match self.get(name).and_then(Number::from_raw) {
+            Some(number @ (Number::Double(_) | Number::Decimal(_))) => number,
+            _ => return self.count(name),
+        };
+        let whole = match number {
+            _ if number.is_nan() => 0,
+            Number::Decimal(_) => number.round(0).unwrap_or(number).to_i64_saturating(),
+            _ => number.to_i64_saturating(),
+        };
+        match whole {
+            value if value < 0 => Err(Error::new(
+                Code::BAD_VALUE,
+                format!("BSON field '{name}' value must be >= 0, actual value '{value}'"),
+            )),
+            value => Ok(Some(value)),
+        }
+    }
+
     /// A whole number of any number type.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::collation::ValueOrder;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::query::find::{Shape, Tailing, start};
-use crate::query::plan::{Hint, Query, choose};
+use crate::query::plan::{Hint, KeyRange, Query, choose};
 use crate::query::projection::Projection;
 use crate::query::sort::SortPattern;
 use crate::request::Mode;
@@ -34,6 +34,7 @@ pub(super) const COMMAND: Command = Command {
         "limit",
         "max",
         "min",
+        "mirrored",
         "noCursorTimeout",
         "oplogReplay",
         "projection",
@@ -43,6 +44,7 @@ pub(super) const COMMAND: Command = Command {
         "skip",
         "sort",
         "tailable",
+        "term",
     ],
     run,
 };
@@ -53,7 +55,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let filter = fields.strict_document("filter")?.unwrap_or(Doc::EMPTY);
     let sort = fields.strict_document("sort")?.unwrap_or(Doc::EMPTY);
     let projection = fields.strict_document("projection")?.unwrap_or(Doc::EMPTY);
-    let mut first = First::of_size(fields.count("batchSize")?);
+    let mut first = First::of_size(fields.cut_count("batchSize")?);
     first.single = fields.strict_bool("singleBatch")?;
     first.no_timeout = fields.strict_bool("noCursorTimeout")?;
     if views::is_view(context, &namespace)? {
@@ -63,16 +65,19 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         };
     }
     let mut shape = Shape {
-        skip: fields.count("skip")?.unwrap_or(0).unsigned_abs(),
-        limit: fields.count("limit")?.filter(|&limit| limit > 0).map(i64::unsigned_abs),
+        skip: fields.cut_count("skip")?.unwrap_or(0).unsigned_abs(),
+        limit: fields.cut_count("limit")?.filter(|&limit| limit > 0).map(i64::unsigned_abs),
         ..Shape::default()
     };
-    fields.strict_bool("allowDiskUse")?;
+    first.disk_use = allow_disk_use(fields)?;
     fields.strict_bool("allowPartialResults")?;
     fields.strict_bool("oplogReplay")?;
     shape.tailing = tailing(fields, sort)?;
-    refuse_unsupported(fields)?;
+    shape.show.record_id = fields.strict_bool("showRecordId")?;
+    let key_only = fields.strict_bool("returnKey")?;
+    let range = key_range(fields)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let run = run.with_disk_use(first.disk_use);
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
     let said = fields.strict_document("collation")?.filter(|doc| !doc.is_empty());
     let collation = chosen(said)?.or(collection.as_ref().and_then(|c| c.collation()));
@@ -86,7 +91,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     };
     let order = ValueOrder::new(collation.clone());
     let hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
-    let mut query = match hint.is_none() && sort.is_empty() && shape.tailing.is_none() {
+    let plain = hint.is_none() && sort.is_empty() && range.is_everything();
+    let mut query = match plain && shape.tailing.is_none() {
         true => Query::express(filter, &order, collection.as_deref(), scope)?,
         false => Query::parse(filter, &mut scope()?)?,
     };
@@ -95,12 +101,17 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     if !projection.is_empty() {
         let mut scope = scope()?;
-        shape.projection = Some(Projection::parse_find(projection, &mut scope)?);
+        scope.offer_metadata(!sort.is_empty() && sort.get("$natural").is_none());
+        shape.show.projection = Some(Projection::parse_find(projection, &mut scope)?);
     }
-    if shape.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
+    if key_only {
+        shape.show.key_only = Some(sort_key_names(projection));
+    }
+    if shape.show.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
         query = Query::parse(filter, &mut scope()?)?;
     }
     query.hint = hint;
+    query.range = range;
     set_order(&mut query, sort)?;
     status::count(&context.shared.status.operations.query, 1);
     let Some(collection) = collection else {
@@ -121,6 +132,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let name = namespace.as_str().to_owned();
     shape.sort = query.sort.clone();
+    shape.show.sort = query.sort.clone();
     let chosen = choose(&collection, query)?;
     let reply = reply_first(context, &run, name, first, start(chosen, shape));
     reply.map_err(|error| error.with_prefix("Executor error during find command :: caused by :: "))
@@ -134,7 +146,7 @@ fn express<'q>(
     collection: &Collection,
 ) -> Option<&'q [u8]> {
     let plain = query.id_only && query.hint.is_none() && query.natural.is_none();
-    let whole = shape.projection.is_none() && shape.skip == 0 && first.documents > 0;
+    let whole = shape.show.is_whole() && shape.skip == 0 && first.documents > 0;
     collection.id_index().and_then(|index| query.id_in(index)).filter(|_| plain && whole)
 }
 
@@ -185,16 +197,34 @@ fn tailing(fields: Fields<'_>, sort: Doc<'_>) -> Result<Option<Tailing>> {
     }
 }
 
-fn refuse_unsupported(fields: Fields<'_>) -> Result<()> {
-    for option in ["returnKey", "showRecordId"] {
-        if fields.strict_bool(option)? {
-            return Err(Error::not_supported(format!("the option '{option}' of find")));
-        }
+/// The arguments `min` and `max`.
+///
+/// # Errors
+/// `TypeMismatch` (14), 51176 if they name different fields.
+fn key_range(fields: Fields<'_>) -> Result<KeyRange> {
+    let min = fields.strict_document("min")?.unwrap_or(Doc::EMPTY);
+    let max = fields.strict_document("max")?.unwrap_or(Doc::EMPTY);
+    let same = min.iter().map(|e| e.name).eq(max.iter().map(|e| e.name));
+    if !min.is_empty() && !max.is_empty() && !same {
+        return Err(Error::location(51176, "min and max must have the same field names"));
     }
-    for option in ["max", "min"] {
-        if fields.strict_document(option)?.is_some_and(|bound| !bound.is_empty()) {
-            return Err(Error::not_supported(format!("the option '{option}' of find")));
-        }
-    }
-    Ok(())
+    Ok(KeyRange { min: min.to_buf(), max: max.to_buf() })
+}
+
+/// The fields of a projection that are `{$meta: "sortKey"}`: all of it that `returnKey` keeps.
+fn sort_key_names(projection: Doc<'_>) -> Vec<String> {
+    let is_sort_key = |raw: Raw<'_>| {
+        let meta = raw.as_doc().and_then(|doc| doc.get("$meta"));
+        meta.and_then(Raw::as_str) == Some("sortKey")
+    };
+    let named = projection.iter().filter(|element| is_sort_key(element.value));
+    named.map(|element| element.name_str().to_owned()).collect()
+}
+
+/// The argument `allowDiskUse`: a sort may go to the disk unless it says no.
+///
+/// # Errors
+/// `TypeMismatch` (14).
+pub(super) fn allow_disk_use(fields: Fields<'_>) -> Result<bool> {
+    Ok(fields.raw("allowDiskUse").is_none() || fields.strict_bool("allowDiskUse")?)
 }

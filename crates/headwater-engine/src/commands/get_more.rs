@@ -36,7 +36,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if collection.is_empty() {
         return Err(Error::new(Code::INVALID_NAMESPACE, "Collection names cannot be empty"));
     }
-    let size = fields.count("batchSize")?.filter(|&size| size > 0);
+    let size = fields.cut_count("batchSize")?.filter(|&size| size > 0);
     let wait_ms = fields.count("maxTimeMS")?;
     let namespace = format!("{}.{collection}", context.db);
     let shared = context.shared;
@@ -85,6 +85,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let filled = match cursor.body.rest(shared, context.waiting_since.is_some()) {
         Some(wait) => Ok(Fill::Await(wait)),
         None => Run::now(shared, context.interrupt())
+            .map(|run| run.with_disk_use(cursor.disk_use))
             .and_then(|run| cursor.body.fill(&run, &mut Batch::new(&mut documents, size))),
     };
     let fill = match filled {

@@ -74,6 +74,32 @@ fn top_field(index: &Index, value: Option<Raw<'_>>) -> Keys {
     Keys { keys, multikey: true }
 }
 
+/// Of the keys of `doc` that are inside the ranges of a scan (whole keys, lower included, upper excluded) the one that
+/// the scan meets first: its values, named as in the key pattern. None if there is no such key.
+pub fn key_inside(
+    index: &Index,
+    doc: Doc<'_>,
+    ranges: &[(Vec<u8>, Vec<u8>)],
+    reverse: bool,
+) -> Option<DocBuf> {
+    let mut found: Option<(Vec<u8>, DocBuf)> = None;
+    let walked = index.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
+        let whole = [&index.id.to_be_bytes()[..], &encode(index, values)].concat();
+        let inside = ranges.iter().any(|(lower, upper)| *lower <= whole && whole < *upper);
+        let first = found.as_ref().is_none_or(|(first, _)| (whole < *first) != reverse);
+        if inside && first {
+            let mut shown = DocWriter::new();
+            for (value, path) in values.iter().zip(index.paths.paths()) {
+                shown.raw(path.as_str(), *value);
+            }
+            found = Some((whole, shown.finish()));
+        }
+        Ok(())
+    });
+    walked.ok()?;
+    found.map(|(_, shown)| shown)
+}
+
 /// The values behind an encoded key of `doc`, named as in the key pattern: what a duplicate key error shows.
 pub fn values_of(index: &Index, doc: Doc<'_>, encoded: &[u8]) -> DocBuf {
     let mut found = None;

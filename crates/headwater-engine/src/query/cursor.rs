@@ -127,7 +127,7 @@ impl Body for StageBody {
             }
             batch.push(doc.as_doc());
         }
-        Ok(Fill::More)
+        Ok(if self.stage.is_done() { Fill::End } else { Fill::More })
     }
 }
 

@@ -4,6 +4,8 @@
 //! between `getMore`s while no snapshot is held; what a stage needs of the engine it asks of the [`Environment`]
 //! that every call brings.
 
+use std::path::Path;
+
 use super::scan::{Scan, Visit};
 use crate::bson::{Doc, DocBuf};
 use crate::collation::ValueOrder;
@@ -19,6 +21,11 @@ pub trait Stage: Send {
     /// # Errors
     /// What evaluating the stage can raise, and the interruptions of [`Environment::check`].
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>>;
+
+    /// Whether it is known, without asking for one, that there is no further document.
+    fn is_done(&self) -> bool {
+        false
+    }
 
     /// Shows all documents that are left, for who only looks at most of them: where they come from a store they are
     /// not copied. Not for stages that tail.
@@ -80,6 +87,11 @@ pub trait Environment {
     /// An environment without commands.
     fn operations(&self, _wanted: Wanted) -> Result<Vec<DocBuf>> {
         Err(Error::new(Code::INTERNAL_ERROR, "this environment has no operations"))
+    }
+
+    /// The folder for what does not fit into memory; `None` if nothing may go to the disk.
+    fn spill_folder(&self) -> Option<&Path> {
+        None
     }
 
     /// Runs a scan on this view. Only a view of a store can.

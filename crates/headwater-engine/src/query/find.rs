@@ -1,22 +1,26 @@
 //! Running a find: a plan's documents, sorted, skipped, limited and projected into a batch. Without a blocking sort the
 //! bytes go from the store's page straight into the reply.
 
+mod output;
 mod tail;
 
 use std::sync::Arc;
+
+pub use output::Show;
+
+use output::{Keys, Output};
 
 use super::cursor::{Batch, Body, Fill};
 use super::exec::{Environment, Stage};
 use super::matcher::Matcher;
 use super::plan::Chosen;
-use super::projection::Projection;
 use super::run::Run;
-use super::scan::{Next, Scan, ScanStage};
+use super::scan::{Next, Scan, ScanStage, split_record};
 use super::sort::{Sort, SortPattern};
-use crate::bson::{Doc, DocBuf};
+use crate::aggregate::expressions::Needs;
+use crate::bson::DocBuf;
 use crate::catalog::Collection;
 use crate::error::{Code, Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use tail::Tail;
 
 /// What is done with the documents that a plan finds.
@@ -29,7 +33,7 @@ pub struct Shape {
     /// Documents to give at most.
     pub limit: Option<u64>,
     /// What is shown of each.
-    pub projection: Option<Projection>,
+    pub show: Show,
     /// Whether and how the cursor stays open at its end.
     pub tailing: Option<Tailing>,
 }
@@ -47,20 +51,23 @@ pub enum Tailing {
 pub fn start(chosen: Chosen, mut shape: Shape) -> Box<dyn Body> {
     let matcher = chosen.filter.clone();
     let collection = chosen.plan.collection.clone();
+    let needs = shape.show.needs();
+    let keys = Keys::of(&chosen.plan, shape.show.key_only.is_some()).filter(|_| needs.index_key);
     let sort = if chosen.sorted { None } else { shape.sort.take() };
     let (source, left) = match sort {
         None => (Source::Scan(Scan::new(chosen.plan)), shape.limit),
         Some(pattern) => {
             let needed = shape.limit.map(|limit| limit.saturating_add(shape.skip));
             let needed = needed.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
-            let scan = Box::new(ScanStage::new(chosen.plan));
-            let sort = Sort::new(scan, pattern, None, needed, STAGE_MEMORY_BYTES_MAX);
+            let scan = ScanStage::new(chosen.plan);
+            let scan = Box::new(if needs.record { scan.with_records() } else { scan });
+            let sort = Sort::new(scan, pattern, needed);
             (Source::Stage(Box::new(sort)), shape.limit)
         }
     };
     let tail = shape.tailing.map(|tailing| Tail::new(tailing, &collection));
-    let (skip, projection) = (shape.skip, shape.projection);
-    Box::new(Find { source, held: None, skip, left, projection, matcher, collection, tail })
+    let (skip, show) = (shape.skip, shape.show);
+    Box::new(Find { source, held: None, skip, left, show, needs, keys, matcher, collection, tail })
 }
 
 struct Find {
@@ -69,7 +76,10 @@ struct Find {
     held: Option<DocBuf>,
     skip: u64,
     left: Option<u64>,
-    projection: Option<Projection>,
+    show: Show,
+    /// What has to be known of documents beside their fields.
+    needs: Needs,
+    keys: Option<Keys>,
     /// The filter, for the positional projection.
     matcher: Option<Arc<Matcher>>,
     collection: Arc<Collection>,
@@ -90,13 +100,15 @@ impl Body for Find {
         let mut output = Output {
             skip: &mut self.skip,
             left: &mut self.left,
-            projection: self.projection.as_ref(),
+            show: &self.show,
+            needs: self.needs,
+            keys: self.keys.as_ref(),
             matcher: self.matcher.as_deref(),
         };
         match &mut self.source {
             Source::Scan(scan) => {
                 if *output.left != Some(0) || self.tail.is_none() {
-                    run.scan(scan, &mut |_, doc| output.give(doc, batch))?;
+                    run.scan(scan, &mut |record, doc| output.give(record, doc, batch))?;
                 }
                 if let Some(tail) = &mut self.tail {
                     return Ok(tail.rest(run, scan, batch));
@@ -116,7 +128,14 @@ impl Body for Find {
                     None => stage.next(run)?,
                 };
                 let Some(doc) = next else { return Ok(Fill::End) };
-                if output.give(doc.as_doc(), batch)? == Next::StopBefore {
+                let given = match self.needs.record {
+                    true => {
+                        let (record, plain) = split_record(doc.as_doc());
+                        output.give(record, plain.as_doc(), batch)?
+                    }
+                    false => output.give(0, doc.as_doc(), batch)?,
+                };
+                if given == Next::StopBefore {
                     self.held = Some(doc);
                     return Ok(Fill::More);
                 }
@@ -126,45 +145,6 @@ impl Body for Find {
 
     fn awaits_data(&self) -> bool {
         self.tail.as_ref().is_some_and(Tail::awaits)
-    }
-}
-
-/// The way of a document into the batch.
-struct Output<'o> {
-    skip: &'o mut u64,
-    left: &'o mut Option<u64>,
-    projection: Option<&'o Projection>,
-    matcher: Option<&'o Matcher>,
-}
-
-impl Output<'_> {
-    fn give(&mut self, doc: Doc<'_>, batch: &mut Batch<'_>) -> Result<Next> {
-        if *self.skip > 0 {
-            *self.skip -= 1;
-            return Ok(Next::Continue);
-        }
-        if !batch.has_room(doc.as_bytes().len()) {
-            return Ok(Next::StopBefore);
-        }
-        match self.projection {
-            None => batch.push(doc),
-            Some(projection) => {
-                let details = match self.matcher {
-                    Some(matcher) if projection.needs_position() => {
-                        matcher.matches_with_position(doc)?
-                    }
-                    _ => None,
-                };
-                batch.build(|out| projection.apply(doc, details.as_ref(), out))?;
-            }
-        }
-        if let Some(left) = self.left {
-            *left -= 1;
-            if *left == 0 {
-                return Ok(Next::Stop);
-            }
-        }
-        Ok(if batch.is_full() { Next::Stop } else { Next::Continue })
     }
 }
 
@@ -214,5 +194,9 @@ impl Stage for Window {
         }
         self.left = self.left.map(|left| left - 1);
         self.source.next(env)
+    }
+
+    fn is_done(&self) -> bool {
+        self.left == Some(0) || self.source.is_done()
     }
 }

@@ -4,6 +4,7 @@
 //! one with a range, then one that gives the order. Estimates of cost come with a later version.
 
 mod index;
+mod ranged;
 
 use std::sync::Arc;
 
@@ -42,6 +43,17 @@ pub struct Query {
     pub natural: Option<Direction>,
     /// What must be used.
     pub hint: Option<Hint>,
+    /// The keys of the hinted index to read, `min` and `max` of find.
+    pub range: KeyRange,
+}
+
+/// Where to begin and where to end in an index: key patterns with values instead of directions, empty for no bound.
+#[derive(Debug, Clone, Default)]
+pub struct KeyRange {
+    /// The first key.
+    pub min: DocBuf,
+    /// The first key behind.
+    pub max: DocBuf,
 }
 
 /// What a client says must be used.
@@ -192,6 +204,10 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
         Some(Hint::Natural(direction)) => Some(*direction),
         _ => query.natural,
     };
+    if !query.range.is_everything() {
+        let (access, sorted) = ranged::access(collection, &query, natural)?;
+        return Ok(done(access, sorted, matcher.clone()));
+    }
     if let Some(direction) = natural {
         let reverse = direction == Direction::Descending;
         let sorted = query.sort.is_none();
@@ -255,9 +271,11 @@ fn rank(candidate: &Candidate<'_>) -> (bool, usize, bool, bool, std::cmp::Revers
 
 fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<Index>> {
     let found = match hint {
-        Hint::Name(name) => collection.index(name),
+        Hint::Name(name) => collection.index(name).filter(|index| !index.hidden),
         Hint::Pattern(pattern) => {
-            let same = |index: &&Arc<Index>| same_pattern(index.key_pattern(), pattern.as_doc());
+            let same = |index: &&Arc<Index>| {
+                !index.hidden && same_pattern(index.key_pattern(), pattern.as_doc())
+            };
             let mut found = collection.indexes.iter().filter(same);
             let first = found.next();
             if let (Some(first), Some(second)) = (first, found.next()) {

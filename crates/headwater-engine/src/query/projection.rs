@@ -8,7 +8,7 @@ mod find;
 mod parse;
 mod tree;
 
-use crate::aggregate::expressions::Scope;
+use crate::aggregate::expressions::{Metadata, Needs, Scope};
 use crate::bson::{Doc, DocWriter, Raw};
 use crate::error::{Error, Result};
 use crate::query::matcher::MatchDetails;
@@ -20,6 +20,8 @@ pub struct Projection {
     root: Fields,
     /// Whether the positional `$` is used.
     positional: bool,
+    /// What is asked of the metadata.
+    needs: Needs,
 }
 
 impl Projection {
@@ -94,6 +96,11 @@ impl Projection {
         self.positional
     }
 
+    /// What [`Projection::apply_with`] needs to know of a document beside its fields.
+    pub fn needs(&self) -> Needs {
+        self.needs
+    }
+
     /// Writes what the projection makes of a document: fields only, `out` stays open.
     ///
     /// # Errors
@@ -102,6 +109,20 @@ impl Projection {
         &self,
         doc: Doc<'_>,
         details: Option<&MatchDetails>,
+        out: &mut DocWriter,
+    ) -> Result<()> {
+        self.apply_with(doc, details, None, out)
+    }
+
+    /// As [`Projection::apply`] for a document of which more is known.
+    ///
+    /// # Errors
+    /// As [`Projection::apply`].
+    pub fn apply_with(
+        &self,
+        doc: Doc<'_>,
+        details: Option<&MatchDetails>,
+        metadata: Option<&Metadata>,
         out: &mut DocWriter,
     ) -> Result<()> {
         let position = match (self.positional, details.and_then(|details| details.position)) {
@@ -113,7 +134,7 @@ impl Projection {
             }
             (_, position) => position,
         };
-        apply::document(&self.root, doc, &apply::Run { root: doc, position }, out)
+        apply::document(&self.root, doc, &apply::Run { root: doc, position, metadata }, out)
     }
 
     /// The fields that are kept, if the projection does nothing but keep fields: what a covering index has to hold.

@@ -1,5 +1,6 @@
 //! One operation's view of the database: a catalog, a snapshot, what may interrupt it. What running stages ask of the engine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use headwater_store::{Read, Snapshot};
@@ -28,6 +29,7 @@ pub struct Run<'a> {
     pub catalog: Arc<Catalog>,
     read: View<'a>,
     interrupt: Interrupt,
+    disk_use: bool,
 }
 
 enum View<'a> {
@@ -43,7 +45,7 @@ impl<'a> Run<'a> {
     pub fn now(shared: &'a Shared, interrupt: impl Into<Interrupt>) -> Result<Run<'a>> {
         let (catalog, snapshot) = shared.read()?;
         let interrupt = interrupt.into();
-        Ok(Run { shared, catalog, read: View::Snapshot(snapshot), interrupt })
+        Ok(Run { shared, catalog, read: View::Snapshot(snapshot), interrupt, disk_use: true })
     }
 
     /// The view of a writer's operation: what it has changed so far included.
@@ -53,7 +55,14 @@ impl<'a> Run<'a> {
         read: &'a dyn Read,
         interrupt: impl Into<Interrupt>,
     ) -> Run<'a> {
-        Run { shared, catalog, read: View::Writer(read), interrupt: interrupt.into() }
+        let interrupt = interrupt.into();
+        Run { shared, catalog, read: View::Writer(read), interrupt, disk_use: true }
+    }
+
+    /// The same view for an operation whose sorts may use the disk, or may not.
+    #[must_use]
+    pub fn with_disk_use(self, disk_use: bool) -> Run<'a> {
+        Run { disk_use, ..self }
     }
 
     /// The sequence number up to which the view shows everything; 0 where that is not known.
@@ -145,6 +154,10 @@ impl Environment for Run<'_> {
 
     fn operations(&self, wanted: Wanted) -> Result<Vec<DocBuf>> {
         Ok(rows(self.shared, wanted))
+    }
+
+    fn spill_folder(&self) -> Option<&Path> {
+        self.disk_use.then_some(&*self.shared.spill)
     }
 
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {

@@ -9,7 +9,7 @@ use headwater_store::{Direction, Read};
 
 use super::exec::{Environment, Stage};
 use super::matcher::Matcher;
-use crate::bson::{Doc, DocBuf};
+use crate::bson::{Doc, DocBuf, DocWriter, View};
 use crate::catalog::{Collection, tables};
 use crate::collection::{RecordId, document_key, find_by_entry, record_of};
 use crate::error::Result;
@@ -302,17 +302,49 @@ fn direction(reverse: bool) -> Direction {
     if reverse { Direction::Backward } else { Direction::Forward }
 }
 
+/// The name of the record id behind a document's fields.
+const RECORD: &str = "$recordId";
+
+fn join_record(doc: Doc<'_>, record: RecordId) -> DocBuf {
+    let mut joined = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len() + 24));
+    joined.extend(doc);
+    joined.i64(RECORD, record.cast_signed());
+    joined.finish()
+}
+
+/// Takes the record id off a document that [`ScanStage::with_records`] gave.
+pub fn split_record(joined: Doc<'_>) -> (RecordId, DocBuf) {
+    let fields = joined.iter().count().saturating_sub(1);
+    let mut doc = DocWriter::append_to(Vec::with_capacity(joined.as_bytes().len()));
+    let mut record = 0;
+    for (at, element) in joined.iter().enumerate() {
+        match element.value.view() {
+            View::Int64(id) if at == fields => record = id.cast_unsigned(),
+            _ => doc.raw_bytes(element.name, element.value),
+        }
+    }
+    (record, doc.finish())
+}
+
 /// A scan as the first stage of a pipeline: fetches a few documents at a time.
 pub struct ScanStage {
     scan: Scan,
     fetched: std::collections::VecDeque<DocBuf>,
     fetch: usize,
+    with_records: bool,
 }
 
 impl ScanStage {
     /// The documents of a plan.
     pub fn new(plan: Plan) -> ScanStage {
-        ScanStage { scan: Scan::new(plan), fetched: Default::default(), fetch: FETCH.0 }
+        let scan = Scan::new(plan);
+        ScanStage { scan, fetched: Default::default(), fetch: FETCH.0, with_records: false }
+    }
+
+    /// The same with the record id behind the fields of each document, as [`split_record`] takes it off.
+    #[must_use]
+    pub fn with_records(self) -> ScanStage {
+        ScanStage { with_records: true, ..self }
     }
 }
 
@@ -320,8 +352,13 @@ impl Stage for ScanStage {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         if self.fetched.is_empty() && !self.scan.is_done() {
             let (fetched, mut left, mut bytes) = (&mut self.fetched, self.fetch, 0);
-            env.scan(&mut self.scan, &mut |_, doc| {
-                fetched.push_back(doc.to_buf());
+            let with_records = self.with_records;
+            env.scan(&mut self.scan, &mut |record, doc| {
+                fetched.push_back(if with_records {
+                    join_record(doc, record)
+                } else {
+                    doc.to_buf()
+                });
                 left -= 1;
                 bytes += doc.as_bytes().len();
                 Ok(if left == 0 || bytes > FETCH_BYTES_MAX { Next::Stop } else { Next::Continue })
@@ -339,6 +376,13 @@ impl Stage for ScanStage {
         while let Some(doc) = self.fetched.pop_front() {
             visit(doc.as_doc())?;
         }
-        env.scan(&mut self.scan, &mut |_, doc| visit(doc).map(|()| Next::Continue))
+        let with_records = self.with_records;
+        env.scan(&mut self.scan, &mut |record, doc| {
+            match with_records {
+                true => visit(join_record(doc, record).as_doc())?,
+                false => visit(doc)?,
+            }
+            Ok(Next::Continue)
+        })
     }
 }

@@ -3,16 +3,17 @@
 //! A key is bytes whose order is the order of the documents. Knows nothing of indexes; whether an index gives the order
 //! already is the planner's question, which reads [`SortPattern::fields`].
 
+mod runs;
 mod sorter;
 
-pub use sorter::{SharedCollate, Sort, Sorter};
+pub use sorter::{Sort, Sorted, Sorter};
 
 use std::sync::Arc;
 
 use crate::aggregate::expressions::{self, bson_text};
 use crate::bson::key::{self, Collate, Direction};
-use crate::bson::{Doc, DocBuf, Element, Number, Raw, Type};
-use crate::collation::Collation;
+use crate::bson::{ArrayWriter, Doc, DocBuf, Element, Number, Raw, Type};
+use crate::collation::{Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
 use crate::limits::KEY_FIELDS_MAX;
 use crate::query::path::{KeyPaths, Multikey, Path};
@@ -176,6 +177,27 @@ impl SortPattern {
         })?;
         out.extend_from_slice(&best.unwrap_or_default());
         Ok(())
+    }
+
+    /// The values that a document is sorted by, of several the ones that come first, as the bytes of an array.
+    ///
+    /// # Errors
+    /// As [`SortPattern::write_key`].
+    pub fn values(&self, doc: Doc<'_>) -> Result<Vec<u8>> {
+        let order = ValueOrder::new(self.collation.clone());
+        let mut best: Option<(Vec<u8>, Vec<u8>)> = None;
+        self.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
+            let (mut key, mut shown) = (Vec::new(), ArrayWriter::new());
+            for (value, direction) in values.iter().zip(&self.directions) {
+                order.append_key(*value, *direction, &mut key);
+                shown.raw(*value);
+            }
+            if best.as_ref().is_none_or(|(first, _)| key < *first) {
+                best = Some((key, shown.into_bytes()));
+            }
+            Ok(())
+        })?;
+        Ok(best.map_or_else(|| ArrayWriter::new().into_bytes(), |(_, shown)| shown))
     }
 
     /// Writes the key if no array is met; what it wrote is to be forgotten if one is.

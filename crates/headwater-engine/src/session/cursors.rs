@@ -25,6 +25,8 @@ pub struct Cursor {
     pub session: Option<[u8; 16]>,
     /// Whether it is never closed for being idle.
     pub no_timeout: bool,
+    /// Whether its sorts may use the disk.
+    pub disk_use: bool,
     /// What the command that opened it said of the Stable API; a `getMore` must say the same.
     pub api: StableApi,
     /// How long its `getMore`s may take together, if the command that opened it had a time limit.

@@ -6,6 +6,7 @@ mod catalog;
 mod commands;
 mod crash;
 mod fail_points;
+mod generated;
 mod indexed;
 mod query;
 mod sessions;

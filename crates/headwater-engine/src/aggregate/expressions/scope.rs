@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Expression, variable};
+use super::{Expression, Metadata, Needs, variable};
 use crate::bson::{Doc, Raw, Type, Value};
 use crate::collation::{Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
@@ -21,6 +21,8 @@ pub struct Scope {
     folding_error: Option<Error>,
     uses_outer: bool,
     reads_document: bool,
+    metadata: Option<bool>,
+    needs: Needs,
 }
 
 /// What a variable's name stands for.
@@ -76,6 +78,8 @@ impl Scope {
             folding_error: None,
             uses_outer: false,
             reads_document: false,
+            metadata: None,
+            needs: Needs::default(),
         };
         for element in let_doc.into_iter().flatten() {
             scope.define_let(element.name_str(), element.value)?;
@@ -113,6 +117,28 @@ impl Scope {
     /// How values compare.
     pub fn order(&self) -> &ValueOrder {
         &self.order
+    }
+
+    /// Tells that `$meta` has something to say of every document; `sorted` tells whether there is a sort.
+    pub fn offer_metadata(&mut self, sorted: bool) {
+        self.metadata = Some(sorted);
+    }
+
+    /// Whether there is metadata, and if so whether there is a sort.
+    pub(crate) fn metadata(&self) -> Option<bool> {
+        self.metadata
+    }
+
+    /// Notes what an expression asks of the metadata.
+    pub(crate) fn need_metadata(&mut self, needs: Needs) {
+        self.needs.record |= needs.record;
+        self.needs.index_key |= needs.index_key;
+        self.needs.sort_key |= needs.sort_key;
+    }
+
+    /// What the expressions that were parsed ask of the metadata.
+    pub fn metadata_needs(&self) -> Needs {
+        self.needs
     }
 
     /// `$$NOW` in milliseconds since 1970.
@@ -248,13 +274,24 @@ impl Scope {
 pub struct Frame<'a> {
     root: Doc<'a>,
     slots: Vec<Value<'a>>,
+    metadata: Option<&'a Metadata>,
 }
 
 impl<'a> Frame<'a> {
     /// A frame for a document.
     #[inline]
     pub fn new(root: Doc<'a>) -> Frame<'a> {
-        Frame { root, slots: Vec::new() }
+        Frame { root, slots: Vec::new(), metadata: None }
+    }
+
+    /// A frame for a document of which more is known.
+    pub fn with_metadata(root: Doc<'a>, metadata: Option<&'a Metadata>) -> Frame<'a> {
+        Frame { metadata, ..Frame::new(root) }
+    }
+
+    /// What is known of the document beside its fields.
+    pub(crate) fn metadata(&self) -> Option<&'a Metadata> {
+        self.metadata
     }
 
     /// The current document.

@@ -4,8 +4,8 @@ use super::call::{Call, Function};
 use super::{Expression, Scope};
 use super::{
     accumulate, arithmetic, array, bind, bitwise, boolean, comparison, conditional, convert, date,
-    iterate, object, random, regex, replace, sequence, set, size, sort_array, string, substring,
-    trigonometry,
+    iterate, meta, object, random, regex, replace, sequence, set, size, sort_array, string,
+    substring, trigonometry,
 };
 use crate::bson::Raw;
 use crate::collation::ValueOrder;
@@ -167,6 +167,7 @@ pub static EXPRESSIONS: &[Row] = &[
     special("$maxN", accumulate::max_n),
     special("$median", accumulate::median),
     many("$mergeObjects", ANY, object::merge_objects),
+    special("$meta", meta::meta),
     special("$millisecond", date::parts::millisecond),
     many_ordered("$min", ANY, accumulate::min),
     special("$minN", accumulate::min_n),
@@ -242,4 +243,4 @@ pub static EXPRESSIONS: &[Row] = &[
 ];
 
 /// Operators of MongoDB 8.0 that this version does not have, sorted.
-pub static UNSUPPORTED_EXPRESSIONS: &[&str] = &["$function", "$meta", "$toHashedIndexKey"];
+pub static UNSUPPORTED_EXPRESSIONS: &[&str] = &["$function", "$toHashedIndexKey"];

@@ -138,4 +138,8 @@ impl Stage for Grouping {
         group.write(&self.spec.statements, &mut doc)?;
         Ok(Some(doc.finish()))
     }
+
+    fn is_done(&self) -> bool {
+        matches!(&self.state, State::Giving(groups) if groups.len() == 0)
+    }
 }

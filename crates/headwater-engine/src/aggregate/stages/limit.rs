@@ -64,4 +64,8 @@ impl Stage for Limiting {
         self.left -= 1;
         self.source.next(env)
     }
+
+    fn is_done(&self) -> bool {
+        self.left == 0
+    }
 }

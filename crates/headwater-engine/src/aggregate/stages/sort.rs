@@ -7,7 +7,6 @@ use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Doc, Raw};
 use crate::error::{Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::Stage;
 use crate::query::sort::{Sort, SortPattern};
 
@@ -46,7 +45,7 @@ impl StageSpec for SortStage {
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         let pattern = self.pattern.clone();
-        Box::new(Sort::new(source, pattern, None, self.limit, STAGE_MEMORY_BYTES_MAX))
+        Box::new(Sort::new(source, pattern, self.limit))
     }
 
     fn shape(&self) -> Shape<'_> {

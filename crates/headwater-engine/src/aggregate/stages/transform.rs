@@ -33,4 +33,8 @@ impl<T: Transform> Stage for Transforming<T> {
         }
         Ok(None)
     }
+
+    fn is_done(&self) -> bool {
+        self.source.is_done()
+    }
 }

@@ -40,6 +40,10 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
     }
     let db: Box<str> = context.db.into();
+    if collection == Some("") {
+        let message = format!("Namespace {db}. is not a valid collection name");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
     let order = context.scope.order().clone();
     let mut inner = context.inner(Place::UnionWith, collection)?;
     let pipeline = match stages {

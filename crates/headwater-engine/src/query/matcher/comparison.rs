@@ -133,7 +133,22 @@ fn comparison(path: Path, relation: Relation, value: Raw<'_>, parser: &Parser<'_
         _ => {}
     }
     let operand = Operand::new(value, parser.scope.collation());
-    Ok(Node::Field { path, test: Test::Compare(Comparison { relation, operand }) })
+    let everything = matches!(value.kind, Type::MinKey | Type::MaxKey) && relation != Relation::Eq;
+    let test = Test::Compare(Comparison { relation, operand });
+    if everything && path.parts().len() > 1 {
+        // What is absent is beyond both keys, in an array of the path too.
+        let absent = Node::Field { path: path.clone(), test: Test::Exists };
+        let whether = Node::Field { path, test };
+        let beyond = match value.kind {
+            Type::MinKey => matches!(relation, Relation::Gt | Relation::Gte),
+            _ => matches!(relation, Relation::Lt | Relation::Lte),
+        };
+        return Ok(match beyond {
+            true => Node::Or(vec![whether, Node::Not(Box::new(absent))]),
+            false => whether,
+        });
+    }
+    Ok(Node::Field { path, test })
 }
 
 pub(super) fn eq(field: Field<'_, '_>, parser: &mut Parser<'_>) -> Result<Node> {

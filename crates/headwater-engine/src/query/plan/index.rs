@@ -65,7 +65,6 @@ pub(super) fn candidate<'c>(
     }
     let mut candidate = ranges(index, &bounds);
     let single = bounds.iter().take_while(|b| b.as_ref().is_some_and(is_one_point)).count();
-    let sort = sort.filter(|sort| sort.collation() == index.order.collation());
     candidate.order = sort.and_then(|sort| order(index, single, sort));
     let useful = candidate.equalities > 0 || candidate.range || candidate.order.is_some();
     (useful || forced).then_some(candidate)
@@ -140,8 +139,8 @@ fn range(id: &[u8; 4], interval: &Interval) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Whether the index gives the order of `sort` when its first `single` fields have one value each: `Some(reverse)`.
-fn order(index: &Index, single: usize, sort: &SortPattern) -> Option<bool> {
-    if index.is_multikey() {
+pub(super) fn order(index: &Index, single: usize, sort: &SortPattern) -> Option<bool> {
+    if index.is_multikey() || sort.collation() != index.order.collation() {
         return None;
     }
     let mut reverse = None;

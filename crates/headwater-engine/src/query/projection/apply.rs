@@ -4,6 +4,7 @@
 //! specification, unless the whole document is kept, where a computed field takes the place of the old one.
 
 use super::tree::{Field, Fields, Slice};
+use crate::aggregate::expressions::{Frame, Metadata};
 use crate::bson::{Array, ArrayWriter, Doc, DocWriter, Raw, Type};
 use crate::error::{Error, Result};
 
@@ -14,6 +15,8 @@ pub(super) struct Run<'a> {
     pub(super) root: Doc<'a>,
     /// The array position that the filter matched, until an array used it.
     pub(super) position: Option<u32>,
+    /// What is known of the document beside its fields.
+    pub(super) metadata: Option<&'a Metadata>,
 }
 
 /// Where values go.
@@ -202,7 +205,9 @@ fn all_computed(fields: &Fields, run: &Run<'_>, out: &mut DocWriter) -> Result<(
 fn compute<'a>(field: &'a Field, name: &str, run: &Run<'a>) -> Result<crate::bson::Value<'a>> {
     use crate::bson::Value;
     match field {
-        Field::Compute(expression) => expression.evaluate(run.root),
+        Field::Compute(expression) => {
+            expression.eval(&mut Frame::with_metadata(run.root, run.metadata))
+        }
         Field::ElemMatch(matcher) => {
             let Some(value) = run.root.get(name) else { return Ok(Value::MISSING) };
             let position = matcher.field_position(name, value)?;

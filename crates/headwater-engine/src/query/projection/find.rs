@@ -14,6 +14,7 @@ struct Seen {
     positional: bool,
     elem_match: bool,
     slice: bool,
+    meta: bool,
 }
 
 pub(super) fn parse(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
@@ -41,11 +42,15 @@ pub(super) fn parse(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
             Some((b"$elemMatch", argument)) => {
                 elem_match(path, value, argument, &mut builder, &mut seen)
             }
-            Some((b"$meta", argument)) => Err(meta(argument)),
+            Some((b"$meta", _)) if value.as_doc().is_some_and(|doc| doc.iter().count() == 1) => {
+                seen.meta = true;
+                let expression = Expression::parse(value, builder.scope)?;
+                builder.root.insert(path, Field::Compute(expression))
+            }
             _ => builder.compute(path, value),
         }
     })?;
-    let fallback = if spec.is_empty() || (seen.slice && builder.id != Some(true)) {
+    let fallback = if spec.is_empty() || ((seen.slice || seen.meta) && builder.id != Some(true)) {
         Kind::Exclusion
     } else {
         Kind::Inclusion
@@ -53,8 +58,10 @@ pub(super) fn parse(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
     if builder.kind.is_none() && seen.elem_match && !seen.slice {
         builder.kind = Some(Kind::Inclusion);
     }
+    let needs = builder.scope.metadata_needs();
     let mut projection = builder.finish(fallback);
     projection.positional = seen.positional;
+    projection.needs = needs;
     Ok(projection)
 }
 
@@ -169,35 +176,4 @@ fn elem_match(
     let matcher = Matcher::parse(filter.finish().as_doc(), builder.scope)?;
     seen.elem_match = true;
     builder.root.insert(path, Field::ElemMatch(Box::new(matcher)))
-}
-
-/// No metadata is at hand: the error that says so.
-pub(super) fn meta(argument: Raw<'_>) -> Error {
-    let Some(name) = argument.as_str() else {
-        return Error::location(17307, "$meta only supports string arguments");
-    };
-    let needs = |what: &str| {
-        Error::location(40218, format!("query requires {what} metadata, but it is not available"))
-    };
-    match name {
-        "textScore" => needs("text score"),
-        "geoNearDistance" => needs("$geoNear distance"),
-        "geoNearPoint" => needs("$geoNear point"),
-        "searchScore" => needs("$search score"),
-        "searchHighlights" => needs("$search highlights"),
-        "vectorSearchScore" => needs("$vectorSearch score"),
-        "sortKey" => {
-            Error::new(Code::BAD_VALUE, "cannot use sortKey $meta projection without a sort")
-        }
-        "recordId"
-        | "indexKey"
-        | "randVal"
-        | "searchScoreDetails"
-        | "searchSequenceToken"
-        | "timeseriesBucketMinTime"
-        | "timeseriesBucketMaxTime" => {
-            Error::not_supported(format_args!("The projection {{$meta: \"{name}\"}}"))
-        }
-        _ => Error::location(17308, format!("Unsupported $meta field: {name}")),
-    }
 }

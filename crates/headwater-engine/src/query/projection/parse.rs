@@ -2,7 +2,9 @@
 
 use super::tree::{Field, Fields};
 use super::{Projection, prefix};
-use crate::aggregate::expressions::{self, Expression, Scope, bson_text, document_text, is_known};
+use crate::aggregate::expressions::{
+    self, Expression, Needs, Scope, bson_text, document_text, is_known,
+};
 use crate::bson::{Doc, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::COMMAND_DEPTH_MAX;
@@ -102,7 +104,7 @@ impl Builder<'_> {
         } else if self.root.child(b"_id").is_none() {
             self.root.children.insert(0, ("_id".into(), Field::Keep));
         }
-        Projection { root: self.root, positional: false }
+        Projection { root: self.root, positional: false, needs: Needs::default() }
     }
 }
 
@@ -166,11 +168,6 @@ pub(super) fn project(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
             let message = "Cannot use $elemMatch in this context";
             return Err(Error::new(Code::INVALID_PIPELINE_OPERATOR, message));
         }
-        if let Some(first) = value.as_doc().filter(|doc| is_operator(*doc)).and_then(Doc::first)
-            && first.name == b"$meta"
-        {
-            return Err(super::find::meta(first.value));
-        }
         match as_flag(value) {
             Some(keep) => builder.flag(path, keep),
             None => builder.compute(path, value),
@@ -183,7 +180,7 @@ pub(super) fn project(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
 pub(super) fn add_fields(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
     let mut root = Fields::new(true);
     add_level(spec, spec, "", 0, &mut root, scope)?;
-    Ok(Projection { root, positional: false })
+    Ok(Projection { root, positional: false, needs: Needs::default() })
 }
 
 fn add_level(
@@ -288,5 +285,5 @@ pub(super) fn unset(spec: Raw<'_>) -> Result<Projection> {
             return Err(Error::location(31002, message));
         }
     }
-    Ok(Projection { root, positional: false })
+    Ok(Projection { root, positional: false, needs: Needs::default() })
 }

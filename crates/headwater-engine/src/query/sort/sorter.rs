@@ -1,11 +1,14 @@
-//! The blocking sort: all documents, or the first few of them, in memory.
+//! The blocking sort: all documents, or the first few of them, in memory, and what does not fit there in runs on the
+//! disk.
 
 use std::collections::BinaryHeap;
+use std::path::{Path, PathBuf};
 
 use super::SortPattern;
-use crate::bson::key::Collate;
+use super::runs::{Entry, Merge, Runs};
 use crate::bson::{Doc, DocBuf};
 use crate::error::{Code, Error, Result};
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
 
 /// Collects documents and gives them back in order. Documents of equal keys stay in the order they came in.
@@ -14,21 +17,11 @@ pub struct Sorter {
     limit: Option<usize>,
     bytes: usize,
     bytes_max: usize,
+    folder: Option<PathBuf>,
     came: u64,
     entries: Entries,
+    runs: Option<Runs>,
 }
-
-/// A document with what it is compared by.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    key: Vec<u8>,
-    came: u64,
-    doc: Bytes,
-}
-
-/// The bytes of a document. `came` differs, so these are never compared.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Bytes(Vec<u8>);
 
 #[derive(Debug)]
 enum Entries {
@@ -38,19 +31,25 @@ enum Entries {
 }
 
 impl Sorter {
-    /// A sorter that gives the first `limit` documents, or all, and holds at most `bytes_max` bytes.
+    /// A sorter that gives the first `limit` documents, or all, and holds at most `bytes_max` bytes in memory.
     pub fn new(limit: Option<usize>, bytes_max: usize) -> Sorter {
         let entries = match limit {
             Some(_) => Entries::First(BinaryHeap::new()),
             None => Entries::All(Vec::new()),
         };
-        Sorter { limit, bytes: 0, bytes_max, came: 0, entries }
+        Sorter { limit, bytes: 0, bytes_max, folder: None, came: 0, entries, runs: None }
+    }
+
+    /// The same sorter with a folder for what it cannot hold in memory.
+    #[must_use]
+    pub fn with_folder(self, folder: Option<&Path>) -> Sorter {
+        Sorter { folder: folder.map(Path::to_path_buf), ..self }
     }
 
     /// Takes a document with its key.
     ///
     /// # Errors
-    /// 292 if the sorter would hold more than it may.
+    /// 292 if the sorter would hold more than it may and has no folder; 39 and 14031 if it cannot use its file.
     pub fn push(&mut self, key: &[u8], doc: Doc<'_>) -> Result<()> {
         self.came += 1;
         match &mut self.entries {
@@ -62,20 +61,26 @@ impl Sorter {
                         _ => return Ok(()),
                     }
                     if let Some(last) = heap.pop() {
-                        self.bytes -= last.size();
+                        self.bytes -= size(&last);
                     }
                 }
-                let entry = Entry::new(key, self.came, doc);
-                self.bytes += entry.size();
+                let entry = entry(key, self.came, doc);
+                self.bytes += size(&entry);
                 heap.push(entry);
             }
             Entries::All(all) => {
-                let entry = Entry::new(key, self.came, doc);
-                self.bytes += entry.size();
+                let entry = entry(key, self.came, doc);
+                self.bytes += size(&entry);
                 all.push(entry);
             }
         }
-        if self.bytes > self.bytes_max {
+        if self.bytes > self.bytes_max { self.spill() } else { Ok(()) }
+    }
+
+    /// Writes what is held as a run.
+    #[cold]
+    fn spill(&mut self) -> Result<()> {
+        let Some(folder) = &self.folder else {
             let max = self.bytes_max;
             return Err(Error::new(
                 Code::QUERY_EXCEEDED_MEMORY_LIMIT_NO_DISK_USE_ALLOWED,
@@ -83,86 +88,118 @@ impl Sorter {
                     "Sort exceeded memory limit of {max} bytes, but did not opt in to external sorting."
                 ),
             ));
+        };
+        if self.runs.is_none() {
+            self.runs = Some(Runs::create(folder)?);
         }
-        Ok(())
+        let held = std::mem::replace(&mut self.entries, Entries::All(Vec::new()));
+        self.bytes = 0;
+        match &mut self.runs {
+            Some(runs) => {
+                runs.append(held.sorted().into_iter().take(self.limit.unwrap_or(usize::MAX)))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The documents in order.
-    pub fn finish(self) -> impl Iterator<Item = DocBuf> + Send {
-        let entries = match self.entries {
+    ///
+    /// # Errors
+    /// 39 and 14031 if the sorter cannot use its file.
+    pub fn finish(mut self) -> Result<Sorted> {
+        if self.runs.is_some() {
+            self.spill()?;
+        }
+        let source = match self.runs.take() {
+            Some(runs) => Source::Runs(Box::new(runs.merge()?)),
+            None => Source::Memory(self.entries.sorted().into_iter()),
+        };
+        Ok(Sorted { source, left: self.limit.unwrap_or(usize::MAX) })
+    }
+}
+
+impl Entries {
+    fn sorted(self) -> Vec<Entry> {
+        match self {
             Entries::All(mut all) => {
                 all.sort_unstable();
                 all
             }
             Entries::First(heap) => heap.into_sorted_vec(),
+        }
+    }
+}
+
+/// The documents of a [`Sorter`] in order.
+pub struct Sorted {
+    source: Source,
+    left: usize,
+}
+
+enum Source {
+    Memory(std::vec::IntoIter<Entry>),
+    Runs(Box<Merge>),
+}
+
+impl Iterator for Sorted {
+    type Item = Result<DocBuf>;
+
+    fn next(&mut self) -> Option<Result<DocBuf>> {
+        self.left = self.left.checked_sub(1)?;
+        let entry = match &mut self.source {
+            Source::Memory(entries) => Ok(entries.next()?),
+            Source::Runs(merge) => merge.next()?,
         };
-        entries.into_iter().map(|entry| DocBuf::trusted(entry.doc.0))
+        Some(entry.map(|entry| DocBuf::trusted(entry.doc)))
     }
 }
 
-impl Entry {
-    fn new(key: &[u8], came: u64, doc: Doc<'_>) -> Entry {
-        Entry { key: key.to_vec(), came, doc: Bytes(doc.as_bytes().to_vec()) }
-    }
-
-    fn size(&self) -> usize {
-        self.key.len() + self.doc.0.len() + size_of::<Entry>()
-    }
+fn entry(key: &[u8], came: u64, doc: Doc<'_>) -> Entry {
+    Entry { key: key.to_vec(), came, doc: doc.as_bytes().to_vec() }
 }
 
-/// How texts are compared: writes the collation key of one.
-pub type SharedCollate = std::sync::Arc<dyn Fn(&str, &mut Vec<u8>) + Send + Sync>;
+fn size(entry: &Entry) -> usize {
+    entry.key.len() + entry.doc.len() + size_of::<Entry>()
+}
 
 /// The sorting stage.
 pub struct Sort {
     pattern: SortPattern,
-    collate: Option<SharedCollate>,
     state: State,
 }
 
 enum State {
-    Filling { source: Box<dyn Stage>, sorter: Sorter },
-    Giving(Box<dyn Iterator<Item = DocBuf> + Send>),
+    Filling { source: Box<dyn Stage>, limit: Option<usize> },
+    Giving(Sorted),
     Done,
 }
 
 impl Sort {
-    /// Sorts what `source` gives; with `limit` only the first so many documents are kept. At most `bytes_max` bytes
-    /// are held.
-    pub fn new(
-        source: Box<dyn Stage>,
-        pattern: SortPattern,
-        collate: Option<SharedCollate>,
-        limit: Option<usize>,
-        bytes_max: usize,
-    ) -> Sort {
-        let sorter = Sorter::new(limit, bytes_max);
-        Sort { pattern, collate, state: State::Filling { source, sorter } }
+    /// Sorts what `source` gives; with `limit` only the first so many documents are kept.
+    pub fn new(source: Box<dyn Stage>, pattern: SortPattern, limit: Option<usize>) -> Sort {
+        Sort { pattern, state: State::Filling { source, limit } }
     }
 }
 
 impl Stage for Sort {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         if let State::Filling { .. } = self.state
-            && let State::Filling { mut source, mut sorter } =
+            && let State::Filling { mut source, limit } =
                 std::mem::replace(&mut self.state, State::Done)
         {
+            let mut sorter =
+                Sorter::new(limit, STAGE_MEMORY_BYTES_MAX).with_folder(env.spill_folder());
             let mut key = Vec::new();
+            let pattern = &self.pattern;
             source.each(env, &mut |doc| {
                 key.clear();
-                match self.collate.as_deref() {
-                    None => self.pattern.write_key(doc, &mut key)?,
-                    Some(collate) => {
-                        let collate = Some(collate as Collate<'_>);
-                        self.pattern.write_key_with(doc, collate, &mut key)?;
-                    }
-                }
+                pattern.write_key(doc, &mut key)?;
                 sorter.push(&key, doc)
             })?;
-            self.state = State::Giving(Box::new(sorter.finish()));
+            self.state = State::Giving(sorter.finish()?);
         }
         match &mut self.state {
-            State::Giving(docs) => Ok(docs.next()),
+            State::Giving(docs) => docs.next().transpose(),
             State::Filling { .. } | State::Done => Ok(None),
         }
     }
@@ -179,21 +216,38 @@ mod tests {
         doc.finish()
     }
 
+    fn run(
+        limit: Option<usize>,
+        keys: &[u8],
+        bytes_max: usize,
+        folder: Option<&Path>,
+    ) -> Vec<Vec<u8>> {
+        let mut sorter = Sorter::new(limit, bytes_max).with_folder(folder);
+        for (key, value) in keys.iter().zip(0..) {
+            sorter.push(&[*key], doc(value).as_doc()).unwrap();
+        }
+        sorter.finish().unwrap().map(|doc| doc.unwrap().into_bytes()).collect()
+    }
+
     #[test]
     fn the_first_few_are_the_head_of_all() {
         let keys = [5_u8, 3, 9, 3, 1, 7, 5, 1];
-        let run = |limit| {
-            let mut sorter = Sorter::new(limit, 1 << 20);
-            for (key, value) in keys.iter().zip(0..) {
-                sorter.push(&[*key], doc(value).as_doc()).unwrap();
-            }
-            sorter.finish().map(DocBuf::into_bytes).collect::<Vec<_>>()
-        };
-        let all = run(None);
+        let all = run(None, &keys, 1 << 20, None);
         assert_eq!(all.len(), keys.len());
         for limit in 0..=keys.len() {
-            assert_eq!(run(Some(limit)), all[..limit]);
+            assert_eq!(run(Some(limit), &keys, 1 << 20, None), all[..limit]);
         }
+    }
+
+    #[test]
+    fn what_goes_to_the_disk_comes_back_in_the_same_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys: Vec<u8> = (0..2000_u32).map(|n| (n * 7919 % 251) as u8).collect();
+        for limit in [None, Some(0), Some(1), Some(700), Some(2000)] {
+            let spilled = run(limit, &keys, 4000, Some(folder.path()));
+            assert_eq!(spilled, run(limit, &keys, 1 << 20, None));
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
     }
 
     #[test]

@@ -435,16 +435,49 @@ fn compiled(filter: &Filter) -> Matcher {
     Matcher::parse(out.finish().as_doc(), &mut scope).unwrap()
 }
 
+/// Filters of a usual run; each is tried on [`DOCS`] documents. `HEADWATER_LONG=1` tries a million documents.
 const CASES: u64 = 4000;
+const DOCS: u64 = 12;
+
+fn cases() -> u64 {
+    let long = std::env::var_os("HEADWATER_LONG").is_some_and(|value| value == "1");
+    if long { 1_000_000_u64.div_ceil(DOCS) } else { CASES }
+}
+
+#[test]
+fn a_filter_and_its_negation_part_all_documents() {
+    for seed in 0..cases() {
+        let mut source = Source(seed << 20 | 3);
+        let filter = source.filter(2);
+        let negated = compiled(&Filter::None(vec![filter.clone()]));
+        let matcher = compiled(&filter);
+        for _ in 0..DOCS {
+            let doc = written(&source.doc(3));
+            let (is, is_not) =
+                (matcher.matches(doc.as_doc()).unwrap(), negated.matches(doc.as_doc()).unwrap());
+            assert_ne!(is, is_not, "seed {seed}: {:?} on {doc:?}", matcher.filter());
+        }
+        // What is null, what is there and not null, and what is not there at all are every document too.
+        let path = source.pick(&PATHS);
+        let parts =
+            [Filter::Field(path, vec![Test::Eq(Null)]), Filter::Field(path, vec![Test::Ne(Null)])];
+        let parts = parts.map(|part| compiled(&part));
+        for _ in 0..DOCS {
+            let doc = written(&source.doc(3));
+            let held = parts.iter().filter(|part| part.matches(doc.as_doc()).unwrap()).count();
+            assert_eq!(held, 1, "seed {seed}: {path} of {doc:?}");
+        }
+    }
+}
 
 #[test]
 fn the_matcher_agrees_with_a_plain_evaluator() {
     let mut matched = 0;
-    for seed in 0..CASES {
+    for seed in 0..cases() {
         let mut source = Source(seed << 20);
         let filter = source.filter(2);
         let matcher = compiled(&filter);
-        for _ in 0..12 {
+        for _ in 0..DOCS {
             let tree = source.doc(3);
             let doc = written(&tree);
             let expected = filter.matches(&tree);
@@ -479,7 +512,7 @@ fn is_inside(bounds: Option<&bounds::Bounds>, key: &[u8]) -> bool {
 #[test]
 fn whatever_matches_has_a_key_inside_the_bounds() {
     let mut bounded = 0;
-    for seed in 0..CASES {
+    for seed in 0..cases() {
         let mut source = Source(seed << 20 | 7);
         let filter = source.filter(2);
         let matcher = compiled(&filter);

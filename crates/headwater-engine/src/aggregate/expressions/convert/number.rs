@@ -112,9 +112,8 @@ pub(super) fn to_long(view: View<'_>) -> Option<Result<i64>> {
 
 pub(super) fn to_decimal(view: View<'_>) -> Option<Result<Decimal>> {
     Some(match view {
-        View::String(text) => {
-            Decimal::parse(text).map_err(|_| unreadable(text, "Failed to parse string to decimal"))
-        }
+        View::String(text) => Decimal::parse_cut(text)
+            .map_err(|_| unreadable(text, "Failed to parse string to decimal")),
         View::Date(ms) => Ok(Decimal::from(ms)),
         _ => Ok(number(view)?.to_decimal()),
     })

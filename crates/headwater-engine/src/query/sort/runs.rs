@@ -1,0 +1,181 @@
+//! Sorted runs on the disk: what a sort cannot hold in memory. Knows entries of bytes; what they are is the sorter's
+//! business.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::{Code, Error, Result};
+
+/// Bytes that are read at once of each run.
+const READ_BYTES: usize = 64 * 1024;
+/// Bytes before each entry: the lengths of key and document, and when the entry came.
+const HEAD_BYTES: usize = 16;
+
+/// An entry: what it is compared by, when it came, its document.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entry {
+    pub(super) key: Vec<u8>,
+    pub(super) came: u64,
+    pub(super) doc: Vec<u8>,
+}
+
+/// A file of sorted runs, removed when it is no longer needed.
+#[derive(Debug)]
+pub(super) struct Runs {
+    file: File,
+    path: PathBuf,
+    /// Where each run begins; the last one ends where the file does.
+    starts: Vec<u64>,
+    end: u64,
+}
+
+/// The entries of all runs in order.
+pub(super) struct Merge {
+    runs: Runs,
+    readers: Vec<Reader>,
+    /// The next entry of each run that has one, the smallest on top.
+    next: BinaryHeap<Reverse<(Entry, usize)>>,
+}
+
+/// How far one run was read.
+struct Reader {
+    at: u64,
+    end: u64,
+    buffer: Vec<u8>,
+    used: usize,
+}
+
+#[cold]
+fn failed(error: &std::io::Error) -> Error {
+    let code = match error.kind() {
+        std::io::ErrorKind::StorageFull => Code::OUT_OF_DISK_SPACE,
+        _ => Code(39),
+    };
+    Error::new(code, format!("a sort could not use its file: {error}"))
+}
+
+impl Runs {
+    /// An empty file in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// `FileStreamFailed` (39).
+    pub(super) fn create(folder: &Path) -> Result<Runs> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("sort-{}-{number}", std::process::id()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(|error| failed(&error))?;
+        Ok(Runs { file, path, starts: Vec::new(), end: 0 })
+    }
+
+    /// Appends a run: entries in order.
+    ///
+    /// # Errors
+    /// `FileStreamFailed` (39), `OutOfDiskSpace` (14031).
+    pub(super) fn append(&mut self, entries: impl Iterator<Item = Entry>) -> Result<()> {
+        self.write(entries).map_err(|error| failed(&error))
+    }
+
+    fn write(&mut self, entries: impl Iterator<Item = Entry>) -> std::io::Result<()> {
+        self.starts.push(self.end);
+        let mut out = BufWriter::with_capacity(READ_BYTES, &self.file);
+        for entry in entries {
+            for part in [entry.key.len(), entry.doc.len()] {
+                out.write_all(&(part as u32).to_le_bytes())?;
+            }
+            out.write_all(&entry.came.to_le_bytes())?;
+            out.write_all(&entry.key)?;
+            out.write_all(&entry.doc)?;
+            self.end += (HEAD_BYTES + entry.key.len() + entry.doc.len()) as u64;
+        }
+        out.flush()
+    }
+
+    /// Reads all runs as one.
+    ///
+    /// # Errors
+    /// `FileStreamFailed` (39).
+    pub(super) fn merge(self) -> Result<Merge> {
+        let ends = self.starts.iter().skip(1).copied().chain([self.end]);
+        let reader = |(at, end)| Reader { at, end, buffer: Vec::new(), used: 0 };
+        let readers = self.starts.iter().copied().zip(ends).map(reader).collect();
+        let mut merge = Merge { runs: self, readers, next: BinaryHeap::new() };
+        for run in 0..merge.readers.len() {
+            merge.advance(run)?;
+        }
+        Ok(merge)
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        // What cannot be removed now goes when the database is opened again.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+impl Merge {
+    fn advance(&mut self, run: usize) -> Result<()> {
+        let Some(reader) = self.readers.get_mut(run) else { return Ok(()) };
+        let entry = reader.entry(&mut self.runs.file).map_err(|error| failed(&error))?;
+        self.next.extend(entry.map(|entry| Reverse((entry, run))));
+        Ok(())
+    }
+}
+
+impl Iterator for Merge {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Result<Entry>> {
+        let Reverse((entry, run)) = self.next.pop()?;
+        Some(self.advance(run).map(|()| entry))
+    }
+}
+
+impl Reader {
+    fn entry(&mut self, file: &mut File) -> std::io::Result<Option<Entry>> {
+        if self.used == self.buffer.len() && self.at == self.end {
+            return Ok(None);
+        }
+        let head = self.take(file, HEAD_BYTES)?;
+        let number = |from: usize| {
+            head.iter().skip(from).take(4).rev().fold(0, |n, b| n << 8 | usize::from(*b))
+        };
+        let (key, doc) = (number(0), number(4));
+        let came = u64::from_le_bytes(head.last_chunk().copied().unwrap_or_default());
+        Ok(Some(Entry { key: self.take(file, key)?, came, doc: self.take(file, doc)? }))
+    }
+
+    /// The next bytes of the run.
+    fn take(&mut self, file: &mut File, count: usize) -> std::io::Result<Vec<u8>> {
+        let mut taken = Vec::with_capacity(count.min(READ_BYTES));
+        while taken.len() < count {
+            if self.used == self.buffer.len() {
+                self.refill(file)?;
+            }
+            let rest = self.buffer.get(self.used..).unwrap_or_default();
+            let part = rest.get(..(count - taken.len()).min(rest.len())).unwrap_or_default();
+            taken.extend_from_slice(part);
+            self.used += part.len();
+        }
+        Ok(taken)
+    }
+
+    fn refill(&mut self, file: &mut File) -> std::io::Result<()> {
+        let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(READ_BYTES);
+        if left == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        self.buffer.resize(left, 0);
+        file.seek(SeekFrom::Start(self.at))?;
+        file.read_exact(&mut self.buffer)?;
+        self.at += left as u64;
+        self.used = 0;
+        Ok(())
+    }
+}
