@@ -186,7 +186,7 @@ impl<'a> Context<'a> {
     /// The documents of a write, as many as a write may have.
     ///
     /// # Errors
-    /// Those of [`Context::documents`] and [`check_batch`].
+    /// Those of [`Context::documents`] and `check_batch`.
     pub fn batch(&self, name: &str) -> Result<Vec<Doc<'a>>> {
         let documents = self.documents(name)?;
         check_batch(documents.len())?;
