@@ -117,7 +117,16 @@ impl Index {
 
     /// Its row in `listIndexes`.
     pub fn describe(&self) -> DocBuf {
-        self.spec.clone()
+        const FIRST: [&str; 7] = ["v", "key", "name", "unique", "background", "sparse", "hidden"];
+        let spec = self.spec.as_doc();
+        let mut row = DocWriter::new();
+        for name in FIRST {
+            spec.get(name).into_iter().for_each(|value| row.raw(name, value));
+        }
+        for field in spec.iter().filter(|field| !FIRST.contains(&field.name_str())) {
+            row.raw_bytes(field.name, field.value);
+        }
+        row.finish()
     }
 
     /// Whether some document has more than one key.

@@ -35,7 +35,13 @@ pub(super) fn duplicate_key(
     );
     let mut details = DocWriter::new();
     details.doc("keyPattern", index.key_pattern());
-    details.doc("keyValue", shown.as_doc());
+    details.document("keyValue", |out| {
+        for field in shown.as_doc() {
+            // The key of an empty array is undefined, which no reply shows.
+            let undefined = field.value.kind == Type::Undefined;
+            out.raw_bytes(field.name, if undefined { Raw::NULL } else { field.value });
+        }
+    });
     if hex.contains(&true) {
         details.array("hexEncoded", |flags| {
             hex.iter().for_each(|&on| flags.raw(Value::bool(on).raw().unwrap_or(Raw::NULL)))

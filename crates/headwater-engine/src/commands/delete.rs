@@ -119,9 +119,10 @@ impl<'a> Delete<'a> {
         let fields = Fields::new(doc, "delete.deletes");
         fields.only(&["collation", "hint", "limit", "q", "sampleId"])?;
         let filter = fields.document("q")?.ok_or_else(|| fields.missing("q"))?;
-        let limit = fields.get("limit").ok_or_else(|| fields.missing("limit"))?;
+        let limit = fields.raw("limit").ok_or_else(|| fields.missing("limit"))?;
+        // What is no number is taken for 0.
         let one = match Number::from_raw(limit).map(Number::to_f64) {
-            Some(0.0) => false,
+            None | Some(0.0) => false,
             Some(1.0) => true,
             _ => {
                 let shown = bson_text(limit);

@@ -6,7 +6,7 @@ use super::collation::collation;
 use super::delete::{is_by_id, remove_document};
 use super::find::set_order;
 use super::time_series::{self, Asked};
-use super::update::{apply, check_documents, find_first, now, store_change, upsert};
+use super::update::{apply, check_documents, find_first, is_of_one_id, now, store_change, upsert};
 use super::write::{Statement, open_for_writing};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
@@ -166,7 +166,9 @@ impl<'a> Task<'a> {
         let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
         let mut query = Query::parse(filter, &mut scope)?;
         query.hint = hint;
-        set_order(&mut query, sort)?;
+        if !is_of_one_id(&query) {
+            set_order(&mut query, sort)?;
+        }
         let matcher = query.matcher.clone();
         let task = Task { filter, matcher, update, upsert, give_new, unvalidated, projection };
         Ok((task, query))

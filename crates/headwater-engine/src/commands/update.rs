@@ -247,7 +247,9 @@ pub(super) fn run_entry(
     let update = Update::parse(entry.update, &options)?;
     let mut query = Query::parse(entry.filter, &mut scope.clone())?;
     query.hint = entry.hint.clone();
-    set_order(&mut query, entry.sort.unwrap_or(Doc::EMPTY))?;
+    if !is_of_one_id(&query) {
+        set_order(&mut query, entry.sort.unwrap_or(Doc::EMPTY))?;
+    }
     guard.catalog().refuse_view(namespace)?;
     let now = now();
     if let Some(collection) = &collection {
@@ -276,6 +278,11 @@ pub(super) fn run_entry(
         })
         .map_err(|error| error.with_prefix(PREFIX))?;
     Ok(Outcome { n: 1, upserted: Some(id), ..Outcome::default() })
+}
+
+/// Whether a query says no more than which `_id`: MongoDB does not look at the order of one document.
+pub(super) fn is_of_one_id(query: &Query) -> bool {
+    query.id_only && query.hint.is_none()
 }
 
 /// The moment that an update happens.

@@ -31,6 +31,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if fields.loose_bool("repair")?.unwrap_or(false) {
         return Err(Error::not_supported("the option 'repair' of validate"));
     }
+    let full = fields.loose_bool("full")?.unwrap_or(false);
+    if full && fields.loose_bool("background")?.unwrap_or(false) {
+        let message = "Running the validate command with both { background: true } and { full: true } is not supported.";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }

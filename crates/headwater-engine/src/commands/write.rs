@@ -245,12 +245,14 @@ impl WriteReply {
     }
 
     /// The reply to an `update`.
-    pub(super) fn finish_update(self) -> DocWriter {
+    pub(super) fn finish_update(mut self) -> DocWriter {
         let mut reply = DocWriter::new();
         reply.i32("n", self.n);
-        if !self.upserted.is_empty() {
-            reply.array("upserted", |rows| {
-                for (at, id) in &self.upserted {
+        let (modified, upserted) = (self.modified, std::mem::take(&mut self.upserted));
+        let mut reply = self.finish_errors(reply);
+        if !upserted.is_empty() {
+            reply.0.array("upserted", |rows| {
+                for (at, id) in &upserted {
                     rows.document(|row| {
                         row.i32("index", i32::try_from(*at).unwrap_or(i32::MAX));
                         row.extend(id.as_doc());
@@ -258,8 +260,6 @@ impl WriteReply {
                 }
             });
         }
-        let modified = self.modified;
-        let mut reply = self.finish_errors(reply);
         reply.0.i32("nModified", modified);
         reply.finish()
     }

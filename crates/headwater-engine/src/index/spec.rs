@@ -164,8 +164,9 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<Wanted> {
     let mut out = DocWriter::new();
     out.i32("v", 2);
     for option in ["unique", "sparse", "hidden", "clustered"] {
-        if flag(spec, option)? {
-            out.bool(option, true);
+        let on = flag(spec, option)?;
+        if on || option == "sparse" && spec.get(option).is_some() {
+            out.bool(option, on);
         }
     }
     out.doc("key", key);

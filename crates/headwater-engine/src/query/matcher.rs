@@ -169,6 +169,19 @@ impl Node {
         }
     }
 
+    /// Its place among the conditions of a conjunction: by its kind, then by its path.
+    fn turn(&self) -> (u8, &str) {
+        match self {
+            Node::And(_) => (0, ""),
+            Node::Or(_) => (1, ""),
+            Node::Field { path, test } => (test.turn(), path.as_str()),
+            Node::Not(_) => (30, ""),
+            Node::Nor(_) => (31, ""),
+            Node::Expr(_) | Node::Schema(_) | Node::Sample(_) => (40, ""),
+            Node::Always(_) => (41, ""),
+        }
+    }
+
     fn matches(&self, root: Root<'_>, run: &mut Run<'_>) -> Result<bool> {
         match self {
             Node::Field { path, test } => test.matches_at(path, root, run),
@@ -220,22 +233,23 @@ impl Node {
 
 /// Whether all nodes match. Tests that follow one another on one field look it up once.
 fn all_match(nodes: &[Node], root: Root<'_>, run: &mut Run<'_>) -> Result<bool> {
+    if run.details.is_some() {
+        return all_match_in_turn(nodes, root, run);
+    }
     let mut last: Option<(&[u8], Option<Raw<'_>>)> = None;
     for node in nodes {
         let found = match (node, root) {
-            (Node::Field { path, test }, Root::Doc(doc)) if run.details.is_none() => {
-                match path.parts() {
-                    [part] => {
-                        let value = match last {
-                            Some((name, value)) if name == part.name() => value,
-                            _ => doc.get_bytes(part.name()),
-                        };
-                        last = Some((part.name(), value));
-                        test.matches_found(value, run)?
-                    }
-                    _ => test.matches_at(path, root, run)?,
+            (Node::Field { path, test }, Root::Doc(doc)) => match path.parts() {
+                [part] => {
+                    let value = match last {
+                        Some((name, value)) if name == part.name() => value,
+                        _ => doc.get_bytes(part.name()),
+                    };
+                    last = Some((part.name(), value));
+                    test.matches_found(value, run)?
                 }
-            }
+                _ => test.matches_at(path, root, run)?,
+            },
             _ => node.matches(root, run)?,
         };
         if !found {
@@ -243,6 +257,28 @@ fn all_match(nodes: &[Node], root: Root<'_>, run: &mut Run<'_>) -> Result<bool> 
         }
     }
     Ok(true)
+}
+
+/// As [`all_match`], in MongoDB's order: the element that the last test of an array finds is the one that counts.
+fn all_match_in_turn(nodes: &[Node], root: Root<'_>, run: &mut Run<'_>) -> Result<bool> {
+    let mut tests = Vec::new();
+    flatten(nodes, &mut tests);
+    tests.sort_by_key(|node| node.turn());
+    for node in tests {
+        if !node.matches(root, run)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn flatten<'n>(nodes: &'n [Node], into: &mut Vec<&'n Node>) {
+    for node in nodes {
+        match node {
+            Node::And(inner) => flatten(inner, into),
+            node => into.push(node),
+        }
+    }
 }
 
 fn any_matches(nodes: &[Node], root: Root<'_>) -> Result<bool> {

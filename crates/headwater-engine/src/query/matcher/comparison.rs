@@ -54,6 +54,17 @@ impl Relation {
 }
 
 impl Comparison {
+    /// Its place among other kinds of tests.
+    pub(super) fn turn(&self) -> u8 {
+        match self.relation {
+            Relation::Eq => 5,
+            Relation::Lte => 6,
+            Relation::Lt => 7,
+            Relation::Gt => 8,
+            Relation::Gte => 9,
+        }
+    }
+
     /// Whether a value passes, arrays unopened; `None` is an absent value.
     #[inline]
     pub(super) fn matches(&self, value: Option<Raw<'_>>) -> bool {

@@ -36,6 +36,22 @@ pub(crate) enum Test {
 }
 
 impl Test {
+    /// Its place among other kinds of tests, in the order in which MongoDB sorts them.
+    pub(super) fn turn(&self) -> u8 {
+        match self {
+            Test::ElementDoc(_) => 2,
+            Test::Element(_) => 3,
+            Test::Size(_) => 4,
+            Test::Compare(comparison) => comparison.turn(),
+            Test::Regex(_) => 10,
+            Test::Mod(_) => 11,
+            Test::Exists => 12,
+            Test::In(_) => 13,
+            Test::Bits(_) => 14,
+            Test::Type(_) => 32,
+        }
+    }
+
     /// How arrays at the end of the path are looked at.
     pub(super) fn leaf(&self) -> Leaf {
         match self {

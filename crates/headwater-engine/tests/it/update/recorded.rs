@@ -34,10 +34,7 @@ const ELSEWHERE: &[(&str, &str)] = &[
 ];
 
 /// Cases that do not pass, and why. One that passes may not be listed.
-const KNOWN: &[(&str, &str)] = &[(
-    "write/update_positional/dollar/range-two-predicates-different-elements",
-    "which of two predicates on one array is asked last is the planner's choice",
-)];
+const KNOWN: &[(&str, &str)] = &[];
 
 const RUNNING: &str = "Plan executor error during update :: caused by :: ";
 
