@@ -31,6 +31,7 @@ mod proxy;
 mod remote;
 mod resilience;
 mod sanitize;
+mod sent;
 mod serve;
 mod tailable;
 mod tls;

@@ -31,6 +31,7 @@ use tokio::task::JoinHandle;
 
 use self::backend::Backend;
 pub(crate) use self::fault::{Fault, Rule};
+use crate::serve::unused_address;
 
 /// A proxy that runs until it is dropped.
 pub(crate) struct Proxy {
@@ -103,7 +104,7 @@ impl Proxy {
         });
         let listener = {
             let _inside = runtime.enter();
-            listen("127.0.0.1:0".parse().unwrap())
+            listen(unused_address())
         };
         let address = listener.local_addr().unwrap();
         let proxy = Proxy {

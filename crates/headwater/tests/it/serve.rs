@@ -1,6 +1,7 @@
 //! The real `headwater serve` as a process on a fixed port and data folder: run, killed, run again. The tests of
 //! applications include this file and `program.rs` by their paths.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -25,8 +26,7 @@ impl Serve {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("headwater-it-serve-{}-{count}", std::process::id());
         let folder = std::env::temp_dir().join(name);
-        // The port is free again when the listener is dropped.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = unused_address();
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         let mut serve = Serve { address, folder, words, child: None };
         serve.restart();
@@ -69,6 +69,20 @@ impl Drop for Serve {
     fn drop(&mut self) {
         self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// An address that nobody listens at. Its port is none of those that systems give to outgoing connections (from 32768
+/// on, mostly): such a connection would take it while the server behind it is away.
+pub(crate) fn unused_address() -> SocketAddr {
+    loop {
+        let random = RandomState::new().build_hasher().finish();
+        let port = 12_000 + (random % 18_000) as u16;
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        // The port is free again when the listener is dropped.
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
     }
 }
 
