@@ -5,6 +5,8 @@
 //! delete or update). What a change stream must tell is therefore each writer's numbers in order, none twice, and the
 //! documents that the events amount to must be those of the collection.
 
+mod many;
+
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
