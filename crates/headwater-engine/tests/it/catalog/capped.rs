@@ -41,7 +41,7 @@ fn what_is_kept_is_the_newest_that_fits() {
             while model.len() > 1 && is_full(&model) {
                 model.remove(0);
             }
-            if next(&mut state) % 5 == 0 {
+            if next(&mut state).is_multiple_of(5) {
                 let at = (next(&mut state) as usize) % model.len();
                 let (gone, _) = model.remove(at);
                 db.ok(&format!(
