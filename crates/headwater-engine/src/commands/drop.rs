@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::create::{check_case, check_name, new_uuid};
 use super::{Command, Context, Flow, Needs};
-use crate::bson::{DocWriter, Raw};
+use crate::bson::{DocWriter, Number, Raw};
 use crate::catalog::{Catalog, Collection, key_of, key_of_view, store_collection, tables};
 use crate::change::event::{EventWriter, Kind};
 use crate::engine::{Shared, WriteGuard, now_ms};
@@ -51,6 +51,12 @@ fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
     } else if catalog.view(namespace.db(), namespace.collection()).is_some() {
         reply.str("ns", namespace.as_str());
         drop_view(&mut guard, &namespace)?;
+    } else if catalog.definitions(&namespace).is_some_and(|views| !views.is_empty()) {
+        reply.i32("nIndexesWas", 1);
+        reply.str("ns", namespace.as_str());
+        for view in catalog.views(namespace.db()) {
+            drop_view(&mut guard, &view.namespace)?;
+        }
     }
     context.wrote(guard.last());
     drop(guard);
@@ -58,7 +64,12 @@ fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 fn run_drop_database(context: &mut Context<'_>) -> Result<Flow> {
-    if context.target().kind.is_number() && context.fields().integer("dropDatabase")? != Some(1) {
+    let fields = context.fields();
+    let Some(target) = Number::from_raw(context.target()) else {
+        let expected = ["int", "double", "decimal", "long"];
+        return Err(fields.wrong_type("dropDatabase", context.target().kind, &expected));
+    };
+    if target.to_f64() != 1.0 {
         return Err(Error::location(5_255_100, "Have to pass 1 as 'drop' parameter"));
     }
     if matches!(context.db, "admin" | "local") {

@@ -22,7 +22,7 @@ const PREFIX: &str = "PlanExecutor error during aggregation :: caused by :: ";
 
 /// Options of `find` that need the collection itself.
 const UNSUPPORTED: &[&str] =
-    &["allowPartialResults", "max", "min", "noCursorTimeout", "returnKey", "showRecordId"];
+    &["max", "min", "noCursorTimeout", "returnKey", "showRecordId", "singleBatch"];
 
 /// Whether a command's namespace is a view's, or the collection of their definitions.
 pub(super) fn is_view(context: &Context<'_>, namespace: &Namespace) -> Result<bool> {
@@ -40,10 +40,11 @@ pub(super) fn find(context: &Context<'_>, namespace: &Namespace, first: First) -
         return refused("Tailable cursors are not supported in aggregation.".to_owned());
     }
     for option in UNSUPPORTED {
-        let asked = fields.get(option);
-        if asked
-            .is_some_and(|v| v.as_bool() == Some(true) || v.as_doc().is_some_and(|d| !d.is_empty()))
-        {
+        let asked = fields.get(option).is_some_and(|value| {
+            value.as_bool() == Some(true) || value.as_doc().is_some_and(|doc| !doc.is_empty())
+        });
+        // One document is a batch of its own.
+        if asked && (*option != "singleBatch" || fields.count("limit")? != Some(1)) {
             return refused(format!("Option {option} not supported in aggregation."));
         }
     }
