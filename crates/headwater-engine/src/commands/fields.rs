@@ -78,6 +78,11 @@ impl<'a> Fields<'a> {
         self.doc
     }
 
+    /// How errors name the document.
+    pub fn path(self) -> &'a str {
+        self.path
+    }
+
     /// Refuses fields that are not in the sorted list `known`, and repeated ones.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::parse::{Field, Inside, Parser, Top, all_of, bad_value, failed_to_pars
 use super::regex::Regex;
 use super::test::Test;
 use crate::aggregate::expressions::{Expression, is_true};
-use crate::bson::{Doc, Raw, Type, View};
+use crate::bson::{Decimal, Doc, Raw, Type, View};
 use crate::error::{Error, Result};
 
 fn branches(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Vec<Node>> {
@@ -119,6 +119,7 @@ pub(super) fn sample_rate(top: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
         View::Int32(value) => f64::from(value),
         View::Int64(value) => value as f64,
         View::Double(value) => value,
+        View::Decimal(bytes) => Decimal::from_bytes(bytes).to_f64(),
         _ => return Err(bad_value("argument to $sampleRate must be a numeric type")),
     };
     if !(0.0..=1.0).contains(&rate) {

@@ -35,12 +35,10 @@ impl Regex {
         if pattern.contains('\0') {
             return Err(bad_value("Regular expression cannot contain an embedded null byte"));
         }
-        if options.contains('\0') {
-            let what = "Regular expression options string cannot contain an embedded null byte";
-            return Err(bad_value(what));
-        }
         if pattern.len() > REGEX_BYTES_MAX {
-            return Err(bad_value("Regular expression is too long"));
+            let message = "Regular expression is invalid: pattern string is longer than the limit set by the \
+                           application";
+            return Err(Error::location(51091, message));
         }
         if let Some(flag) = options.chars().find(|flag| !"imsxu".contains(*flag)) {
             let message = format!(" invalid flag in regex options: {flag}");
@@ -78,7 +76,10 @@ impl Regex {
     /// Whether a text or symbol matches, or a value is the same regular expression.
     pub(super) fn matches(&self, value: Raw<'_>) -> Result<bool> {
         match value.kind {
-            Type::String | Type::Symbol => self.is_match(value.str_bytes().unwrap_or_default()),
+            // A text that takes too many steps does not match, as in MongoDB.
+            Type::String | Type::Symbol => {
+                Ok(self.is_match(value.str_bytes().unwrap_or_default()).unwrap_or(false))
+            }
             Type::Regex => Ok(matches!(
                 value.view(),
                 View::Regex { pattern, options }

@@ -3,6 +3,7 @@
 //! A schema is a list of rules in the order in which MongoDB reports them. `parse.rs` makes them, `failure.rs` tells which
 //! were not kept.
 
+mod encrypt;
 mod failure;
 mod parse;
 
@@ -15,6 +16,7 @@ use super::regex::Regex;
 use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value, key};
 use crate::error::{Code, Error, Result};
 use crate::query::path::Path;
+use encrypt::Encrypted;
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -70,6 +72,7 @@ enum Check {
     AnyOf(Vec<Schema>),
     OneOf(Vec<Schema>),
     Not(Schema),
+    Encrypted(Encrypted),
 }
 
 /// What else may be there.
@@ -126,6 +129,7 @@ impl Check {
         Ok(match self {
             Check::Never => false,
             Check::Type(types) => types.contains(value.kind),
+            Check::Encrypted(encrypted) => encrypted.admits(value),
             Check::Enum(keys) => keys.contains(&unordered_key(value)),
             Check::Not(schema) => !schema.admits(value)?,
             Check::AllOf(schemas) => count(schemas, value)? == schemas.len(),
@@ -147,7 +151,8 @@ impl Check {
     }
 
     fn admits_number(&self, number: Number) -> bool {
-        let ordered = |limit: &Number| !number.is_nan() && !limit.is_nan();
+        // What is no number has no order but with its like.
+        let ordered = |limit: &Number| number.is_nan() == limit.is_nan();
         match self {
             Check::MultipleOf(divisor) => {
                 number.is_finite() && number.to_decimal().rem(divisor.to_decimal()).is_zero()

@@ -1,6 +1,6 @@
 //! Which rules of a schema a value does not keep, in the shape of MongoDB's `errInfo`.
 
-use super::{Additional, Check, Dependency, Rule, Schema, duplicate};
+use super::{Additional, Check, Dependency, Encrypted, Rule, Schema, duplicate};
 use crate::bson::{ArrayWriter, Doc, DocWriter, Raw};
 use crate::error::Result;
 
@@ -60,6 +60,7 @@ impl Rule {
                 simple("type did not match", out);
                 out.str("consideredType", value.kind.alias());
             }
+            Check::Encrypted(_) => simple(Encrypted::reason(value), out),
             Check::Enum(_) => simple("value was not found in enum", out),
             Check::MultipleOf(_) => {
                 simple("considered value is not a multiple of the specified value", out);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::encrypt;
 use super::{Additional, Check, Dependency, Known, Rule, Schema, unordered_key};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
@@ -19,6 +20,8 @@ const KEYWORDS: &[&str] = &[
     "bsonType",
     "dependencies",
     "description",
+    "encrypt",
+    "encryptMetadata",
     "enum",
     "exclusiveMaximum",
     "exclusiveMinimum",
@@ -43,8 +46,7 @@ const KEYWORDS: &[&str] = &[
     "uniqueItems",
 ];
 
-const UNSUPPORTED: &[&str] =
-    &["$ref", "$schema", "default", "definitions", "encrypt", "encryptMetadata", "format", "id"];
+const UNSUPPORTED: &[&str] = &["$ref", "$schema", "default", "definitions", "format", "id"];
 
 /// What the rules of a schema are made of.
 struct Source<'a> {
@@ -70,6 +72,10 @@ pub(super) fn schema(doc: Doc<'_>, is_top: bool, depth: usize) -> Result<Schema>
     source.items()?;
     source.fields()?;
     source.logic()?;
+    if let Some(encrypted) = encrypt::parse(doc)? {
+        let check = if is_top { Check::Never } else { Check::Encrypted(encrypted) };
+        source.rule("encrypt", &[], check);
+    }
     if let Some((keyword, types)) = types {
         let check = match is_top {
             true if types.contains(Type::Document) => None,
@@ -102,7 +108,7 @@ fn check_keywords(doc: Doc<'_>) -> Result<()> {
 }
 
 #[cold]
-fn mismatch(keyword: &str, what: &str) -> Error {
+pub(super) fn mismatch(keyword: &str, what: &str) -> Error {
     Error::new(Code::TYPE_MISMATCH, format!("$jsonSchema keyword '{keyword}' {what}"))
 }
 
@@ -110,7 +116,7 @@ fn boolean(keyword: &str, value: Raw<'_>) -> Result<bool> {
     value.as_bool().ok_or_else(|| mismatch(keyword, "must be a boolean"))
 }
 
-fn object<'a>(keyword: &str, value: Raw<'a>) -> Result<Doc<'a>> {
+pub(super) fn object<'a>(keyword: &str, value: Raw<'a>) -> Result<Doc<'a>> {
     value.as_doc().ok_or_else(|| mismatch(keyword, "must be an object"))
 }
 
