@@ -42,12 +42,16 @@ fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     }
     let mut keys = Vec::new();
     let mut multikey = Multikey::default();
+    let mut is_there = false;
     index.paths.each_key(doc, &mut multikey, &mut |values, missing| {
-        if !(index.sparse && missing == values.len()) {
-            keys.push(encode(index, values));
-        }
+        is_there |= missing < values.len();
+        keys.push(encode(index, values));
         Ok(())
     })?;
+    // A sparse index leaves out documents without any of the fields, not single keys.
+    if index.sparse && !is_there {
+        keys.clear();
+    }
     let multikey = multikey.any();
     if multikey {
         keys.sort_unstable();
