@@ -70,8 +70,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     guard.unvalidated = unvalidated;
     let mut retry = context.retry(&guard)?;
     let mut reply = Reply { errors_only, ..Reply::default() };
+    let interrupt = context.interrupt();
     for (at, task) in tasks.iter().enumerate() {
         let Some(namespace) = namespaces.get(task.place) else { continue };
+        interrupt.check()?;
         let statement = context.statement(at)?;
         let done = retry.as_ref().and_then(|retry| retry.done(statement));
         let outcome = match done {

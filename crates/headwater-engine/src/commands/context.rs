@@ -165,11 +165,18 @@ impl<'a> Context<'a> {
     /// The right to write; `None` if this thread may not wait for it.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; what ended the command while it waited.
     pub fn write(&self) -> Result<Option<WriteGuard<'a>>> {
         match self.mode {
             Mode::Inline => self.shared.try_write(),
-            Mode::Blocking => self.shared.write().map(Some),
+            Mode::Blocking => {
+                let operation = self.running.as_ref().map(Running::operation);
+                operation.inspect(|operation| operation.waits(true));
+                let guard = self.shared.write()?;
+                operation.inspect(|operation| operation.waits(false));
+                self.interrupt().check()?;
+                Ok(Some(guard))
+            }
         }
     }
 

@@ -21,6 +21,9 @@ use crate::status;
 /// Documents of one command that are added while other commands wait their turn on this thread.
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
+/// Documents between two looks whether the command is to end.
+const CHECK_EVERY: usize = 64;
+
 pub(super) const COMMAND: Command = Command {
     name: "insert",
     aliases: &[],
@@ -51,7 +54,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     status::count(&context.shared.status.operations.insert, documents.len());
     let mut reply = WriteReply::default();
     let mut place = Place::new(&namespace);
+    let interrupt = context.interrupt();
     for (at, doc) in documents.iter().enumerate() {
+        if at % CHECK_EVERY == 0 {
+            interrupt.check()?;
+        }
         let statement = context.statement(at)?;
         if retry.as_ref().and_then(|retry| retry.done(statement)).is_some() {
             reply.retried(statement);

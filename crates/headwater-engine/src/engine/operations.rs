@@ -4,7 +4,7 @@ mod rows;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -44,6 +44,7 @@ pub struct Operation {
     /// The command document, shortened if it is long.
     pub command: DocBuf,
     yields: AtomicI32,
+    waiting: AtomicBool,
     cursor: AtomicI64,
     /// The code of the error that ends it, 0 as long as it may go on.
     killed: AtomicI32,
@@ -76,6 +77,7 @@ impl Operations {
             namespace,
             command: shown(body),
             yields: AtomicI32::new(0),
+            waiting: AtomicBool::new(false),
             cursor: AtomicI64::new(0),
             killed: AtomicI32::new(0),
         });
@@ -127,6 +129,16 @@ impl Operation {
     /// Counts that it let others go first.
     pub fn yielded(&self) {
         self.yields.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether it waits for the right to write.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether it waits for the right to write.
+    pub fn waits(&self, waiting: bool) {
+        self.waiting.store(waiting, Ordering::Relaxed);
     }
 
     /// The cursor that it runs, 0 for none.

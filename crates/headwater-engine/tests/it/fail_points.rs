@@ -129,3 +129,27 @@ fn what_is_unknown_is_refused() {
     let data = r#"{"configureFailPoint": "failCommand", "mode": "off", "data": {"surprise": 1}}"#;
     assert_eq!(run("admin", data), 115);
 }
+
+#[test]
+fn commands_with_a_time_limit_are_late_at_once() {
+    let db = with_test_commands();
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1}, {"_id": 2}, {"_id": 3}, {"_id": 4}]}"#);
+    let open = |limit: &str| {
+        let find = format!(r#"{{"find": "c", "batchSize": 1{limit}}}"#);
+        cursor_id(&db.ok(&find))
+    };
+    let (limited, free) = (open(r#", "maxTimeMS": 60000"#), open(""));
+    let more = |id: i64| {
+        db.run(&format!(
+            r#"{{"getMore": {{"$numberLong": "{id}"}}, "collection": "c", "batchSize": 1}}"#
+        ))
+    };
+    assert_eq!((code(&more(limited)), code(&more(free))), (0, 0));
+    set(&db, "maxTimeAlwaysTimeOut", r#""alwaysOn""#, "{}");
+    assert_eq!(code(&db.run(r#"{"find": "c", "maxTimeMS": 60000}"#)), 50);
+    assert_eq!(code(&db.run(r#"{"find": "c"}"#)), 0);
+    // A cursor takes the limit of the command that opened it along, and ends with it.
+    assert_eq!((code(&more(limited)), code(&more(free))), (50, 0));
+    set(&db, "maxTimeAlwaysTimeOut", r#""off""#, "{}");
+    assert_eq!((code(&more(limited)), code(&more(free))), (43, 0));
+}

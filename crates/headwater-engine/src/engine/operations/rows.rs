@@ -65,7 +65,7 @@ impl Page {
         }
         row.i32("numYields", operation.yields());
         row.document("locks", |_| {});
-        row.bool("waitingForLock", false);
+        row.bool("waitingForLock", operation.is_waiting());
         row.document("lockStats", |_| {});
         row.bool("waitingForFlowControl", false);
         row.document("flowControlStats", |_| {});
