@@ -1,7 +1,7 @@
 //! The sizes of a collection, as `collStats` and `$collStats` show them. Knows no command and no stage.
 
 use crate::bson::{DocWriter, Number, Raw};
-use crate::catalog::Collection;
+use crate::catalog::{Capped, Collection};
 use crate::error::{Code, Error, Result};
 
 /// What is known of a collection's sizes.
@@ -13,14 +13,17 @@ pub struct Sizes {
     pub bytes: i64,
     /// The names of the indexes.
     pub indexes: Vec<String>,
+    /// The limits of a capped collection.
+    pub capped: Option<Capped>,
 }
 
 impl Sizes {
     /// The sizes of a collection whose figures are loaded.
     pub fn of(collection: &Collection) -> Sizes {
         let (documents, bytes) = collection.figures.get();
-        let indexes = collection.indexes.iter().map(|index| index.name.clone()).collect();
-        Sizes { documents, bytes, indexes }
+        let counted = collection.indexes.iter().filter(|index| !index.clustered);
+        let indexes = counted.map(|index| index.name.clone()).collect();
+        Sizes { documents, bytes, indexes, capped: collection.settings.capped }
     }
 
     /// Appends the fields in MongoDB's order, sizes divided by `scale`. Index entries are not counted, so that their
@@ -35,7 +38,11 @@ impl Sizes {
         out.i32("numOrphanDocs", 0);
         write_number(out, "storageSize", size);
         out.i32("freeStorageSize", 0);
-        out.bool("capped", false);
+        out.bool("capped", self.capped.is_some());
+        if let Some(capped) = self.capped {
+            write_number(out, "max", capped.documents_max.min(i64::from(i32::MAX)));
+            write_number(out, "maxSize", capped.bytes_max / scale.max(1));
+        }
         out.i32("nindexes", i32::try_from(self.indexes.len()).unwrap_or(i32::MAX));
         out.array("indexBuilds", |_| {});
         out.i32("totalIndexSize", 0);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::collation::{argument, chosen, default_collation};
+use super::views::{check_collation, push, push_count};
 use super::{Command, Context, Fields, Flow, Needs, build_info, find_command};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
-use crate::bson::{Doc, DocBuf, DocWriter, Raw};
+use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
 use crate::collation::Collation;
 use crate::engine::now_ms;
@@ -61,7 +62,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
-    let question = question(context, inner)?;
+    let question = on_collection(context, question(context, inner)?)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let catalog = run.catalog.clone();
     let namespace = &question.namespace;
@@ -166,6 +167,36 @@ fn question<'a>(context: &Context<'a>, inner: Doc<'a>) -> Result<Question<'a>> {
     Ok(question)
 }
 
+/// What a question about a view asks of the collection at the end of its chain.
+fn on_collection<'a>(context: &Context<'a>, question: Question<'a>) -> Result<Question<'a>> {
+    let catalog = context.shared.catalog();
+    let Some(view) = catalog.resolve(&question.namespace)? else { return Ok(question) };
+    if matches!(question.command, "delete" | "findAndModify" | "update") {
+        catalog.refuse_view(&question.namespace)?;
+    }
+    let mut stages = ArrayWriter::new();
+    push(&mut stages, "$match", question.filter.as_doc());
+    if SortPattern::natural(question.sort.as_doc())?.is_none() {
+        push(&mut stages, "$sort", question.sort.as_doc());
+    }
+    push_count(&mut stages, "$skip", i64::try_from(question.skip).ok());
+    push_count(&mut stages, "$limit", question.limit.and_then(|limit| i64::try_from(limit).ok()));
+    let stages = view.with(Array::trusted(&stages.into_bytes()));
+    let mut scope = Scope::collated(None, now_ms(), question.collation.clone())?;
+    check_collation(&scope, &view)?;
+    let collection = Some(view.base.collection());
+    let mut around = pipeline::Context::new(&mut scope, context.db, collection);
+    let (head, _) = Pipeline::parse(Array::trusted(&stages), &mut around)?.split_head();
+    Ok(Question {
+        filter: head.filter,
+        sort: head.sort.unwrap_or_default(),
+        skip: head.skip,
+        limit: head.limit,
+        namespace: view.base,
+        ..question
+    })
+}
+
 fn query(question: &Question<'_>) -> Result<Query> {
     let scope = Scope::collated(None, now_ms(), question.collation.clone())?;
     let mut query = Query::parse(question.filter.as_doc(), &mut { scope })?;
@@ -227,12 +258,24 @@ fn access(access: &Access, collection: &Arc<Collection>, filter: Doc<'_>) -> Doc
             }
             plan.str("direction", direction(*reverse));
         }
+        Access::Id(_) if collection.settings.clustered => {
+            plan.str("stage", "EXPRESS_CLUSTERED_IXSCAN");
+        }
         Access::Id(_) => {
             plan.str("stage", "EXPRESS_IXSCAN");
             if let Some(index) = collection.id_index() {
                 write_index(&mut plan, index);
             }
             plan.str("direction", "forward");
+        }
+        // The order of a clustered collection is no index: a range of it is a part of the collection.
+        Access::Index { index, ranges, reverse } if index.clustered => {
+            let is_whole = ranges.iter().all(|(lower, _)| lower.len() == size_of_val(&index.id));
+            plan.str("stage", if is_whole { "COLLSCAN" } else { "CLUSTERED_IXSCAN" });
+            if !filter.is_empty() {
+                plan.doc("filter", filter);
+            }
+            plan.str("direction", direction(*reverse));
         }
         Access::Index { index, ranges, reverse } => {
             plan.str("stage", "FETCH");

@@ -124,13 +124,15 @@ fn view_of_now<'a>(context: &Context<'a>) -> Result<Run<'a>> {
     context.read()?.ok_or_else(|| Error::new(Code::INTERNAL_ERROR, message))
 }
 
-fn push(stages: &mut ArrayWriter, name: &str, argument: Doc<'_>) {
+/// Adds a stage if its argument says anything.
+pub(super) fn push(stages: &mut ArrayWriter, name: &str, argument: Doc<'_>) {
     if !argument.is_empty() {
         stages.document(|stage| stage.doc(name, argument));
     }
 }
 
-fn push_count(stages: &mut ArrayWriter, name: &str, count: Option<i64>) {
+/// Adds a stage that counts documents, if it counts any.
+pub(super) fn push_count(stages: &mut ArrayWriter, name: &str, count: Option<i64>) {
     if let Some(count) = count.filter(|count| *count > 0) {
         stages.document(|stage| stage.i64(name, count));
     }

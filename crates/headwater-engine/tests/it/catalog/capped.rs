@@ -151,3 +151,16 @@ fn conversion_keeps_the_newest_and_drops_other_indexes() {
         assert_eq!(error_of(&db, command), code, "{command}");
     }
 }
+
+#[test]
+fn figures_tell_the_limits() {
+    let db = Session::new();
+    db.ok(r#"{"create": "c", "capped": true, "size": 4096, "max": 7}"#);
+    let stats = db.ok(r#"{"collStats": "c"}"#);
+    let stats = stats.as_doc();
+    assert_eq!(stats.get("capped").and_then(Raw::as_bool), Some(true));
+    assert_eq!((number(stats.get("max")), number(stats.get("maxSize"))), (7, 4096));
+    db.ok(r#"{"collMod": "c", "cappedSize": 100, "cappedMax": 1}"#);
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1}, {"_id": 2}]}"#);
+    assert_eq!(ids(&db.batch(r#"{"find": "c"}"#)), [2]);
+}

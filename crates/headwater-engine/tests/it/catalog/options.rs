@@ -186,3 +186,19 @@ fn a_time_series_tells_no_stream() {
     let events = stream.next(10_000);
     assert_eq!(events.iter().map(|e| text(e, "operationType")).collect::<Vec<_>>(), ["insert"]);
 }
+
+#[test]
+fn a_clustered_collection_explains_itself_by_its_order() {
+    let db = Session::new();
+    db.ok(r#"{"create": "c", "clusteredIndex": {"key": {"_id": 1}, "unique": true}}"#);
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 2}, {"_id": 1}, {"_id": 3}]}"#);
+    for (filter, stage) in [
+        ("{}", "COLLSCAN"),
+        (r#"{"_id": {"$gte": 2}}"#, "CLUSTERED_IXSCAN"),
+        (r#"{"_id": 2}"#, "EXPRESS_CLUSTERED_IXSCAN"),
+    ] {
+        let plan =
+            text_of(&db.ok(&format!(r#"{{"explain": {{"find": "c", "filter": {filter}}}}}"#)));
+        assert!(plan.contains(&format!(r#""stage":"{stage}""#)), "{filter}: {plan}");
+    }
+}
