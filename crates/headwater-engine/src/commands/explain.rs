@@ -18,7 +18,7 @@ use crate::index::Index;
 use crate::namespace::Namespace;
 use crate::query::exec::Environment;
 use crate::query::find::Shape;
-use crate::query::plan::{Chosen, Hint, Query, choose};
+use crate::query::plan::{Chosen, Hint, KeyRange, Query, choose};
 use crate::query::run::Run;
 use crate::query::scan::{Access, Next, Scan};
 use crate::query::sort::SortPattern;
@@ -42,6 +42,7 @@ struct Question<'a> {
     limit: Option<u64>,
     hint: Option<Raw<'a>>,
     collation: Option<Arc<Collation>>,
+    range: KeyRange,
 }
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
@@ -123,6 +124,7 @@ fn question<'a>(context: &Context<'a>, inner: Doc<'a>) -> Result<Question<'a>> {
         skip: 0,
         limit: None,
         hint: fields.get("hint"),
+        range: KeyRange::default(),
         collation: collation(context, fields, &namespace)?,
         namespace,
     };
@@ -130,6 +132,7 @@ fn question<'a>(context: &Context<'a>, inner: Doc<'a>) -> Result<Question<'a>> {
     match command.name {
         "find" => {
             (question.filter, question.sort) = (doc("filter")?, doc("sort")?);
+            question.range = super::find::key_range(fields)?;
             question.skip = fields.count("skip")?.unwrap_or(0).unsigned_abs();
             question.limit = fields.count("limit")?.filter(|&n| n > 0).map(i64::unsigned_abs);
         }
@@ -201,6 +204,7 @@ fn query(question: &Question<'_>) -> Result<Query> {
     let scope = Scope::collated(None, now_ms(), question.collation.clone())?;
     let mut query = Query::parse(question.filter.as_doc(), &mut { scope })?;
     query.hint = question.hint.map(Hint::parse).transpose()?;
+    query.range = question.range.clone();
     super::find::set_order(&mut query, question.sort.as_doc())?;
     Ok(query)
 }

@@ -201,7 +201,7 @@ fn tailing(fields: Fields<'_>, sort: Doc<'_>) -> Result<Option<Tailing>> {
 ///
 /// # Errors
 /// `TypeMismatch` (14), 51176 if they name different fields.
-fn key_range(fields: Fields<'_>) -> Result<KeyRange> {
+pub(super) fn key_range(fields: Fields<'_>) -> Result<KeyRange> {
     let min = fields.strict_document("min")?.unwrap_or(Doc::EMPTY);
     let max = fields.strict_document("max")?.unwrap_or(Doc::EMPTY);
     let same = min.iter().map(|e| e.name).eq(max.iter().map(|e| e.name));

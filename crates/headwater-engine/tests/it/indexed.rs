@@ -31,6 +31,7 @@ const VALUES: &[&str] = &[
     "null",
     "\"x\"",
     "\"xy\"",
+    "\"X\"",
     "\"\"",
     "true",
     "[]",
@@ -46,6 +47,14 @@ const VALUES: &[&str] = &[
     "{\"$numberDouble\": \"NaN\"}",
     "{\"$minKey\": 1}",
     "{\"$maxKey\": 1}",
+];
+
+/// What an index or a query may say of the order of texts.
+const COLLATIONS: &[&str] = &[
+    "",
+    "",
+    ", \"collation\": {\"locale\": \"en\", \"strength\": 2}",
+    ", \"collation\": {\"locale\": \"fr\", \"strength\": 1, \"numericOrdering\": true}",
 ];
 
 const INDEXES: &[&str] = &[
@@ -169,10 +178,11 @@ fn an_index_never_changes_an_answer() {
         let indexed = Session::new();
         let key = random.pick(INDEXES);
         let sparse = random.below(4) == 0;
+        let texts_of_index = random.pick(COLLATIONS);
         let documents: Vec<String> = (0..30).map(|id| document(&mut random, id)).collect();
         let insert = format!("{{\"insert\": \"c\", \"documents\": [{}]}}", documents.join(", "));
         indexed.ok(&format!(
-            "{{\"createIndexes\": \"c\", \"indexes\": [{{\"key\": {key}, \"name\": \"i\", \"sparse\": {sparse}}}]}}"
+            "{{\"createIndexes\": \"c\", \"indexes\": [{{\"key\": {key}, \"name\": \"i\", \"sparse\": {sparse}{texts_of_index}}}]}}"
         ));
         plain.ok(&insert);
         indexed.ok(&insert);
@@ -184,21 +194,26 @@ fn an_index_never_changes_an_answer() {
         indexed.ok(&update);
         for _ in 0..25 {
             let filter = filter(&mut random);
-            let find = format!("{{\"find\": \"c\", \"filter\": {filter}}}");
+            let order = random.pick(COLLATIONS);
+            let find = format!("{{\"find\": \"c\", \"filter\": {filter}{order}}}");
             let texts = |session: &Session, find: &str| -> Vec<String> {
                 session.batch(find).iter().map(text_of).collect()
             };
             let expected: BTreeSet<_> = texts(&plain, &find).into_iter().collect();
             let found: BTreeSet<_> = texts(&indexed, &find).into_iter().collect();
-            assert_eq!(found, expected, "round {round}, index {key} sparse {sparse}: {filter}");
+            assert_eq!(
+                found, expected,
+                "round {round}, index {key} sparse {sparse}{texts_of_index}: {find}"
+            );
             let sort = random.pick(&[
                 "{\"c\": 1, \"_id\": 1}",
                 "{\"a\": -1, \"_id\": 1}",
                 "{\"_id\": -1}",
             ]);
-            let find = format!("{{\"find\": \"c\", \"filter\": {filter}, \"sort\": {sort}}}");
+            let find =
+                format!("{{\"find\": \"c\", \"filter\": {filter}, \"sort\": {sort}{order}}}");
             let (expected, found) = (texts(&plain, &find), texts(&indexed, &find));
-            assert_eq!(found, expected, "round {round}, index {key}: {filter} by {sort}");
+            assert_eq!(found, expected, "round {round}, index {key}{texts_of_index}: {find}");
         }
         let valid = indexed.ok("{\"validate\": \"c\"}");
         let valid = valid.as_doc().get("valid").and_then(headwater_engine::bson::Raw::as_bool);

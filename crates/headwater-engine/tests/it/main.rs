@@ -10,6 +10,7 @@ mod generated;
 mod indexed;
 mod query;
 mod sessions;
+mod spilling;
 mod streams;
 mod update;
 mod watches;
