@@ -204,7 +204,10 @@ pub(super) fn check_writable(namespace: &Namespace) -> Result<()> {
     if matches!(name, "js" | "users") {
         return Ok(());
     }
-    let message = format!("Invalid system namespace: {namespace}");
+    let message = match name {
+        "profile" | "views" => format!("cannot write to {namespace}"),
+        _ => format!("Invalid system namespace: {namespace}"),
+    };
     Err(Error::new(Code::INVALID_NAMESPACE, message))
 }
 

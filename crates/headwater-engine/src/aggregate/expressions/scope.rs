@@ -172,7 +172,8 @@ impl Scope {
 
     /// Defines a variable of a command's `let`: its value is computed once, before there are documents.
     fn define_let(&mut self, name: &str, raw: Raw<'_>) -> Result<()> {
-        check_variable_name(name)?;
+        check_variable_name(name)
+            .map_err(|error| error.with_prefix("Invalid 'let' parameter :: caused by :: "))?;
         self.reads_document = false;
         let expression = Expression::parse(raw, self)?;
         // Evaluating raises it again, without the words of optimizing.
