@@ -215,11 +215,11 @@ impl Reader {
             }
             self.breaks = self.breaks.saturating_add(1);
             let pause = self.pause(&error);
+            observe::retry(&self.source.operation(), self.breaks, pause, &error);
             if self.source.patience.is_some_and(|patience| since.elapsed() >= patience) {
                 self.rest = Some(Instant::now() + pause);
                 return Err(self.source.place_error(error));
             }
-            observe::retry(&self.source.operation(), self.breaks, pause, &error);
             tokio::time::sleep(pause).await;
             match self.fetch().await {
                 Ok(()) => return Ok(()),
