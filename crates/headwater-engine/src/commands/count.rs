@@ -27,6 +27,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
+    if context.mode == Mode::Inline && filter.get("_id").is_none() {
+        return Ok(Flow::Busy);
+    }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
     let collation = chosen(argument(fields)?)?.or(collection.as_ref().and_then(|c| c.collation()));

@@ -76,6 +76,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     shape.show.record_id = fields.strict_bool("showRecordId")?;
     let key_only = fields.strict_bool("returnKey")?;
     let range = key_range(fields)?;
+    if context.mode == Mode::Inline && filter.get("_id").is_none() {
+        return Ok(Flow::Busy);
+    }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let run = run.with_disk_use(first.disk_use);
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
