@@ -1,6 +1,6 @@
 //! Views: named pipelines over a collection or another view; how a chain of them is resolved, and that there is no circle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Catalog;
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw};
@@ -136,6 +136,15 @@ impl Catalog {
             let system = || Resolved { namespace, base, stages: Vec::new(), collation: None };
             return Ok(is_system.then(system));
         };
+        let too_deep = || {
+            let message = format!(
+                "View depth too deep or view cycle detected; maximum depth is {VIEWS_DEEP_MAX}"
+            );
+            Error::new(Code::VIEW_DEPTH_LIMIT_EXCEEDED, message)
+        };
+        // What a view reads beside its source may have grown since it was made.
+        let mut path = vec![namespace.collection().to_owned()];
+        self.height(view, &mut path, &mut BTreeMap::new()).map_err(|_| too_deep())?;
         let mut stages: Vec<DocBuf> = Vec::new();
         let mut next = view.clone();
         for _ in 1..VIEWS_DEEP_MAX {
@@ -150,12 +159,7 @@ impl Catalog {
                 }
             }
         }
-        Err(Error::new(
-            Code::VIEW_DEPTH_LIMIT_EXCEEDED,
-            format!(
-                "View depth too deep or view cycle detected; maximum depth is {VIEWS_DEEP_MAX}"
-            ),
-        ))
+        Err(too_deep())
     }
 
     /// The documents of `system.views`; `None` for any other namespace.
@@ -196,33 +200,47 @@ impl Catalog {
             }
         }
         let mut path = vec![view.namespace.collection().to_owned()];
-        self.climb(view, view, &mut path)
+        self.height(view, &mut path, &mut BTreeMap::new()).map(drop)
     }
 
-    /// Goes through what a view reads; `path` leads from the checked view to it.
-    fn climb(&self, checked: &View, view: &View, path: &mut Vec<String>) -> Result<()> {
-        let db = checked.namespace.db();
+    /// How many views stand on one another up to this one. `path` leads from the view that was asked about to this one,
+    /// `known` holds the heights that were found on the way.
+    fn height(
+        &self,
+        view: &View,
+        path: &mut Vec<String>,
+        known: &mut BTreeMap<String, usize>,
+    ) -> Result<usize> {
+        let db = view.namespace.db();
+        let mut height = 1;
         for name in view.sources() {
-            if name == checked.namespace.collection() {
+            if path.first() == Some(&name) {
                 let back = path.iter().rev().map(|name| format!(" => {db}.{name}"));
-                let message = format!(
-                    "View cycle detected: {db}.{name} => {db}.{name}{}",
-                    back.collect::<String>()
-                );
+                let back: String = back.collect();
+                let message = format!("View cycle detected: {db}.{name} => {db}.{name}{back}");
                 return Err(Error::new(Code::GRAPH_CONTAINS_CYCLE, message));
             }
             let Some(next) = self.view(db, &name) else { continue };
-            if path.len() >= VIEWS_DEEP_MAX {
-                let message =
-                    format!("View depth limit exceeded; maximum depth is {VIEWS_DEEP_MAX}");
-                return Err(Error::new(Code::VIEW_DEPTH_LIMIT_EXCEEDED, message));
-            }
-            path.push(name);
-            self.climb(checked, &next.clone(), path)?;
-            path.pop();
+            let below = match known.get(&name) {
+                Some(below) => *below,
+                None if path.len() >= VIEWS_DEEP_MAX => return Err(too_deep()),
+                None => {
+                    path.push(name.clone());
+                    let below = self.height(next, path, known)?;
+                    path.pop();
+                    known.insert(name, below);
+                    below
+                }
+            };
+            height = height.max(below + 1);
         }
-        Ok(())
+        if height > VIEWS_DEEP_MAX { Err(too_deep()) } else { Ok(height) }
     }
+}
+
+fn too_deep() -> Error {
+    let message = format!("View depth limit exceeded; maximum depth is {VIEWS_DEEP_MAX}");
+    Error::new(Code::VIEW_DEPTH_LIMIT_EXCEEDED, message)
 }
 
 /// The row of `system.views` in `listCollections`.

@@ -35,7 +35,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let collation = chosen(argument(fields)?)?.or(collection.as_ref().and_then(|c| c.collation()));
     let skip = fields.cut_count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = limit(context)?;
-    if views::is_view(context, &namespace)? {
+    if collection.is_none() && views::is_view(context, &namespace)? {
         return match context.mode {
             Mode::Inline => Ok(Flow::Busy),
             Mode::Blocking => {

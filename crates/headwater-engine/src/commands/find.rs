@@ -58,7 +58,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut first = First::of_size(fields.cut_count("batchSize")?);
     first.single = fields.strict_bool("singleBatch")?;
     first.no_timeout = fields.strict_bool("noCursorTimeout")?;
-    if views::is_view(context, &namespace)? {
+    if context.mode == Mode::Inline && filter.get("_id").is_none() {
+        return Ok(Flow::Busy);
+    }
+    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
+    if collection.is_none() && views::is_view(context, &namespace)? {
         return match context.mode {
             Mode::Inline => Ok(Flow::Busy),
             Mode::Blocking => views::find(context, &namespace, first),
@@ -76,12 +81,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     shape.show.record_id = fields.strict_bool("showRecordId")?;
     let key_only = fields.strict_bool("returnKey")?;
     let range = key_range(fields)?;
-    if context.mode == Mode::Inline && filter.get("_id").is_none() {
-        return Ok(Flow::Busy);
-    }
-    let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let run = run.with_disk_use(first.disk_use);
-    let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
     let said = fields.strict_document("collation")?.filter(|doc| !doc.is_empty());
     let collation = chosen(said)?.or(collection.as_ref().and_then(|c| c.collation()));
     let variables = fields.document("let")?;

@@ -130,3 +130,30 @@ fn a_database_of_views_alone_is_there_and_goes() {
     assert!(db.batch(r#"{"listCollections": 1}"#).is_empty());
     assert_eq!(error_of(&db, r#"{"listIndexes": "v"}"#), "NamespaceNotFound");
 }
+
+#[test]
+fn views_that_read_many_others_are_checked_in_no_time_and_never_too_deep() {
+    let db = Session::new();
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1}]}"#);
+    let join = |from: &str| {
+        format!(
+            r#"{{"$lookup": {{"from": "{from}", "localField": "_id", "foreignField": "_id", "as": "x"}}}}"#
+        )
+    };
+    // Each names all before it: there are more ways through them than could be walked.
+    for at in 0..19 {
+        let stages: Vec<String> = (0..at).map(|before| join(&format!("v{before}"))).collect();
+        let stages = stages.join(", ");
+        db.ok(&format!(r#"{{"create": "v{at}", "viewOn": "c", "pipeline": [{stages}]}}"#));
+    }
+    for at in 0..19 {
+        let below = if at == 0 { "c".to_owned() } else { format!("w{}", at - 1) };
+        db.ok(&format!(r#"{{"create": "w{at}", "viewOn": "c", "pipeline": [{}]}}"#, join(&below)));
+    }
+    assert_eq!(db.batch(r#"{"find": "w18"}"#).len(), 1);
+    // Grown from below, a view that was not too deep is.
+    db.ok(&format!(r#"{{"collMod": "w0", "pipeline": [{}]}}"#, join("v18")));
+    assert_eq!(error_of(&db, r#"{"find": "w18"}"#), "ViewDepthLimitExceeded");
+    let cycle = r#"{"collMod": "v0", "pipeline": [{"$unionWith": "v1"}]}"#;
+    assert_eq!(error_of(&db, cycle), "GraphContainsCycle");
+}
