@@ -210,48 +210,50 @@ fn compare_message(recorded: &str, ours: &str, cursors: &[i64], verdict: &mut Ve
     }
 }
 
-/// The recording engine's words before a runtime error in an aggregation; 8.0 has others.
-const NEW_AGGREGATION: &str = "Executor error during aggregate command on namespace: ";
-const OLD_AGGREGATION: &str = "PlanExecutor error during aggregation :: caused by :: ";
+/// The recording engine's words before a runtime error, which a namespace follows, and 8.0's.
+const PREFIXES: [(&str, &str); 2] = [
+    (
+        "Executor error during aggregate command on namespace: ",
+        "PlanExecutor error during aggregation :: caused by :: ",
+    ),
+    ("Executor error during find command: ", "Executor error during find command :: caused by :: "),
+];
 const CAUSE: &str = " :: caused by :: ";
 
 fn same_message(recorded: &str, ours: &str) -> bool {
-    if recorded == ours {
-        return !recorded.starts_with(NEW_AGGREGATION);
+    if PREFIXES.iter().any(|(newer, _)| ours.starts_with(newer)) {
+        return false;
     }
-    let after_prefix = |message: &str| {
-        if let Some(rest) = message.strip_prefix(NEW_AGGREGATION) {
-            return rest.split_once(CAUSE).map(|(_, rest)| (true, rest.to_owned()));
-        }
-        message.strip_prefix(OLD_AGGREGATION).map(|rest| (true, rest.to_owned()))
+    let in_old_words = |message: &str| {
+        PREFIXES.iter().find_map(|(newer, older)| {
+            let (_, cause) = message.strip_prefix(newer)?.split_once(CAUSE)?;
+            Some(format!("{older}{cause}"))
+        })
     };
-    let (recorded_prefix, recorded) =
-        after_prefix(recorded).unwrap_or_else(|| (false, recorded.to_owned()));
-    let (our_prefix, ours) = match ours.strip_prefix(NEW_AGGREGATION) {
-        Some(_) => return false,
-        None => after_prefix(ours).unwrap_or_else(|| (false, ours.to_owned())),
-    };
-    recorded_prefix == our_prefix && normal(&recorded) == normal(&ours)
+    let recorded = in_old_words(recorded).unwrap_or_else(|| recorded.to_owned());
+    normal(&recorded) == normal(ours)
 }
 
 /// A message with what may differ taken out: UUIDs are zero, durations zero, lists of types sorted.
 fn normal(message: &str) -> String {
-    sorted_types(&zeroed_durations(&zeroed_uuids(message)))
+    sorted_types(&zeroed_durations(&zeroed_uuids(&message.replace("<uuid>", UUID))))
 }
 
+/// What stands for every UUID; recorded scripts write `<uuid>`.
+const UUID: &str = "00000000-0000-0000-0000-000000000000";
+
 fn zeroed_uuids(message: &str) -> String {
-    const SHAPE: &str = "00000000-0000-0000-0000-000000000000";
     let mut out = String::with_capacity(message.len());
     let mut rest = message;
     while let Some(c) = rest.chars().next() {
-        let is_uuid = rest.get(..SHAPE.len()).is_some_and(|head| {
-            head.bytes().zip(SHAPE.bytes()).all(|(b, shape)| match shape {
+        let is_uuid = rest.get(..UUID.len()).is_some_and(|head| {
+            head.bytes().zip(UUID.bytes()).all(|(b, shape)| match shape {
                 b'-' => b == b'-',
                 _ => b.is_ascii_hexdigit(),
             })
         });
-        let taken = if is_uuid { SHAPE.len() } else { c.len_utf8() };
-        out.push_str(if is_uuid { SHAPE } else { &rest[..taken] });
+        let taken = if is_uuid { UUID.len() } else { c.len_utf8() };
+        out.push_str(if is_uuid { UUID } else { &rest[..taken] });
         rest = &rest[taken..];
     }
     out

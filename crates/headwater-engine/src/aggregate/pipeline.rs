@@ -99,7 +99,7 @@ impl Pipeline {
     pub fn parse(stages: Array<'_>, context: &mut Context<'_>) -> Result<Pipeline> {
         let pipeline = Pipeline::parse_without_folding_errors(stages, context)?;
         match context.scope.take_folding_error() {
-            Some(error) => Err(error),
+            Some(error) => Err(error.with_prefix("Failed to optimize pipeline :: caused by :: ")),
             None => Ok(pipeline),
         }
     }

@@ -94,7 +94,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             shared.cursors.end(id);
             return Err(match cursor.body.is_change_stream() {
                 true => resumable(error),
-                false if error.code() == Code::CAPPED_POSITION_LOST => error,
+                false if says_all(&error) => error,
                 false => error.with_prefix(PREFIX),
             });
         }
@@ -138,4 +138,9 @@ fn resumable(error: Error) -> Error {
         return error.with_label("ResumableChangeStreamError");
     }
     error
+}
+
+/// The collection, or the place in it, is gone: MongoDB puts nothing before these.
+fn says_all(error: &Error) -> bool {
+    matches!(error.code(), Code::CAPPED_POSITION_LOST | Code::QUERY_PLAN_KILLED)
 }

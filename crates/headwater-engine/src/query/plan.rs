@@ -133,7 +133,10 @@ impl Query {
         }
         let mut query = Query::of_id(filter, scope.order());
         query.matcher = Some(Arc::new(Matcher::parse(filter, scope)?));
-        Ok(query)
+        match scope.take_folding_error() {
+            Some(error) => Err(error.with_prefix("Failed to optimize expression :: caused by :: ")),
+            None => Ok(query),
+        }
     }
 
     /// As [`Query::parse`] without compiling a filter that names nothing but an `_id`, which can be found in the index

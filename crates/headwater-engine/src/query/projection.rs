@@ -53,7 +53,8 @@ impl Projection {
     /// # Ok::<(), headwater_engine::Error>(())
     /// ```
     pub fn parse_find(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
-        find::parse(spec, scope)
+        let projection = find::parse(spec, scope)?;
+        scope.take_folding_error().map_or(Ok(projection), Err)
     }
 
     /// Compiles the argument of `$project`.

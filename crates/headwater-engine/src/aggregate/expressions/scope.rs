@@ -265,8 +265,7 @@ impl Scope {
     /// The first error that evaluating constants raised since the last call. MongoDB raises it once the whole command has
     /// been parsed, whether or not there are documents.
     pub fn take_folding_error(&mut self) -> Option<Error> {
-        let error = self.folding_error.take()?;
-        Some(error.with_prefix("Failed to optimize pipeline :: caused by :: "))
+        self.folding_error.take()
     }
 }
 
