@@ -69,7 +69,7 @@ fn is_all(wanted: Raw<'_>) -> bool {
     only.unwrap_or(wanted).as_str() == Some("*")
 }
 
-/// The indexes that are named. A name or pattern that no index has is passed over, as MongoDB 8 does.
+/// The indexes that are named. Newer versions pass over a name or pattern that no index has; 8.0 fails.
 fn chosen(collection: &Collection, wanted: Raw<'_>) -> Result<Vec<Arc<Index>>> {
     if is_all(wanted) {
         return Ok(collection.indexes.iter().filter(|index| !index.is_id()).cloned().collect());
@@ -78,11 +78,19 @@ fn chosen(collection: &Collection, wanted: Raw<'_>) -> Result<Vec<Arc<Index>>> {
         Some(names) => names.iter().filter_map(Raw::as_str).collect(),
         None => wanted.as_str().into_iter().collect(),
     };
-    let mut found: Vec<Arc<Index>> =
-        names.iter().filter_map(|name| collection.index(name).cloned()).collect();
+    let named = |name: &&str| {
+        let missing =
+            || Error::new(Code::INDEX_NOT_FOUND, format!("index not found with name [{name}]"));
+        collection.index(name).cloned().ok_or_else(missing)
+    };
+    let mut found: Vec<Arc<Index>> = names.iter().map(named).collect::<Result<_>>()?;
     if let Some(pattern) = wanted.as_doc() {
         let same = |index: &&Arc<Index>| same_pattern(index.key_pattern(), pattern);
         found.extend(collection.indexes.iter().filter(same).cloned());
+        if found.is_empty() {
+            let message = format!("can't find index with key: {}", document_text(pattern));
+            return Err(Error::new(Code::INDEX_NOT_FOUND, message));
+        }
         check_one(&found, pattern)?;
     }
     if found.iter().any(|index| index.clustered) {
