@@ -14,7 +14,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::patience::{PATIENCE, until, until_asked};
+#[cfg(feature = "embedded")]
 use crate::process::Running;
+#[cfg(feature = "embedded")]
 use crate::program;
 use crate::proxy::{Fault, Proxy};
 use crate::serve::Serve;
