@@ -24,7 +24,7 @@ use crate::query::sort::{Sort, SortPattern};
 use crate::status;
 
 /// What 8.0 puts before errors of a running pipeline.
-const PREFIX: &str = "PlanExecutor error during aggregation :: caused by :: ";
+pub(super) const PREFIX: &str = "PlanExecutor error during aggregation :: caused by :: ";
 
 pub(super) const COMMAND: Command = Command {
     name: "aggregate",

@@ -1,6 +1,6 @@
 //! Reading from views: `find`, `count` and `distinct` on a view run its pipeline with their own arguments behind it.
 
-use super::aggregate;
+use super::aggregate::{self, PREFIX};
 use super::collation::collation;
 use super::cursors::{First, reply_first};
 use super::{Context, Flow};
@@ -16,9 +16,6 @@ use crate::query::exec::Stage;
 use crate::query::plan::Hint;
 use crate::query::run::Run;
 use crate::query::sort::SortPattern;
-
-/// What 8.0 puts before errors of a running pipeline.
-const PREFIX: &str = "PlanExecutor error during aggregation :: caused by :: ";
 
 /// Options of `find` that need the collection itself.
 const UNSUPPORTED: &[&str] =

@@ -6,23 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use headwater_engine::bson::extjson::{Style, parse_commands, print};
 
 use crate::commands::Session;
-
-/// splitmix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-
-    fn pick(&mut self, from: &[&'static str]) -> &'static str {
-        from[self.below(from.len())]
-    }
-}
+use crate::query::model::Source;
 
 const SCALARS: &[&str] = &[
     "0",
@@ -224,7 +208,7 @@ const ARGUMENTS: &[&str] = &[
     "validator",
 ];
 
-fn value(random: &mut Random, depth: usize) -> String {
+fn value(random: &mut Source, depth: usize) -> String {
     match random.below(if depth == 0 { 2 } else { 6 }) {
         0 | 1 => random.pick(SCALARS).to_owned(),
         2 => {
@@ -236,7 +220,7 @@ fn value(random: &mut Random, depth: usize) -> String {
     }
 }
 
-fn document(random: &mut Random, depth: usize) -> String {
+fn document(random: &mut Source, depth: usize) -> String {
     let fields: Vec<String> = (0..random.below(4))
         .map(|_| format!("\"{}\": {}", random.pick(NAMES), value(random, depth)))
         .collect();
@@ -244,7 +228,7 @@ fn document(random: &mut Random, depth: usize) -> String {
 }
 
 /// The arguments that a command is of no use without, filled so that its inside is reached.
-fn body(random: &mut Random, name: &str) -> String {
+fn body(random: &mut Source, name: &str) -> String {
     let mut one = |depth| document(random, depth);
     match name {
         "find" => {
@@ -267,7 +251,7 @@ fn body(random: &mut Random, name: &str) -> String {
     }
 }
 
-fn command(random: &mut Random) -> String {
+fn command(random: &mut Source) -> String {
     let name = random.pick(COMMANDS);
     let target = if random.below(20) == 0 { value(random, 1) } else { "\"c\"".to_owned() };
     let mut text = format!("{{\"{name}\": {target}");
@@ -287,7 +271,7 @@ fn no_command_panics_and_all_print_as_they_are_read() {
     let mut session = Session::new();
     let mut answered = 0;
     for seed in 0..rounds {
-        let text = command(&mut Random(seed << 16));
+        let text = command(&mut Source(seed << 16));
         let Ok(read) = parse_commands(&text) else { continue };
         let printed = print(read.as_doc(), Style::Canonical);
         let again = parse_commands(&printed).unwrap();

@@ -1,5 +1,5 @@
 //! Filters, projections and sorts over documents in memory, without a store.
 
 mod failures;
-mod model;
+pub(crate) mod model;
 mod recorded;

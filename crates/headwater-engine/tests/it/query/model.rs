@@ -12,10 +12,10 @@ use headwater_engine::query::matcher::Matcher;
 use headwater_engine::query::path::{KeyPaths, Multikey, Path};
 
 /// splitmix64.
-struct Source(u64);
+pub(crate) struct Source(pub(crate) u64);
 
 impl Source {
-    fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -23,7 +23,7 @@ impl Source {
         ((z ^ (z >> 31)) % end as u64) as usize
     }
 
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
 }
