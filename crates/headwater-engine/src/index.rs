@@ -1,6 +1,7 @@
 //! Indexes: their specification, their kinds, and what they say of themselves. The keys of a document are made in
 //! [`keys`]; entries are written by `collection.rs` alone.
 
+mod accesses;
 pub mod keys;
 mod spec;
 
@@ -12,6 +13,7 @@ use crate::bson::{Doc, DocBuf, DocWriter, Raw, View};
 use crate::collation::ValueOrder;
 use crate::query::path::{KeyPaths, Path};
 
+pub use accesses::Accesses;
 pub use spec::{Wanted, index_of, parse_spec};
 
 /// What is known of index kinds: the string that a key pattern names, whether this version builds it.
@@ -45,6 +47,8 @@ pub struct Index {
     pub spec: DocBuf,
     /// Whether some document has, or had, more than one key.
     pub multikey: Arc<AtomicBool>,
+    /// How often it was used.
+    pub accesses: Arc<Accesses>,
 }
 
 impl Index {
@@ -70,6 +74,7 @@ impl Index {
             by_id: false,
             spec: spec.finish(),
             multikey: Arc::default(),
+            accesses: Arc::default(),
         }
     }
 
@@ -107,6 +112,7 @@ impl Index {
             by_id: self.by_id,
             spec: spec.finish(),
             multikey: self.multikey.clone(),
+            accesses: self.accesses.clone(),
         }
     }
 
@@ -132,6 +138,20 @@ impl Index {
     /// Whether some document has more than one key.
     pub fn is_multikey(&self) -> bool {
         self.multikey.load(Ordering::Acquire)
+    }
+
+    /// Its row in `$indexStats`, with the name of this machine.
+    pub fn describe_uses(&self, host: &str) -> DocBuf {
+        let mut row = DocWriter::new();
+        row.str("name", &self.name);
+        row.doc("key", self.key_pattern());
+        row.str("host", host);
+        row.document("accesses", |accesses| {
+            accesses.i64("ops", self.accesses.operations());
+            accesses.date("since", self.accesses.since_ms);
+        });
+        row.doc("spec", self.describe().as_doc());
+        row.finish()
     }
 
     /// Its part of the collection's catalog record.

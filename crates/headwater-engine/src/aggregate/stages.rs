@@ -13,6 +13,7 @@ mod facet;
 mod fill;
 mod graph_lookup;
 mod group;
+mod index_stats;
 mod inhibit;
 mod limit;
 mod list_local_sessions;
@@ -115,6 +116,7 @@ pub static STAGES: &[Row] = &[
     row("$fill", fill::parse),
     row("$graphLookup", graph_lookup::parse),
     row("$group", group::parse),
+    row("$indexStats", index_stats::parse),
     row("$limit", limit::parse),
     row("$listLocalSessions", list_local_sessions::parse),
     row("$lookup", lookup::parse),
@@ -138,7 +140,6 @@ pub static STAGES: &[Row] = &[
 pub static UNSUPPORTED_STAGES: &[&str] = &[
     "$changeStreamSplitLargeEvent",
     "$geoNear",
-    "$indexStats",
     "$listSampledQueries",
     "$listSessions",
     "$merge",

@@ -122,6 +122,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(reply_one(namespace.as_str(), None));
     };
     if let Some(id) = express(&query, &shape, first, &collection) {
+        collection.id_index().into_iter().for_each(|index| index.accesses.count());
         let found = crate::collection::find_by_id(run.store(), &collection, id)?;
         return Ok(reply_one(namespace.as_str(), found.map(|(_, document)| document)));
     }

@@ -228,6 +228,7 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
         by_id: false,
         spec: spec.to_buf(),
         multikey: Arc::default(),
+        accesses: Arc::default(),
     })
 }
 

@@ -73,6 +73,14 @@ pub trait Environment {
         Err(Error::new(Code::INTERNAL_ERROR, "this environment has no store"))
     }
 
+    /// The rows of `$indexStats`, none for a collection that does not exist.
+    ///
+    /// # Errors
+    /// An environment without a catalog.
+    fn index_uses(&self, _db: &str, _collection: &str) -> Result<Vec<DocBuf>> {
+        Err(Error::new(Code::INTERNAL_ERROR, "this environment has no catalog"))
+    }
+
     /// The ids of the sessions that the node knows, with the milliseconds since 1970 when each was used last.
     ///
     /// # Errors

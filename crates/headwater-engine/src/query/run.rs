@@ -20,6 +20,7 @@ use crate::engine::{Shared, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
 use crate::sizes::Sizes;
+use crate::status::host_name;
 
 /// A view of one moment.
 pub struct Run<'a> {
@@ -146,6 +147,13 @@ impl Environment for Run<'_> {
             }
         }
         Ok(Some(Sizes::of(collection)))
+    }
+
+    fn index_uses(&self, db: &str, collection: &str) -> Result<Vec<DocBuf>> {
+        let collection = self.catalog.collection(db, collection);
+        let indexes = collection.into_iter().flat_map(|collection| &collection.indexes);
+        let host = host_name();
+        Ok(indexes.filter(|index| !index.clustered).map(|i| i.describe_uses(&host)).collect())
     }
 
     fn sessions(&self) -> Result<Vec<([u8; 16], i64)>> {

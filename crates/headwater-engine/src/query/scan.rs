@@ -48,6 +48,17 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Counts an operation on the index that it uses.
+    fn count_use(&self) {
+        match &self.access {
+            Access::Collection { .. } => {}
+            Access::Id(_) => {
+                self.collection.id_index().into_iter().for_each(|index| index.accesses.count());
+            }
+            Access::Index { index, .. } => index.accesses.count(),
+        }
+    }
+
     /// Whether a document passes the filter.
     #[inline]
     fn wants(&self, doc: Doc<'_>) -> Result<bool> {
@@ -96,6 +107,7 @@ pub struct Scan {
 impl Scan {
     /// A scan at its start.
     pub fn new(plan: Plan) -> Scan {
+        plan.count_use();
         Scan {
             plan,
             range: 0,

@@ -8,6 +8,7 @@ mod crash;
 mod fail_points;
 mod generated;
 mod indexed;
+mod insight;
 mod query;
 mod sessions;
 mod spilling;

@@ -1,0 +1,3 @@
+//! What the engine tells of its own doing: explain, uses of indexes, the profiler.
+
+mod index_stats;
