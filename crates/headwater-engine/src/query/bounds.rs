@@ -8,6 +8,8 @@ mod tests_to_keys;
 
 pub use interval::Interval;
 
+use std::borrow::Borrow;
+
 use crate::bson::key::Collate;
 use crate::query::matcher::{Matcher, Node, Test};
 use crate::query::path::{Multikey, Part, Path};
@@ -29,6 +31,21 @@ pub struct Keys<'c> {
     pub collate: Option<Collate<'c>>,
     /// Whether texts in the filter compare otherwise than in the index.
     pub foreign: bool,
+    /// What stands in the keys, path by path; values where the list ends.
+    pub forms: &'c [Form],
+}
+
+/// What stands in the keys of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// The values, null for what is absent.
+    #[default]
+    Values,
+    /// Values that hold no fields and no elements, as in a wildcard index: nothing for what is absent, for a document
+    /// that has fields, or for an array as a whole.
+    Leaves,
+    /// A hash of the value.
+    Hashes,
 }
 
 /// A possible bound of a path.
@@ -45,6 +62,7 @@ struct Question<'q> {
     /// One bit for each part that met an array.
     multikey: u64,
     keys: Keys<'q>,
+    form: Form,
 }
 
 impl Bounds {
@@ -91,21 +109,22 @@ pub fn for_path(matcher: &Matcher, path: &str, multikey: bool) -> Option<Bounds>
 /// The bounds of the fields of a compound index that may be used together, field by field.
 ///
 /// Two fields below one array (`a.b` and `a.c`) are bounded together only by what has to hold for the same element.
-pub fn for_paths(
+pub fn for_paths<P: Borrow<Path>>(
     matcher: &Matcher,
-    paths: &[Path],
+    paths: &[P],
     multikey: &Multikey,
     keys: Keys<'_>,
 ) -> Vec<Option<Bounds>> {
     let bits = |at: usize| multikey.0.get(at).copied().unwrap_or(0);
     let mut chosen: Vec<Option<Candidate>> = Vec::new();
-    for (at, path) in paths.iter().enumerate() {
-        let question = Question { parts: path.parts(), multikey: bits(at), keys };
+    for (at, path) in paths.iter().map(P::borrow).enumerate() {
+        let form = keys.forms.get(at).copied().unwrap_or_default();
+        let question = Question { parts: path.parts(), multikey: bits(at), keys, form };
         let mut candidates = Vec::new();
         collect(matcher.root(), &question, &mut candidates);
         candidates.retain(|candidate| {
             chosen.iter().zip(paths).enumerate().all(|(earlier, (other, other_path))| {
-                let together = shared_array(path, bits(at), other_path, bits(earlier));
+                let together = shared_array(path, bits(at), other_path.borrow(), bits(earlier));
                 let Some(other) = other.as_ref().filter(|_| together) else { return true };
                 candidate.element.is_some() && candidate.element == other.element
             })
@@ -204,7 +223,7 @@ fn field(path: &Path, test: &Test, question: &Question<'_>, found: &mut Vec<Cand
     };
     let multikey = question.multikey.checked_shr(path.parts().len() as u32).unwrap_or(0);
     let mut inner = Vec::new();
-    collect(node, &Question { parts: rest, multikey, keys: question.keys }, &mut inner);
+    collect(node, &Question { parts: rest, multikey, ..*question }, &mut inner);
     found.extend(inner.into_iter().map(|mut candidate| {
         candidate.bounds.exact = false;
         Candidate { element: Some(place(test)), ..candidate }
@@ -224,6 +243,9 @@ fn alone(node: &Node, question: &Question<'_>, found: &mut Vec<Candidate>) {
 }
 
 fn negated(test: &Test, question: &Question<'_>) -> Option<Candidate> {
+    if question.form != Form::Values {
+        return None;
+    }
     let bounds = match test {
         Test::Exists => tests_to_keys::absent(question),
         _ => {

@@ -3,6 +3,7 @@
 //! The choice is by rule: an `_id` that the filter names, then the index with the longest prefix of equalities, then
 //! one with a range, then one that gives the order. Estimates of cost come with a later version.
 
+pub(crate) mod eligible;
 mod index;
 mod ranged;
 
@@ -225,15 +226,14 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
         return Ok(done(Access::Id(entry_key(index, id, 0)), true, rest));
     }
     let sort = query.sort.as_ref();
-    let candidates: Vec<Candidate<'_>> = match hinted {
-        Some(index) => index::candidate(index, matcher.as_deref(), &query.order, sort, true)
-            .into_iter()
-            .collect(),
-        None => {
-            let of = |index| index::candidate(index, matcher.as_deref(), &query.order, sort, false);
-            collection.indexes.iter().filter_map(of).collect()
-        }
+    let filter = matcher.as_deref();
+    let eligible = match hinted {
+        Some(index) => eligible::hinted(index, filter),
+        None => eligible::eligible(collection, filter),
     };
+    let forced = hinted.is_some();
+    let of = |one| index::candidate(one, filter, &query.order, sort, forced);
+    let candidates: Vec<Candidate<'_>> = eligible.iter().filter_map(of).collect();
     let best = candidates.into_iter().max_by_key(rank);
     let Some(best) = best else {
         let access = natural_order(collection, false);

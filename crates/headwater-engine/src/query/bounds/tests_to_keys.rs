@@ -1,9 +1,9 @@
 //! The keys of the values that pass one test.
 
 use super::interval::{Interval, after, union};
-use super::{Bounds, Question};
+use super::{Bounds, Form, Question};
 use crate::bson::key::{Direction, append_with, class_bounds};
-use crate::bson::{Raw, Type};
+use crate::bson::{Doc, Raw, Type};
 use crate::collation::may_hold_texts;
 use crate::query::matcher::{Comparison, Operand, Regex, Relation, Test, is_nan, is_special};
 
@@ -13,7 +13,12 @@ const NAN: Raw<'static> = Raw { kind: Type::Double, data: &[0, 0, 0, 0, 0, 0, 0x
 
 /// The keys of values that pass; `None` if any key could be theirs.
 pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
-    if is_foreign(test, question) {
+    let has_keys = match question.form {
+        Form::Values => true,
+        Form::Leaves => passes_leaves_alone(test),
+        Form::Hashes => false,
+    };
+    if !has_keys || is_foreign(test, question) {
         return None;
     }
     match test {
@@ -50,6 +55,27 @@ pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
             Some(Bounds { intervals, exact: false })
         }
         Test::Exists | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => None,
+    }
+}
+
+/// Whether every document that passes has a value that passes and holds neither fields nor elements.
+fn passes_leaves_alone(test: &Test) -> bool {
+    let is_leaf = |value: Raw<'_>| match value.kind {
+        Type::Null | Type::Array => false,
+        Type::Document => value.as_doc().is_some_and(Doc::is_empty),
+        _ => true,
+    };
+    match test {
+        Test::Compare(comparison) => {
+            let value = comparison.operand.raw();
+            let orders_everything =
+                matches!(value.kind, Type::MinKey | Type::MaxKey | Type::Document);
+            is_leaf(value) && (comparison.relation == Relation::Eq || !orders_everything)
+        }
+        Test::In(list) => list.values.iter().all(|value| is_leaf(value.raw())),
+        Test::Type(types) => !types.contains(Type::Document) && !types.contains(Type::Array),
+        Test::Regex(_) | Test::Mod(_) | Test::Bits(_) => true,
+        Test::Exists | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => false,
     }
 }
 

@@ -52,6 +52,15 @@ impl Test {
         }
     }
 
+    /// Whether a document that has nothing at the path passes.
+    pub(crate) fn passes_absent(&self) -> bool {
+        match self {
+            Test::Compare(comparison) => comparison.matches(None),
+            Test::In(list) => list.has_null(),
+            _ => false,
+        }
+    }
+
     /// How arrays at the end of the path are looked at.
     pub(super) fn leaf(&self) -> Leaf {
         match self {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::bson::Raw;
-use crate::bson::key::{self, Collate, Direction};
+use super::eligible::{Eligible, KeyField};
+use crate::bson::key::Direction;
 use crate::collation::ValueOrder;
 use crate::index::Index;
 use crate::index::keys::KEY_BYTES_MAX;
-use crate::query::bounds::{self, Bounds, Interval, Keys};
+use crate::query::bounds::{Bounds, Interval};
 use crate::query::matcher::Matcher;
-use crate::query::path::Multikey;
 use crate::query::sort::SortPattern;
 
 /// Ranges that one plan reads at most; beyond, an index is bounded by fewer of its fields.
@@ -31,41 +30,18 @@ pub(super) struct Candidate<'c> {
     pub order: Option<bool>,
 }
 
-/// What `index` can do for a filter and an order; `None` if it must not be used: it is hidden, lacks documents that the
-/// filter may match, or is of no use. With `forced` only the last two do not count.
+/// What an eligible index can do for a filter and an order; `None` if it is of no use. With `forced` that does not count.
 pub(super) fn candidate<'c>(
-    index: &'c Arc<Index>,
+    eligible: &Eligible<'c>,
     matcher: Option<&Matcher>,
     order_of_values: &ValueOrder,
     sort: Option<&SortPattern>,
     forced: bool,
 ) -> Option<Candidate<'c>> {
-    if index.hidden && !forced {
-        return None;
-    }
-    let paths = index.paths.paths();
-    let bits = if index.is_multikey() { u64::MAX } else { 0 };
-    let multikey = Multikey(vec![bits; paths.len()]);
-    let bounds = match matcher {
-        Some(matcher) => {
-            let collation = index.order.collation();
-            let collate = |text: &str, out: &mut Vec<u8>| {
-                if let Some(collation) = collation {
-                    collation.append_key(text, out);
-                }
-            };
-            let collate = collation.map(|_| &collate as Collate<'_>);
-            let keys = Keys { collate, foreign: index.order != *order_of_values };
-            bounds::for_paths(matcher, paths, &multikey, keys)
-        }
-        None => vec![None; paths.len()],
-    };
-    if index.sparse && !forced && !bounds.iter().flatten().any(excludes_null) {
-        return None;
-    }
-    let mut candidate = ranges(index, &bounds);
+    let bounds = eligible.bounds(matcher, order_of_values);
+    let mut candidate = ranges(eligible, &bounds);
     let single = bounds.iter().take_while(|b| b.as_ref().is_some_and(is_one_point)).count();
-    candidate.order = sort.and_then(|sort| order(index, single, sort));
+    candidate.order = sort.and_then(|sort| order(eligible, single, sort));
     let useful = candidate.equalities > 0 || candidate.range || candidate.order.is_some();
     (useful || forced).then_some(candidate)
 }
@@ -74,20 +50,16 @@ fn is_one_point(bounds: &Bounds) -> bool {
     bounds.intervals.len() == 1 && bounds.is_points()
 }
 
-fn excludes_null(bounds: &Bounds) -> bool {
-    let null = key::encode(Raw::NULL);
-    !bounds.intervals.iter().any(|interval| interval.lower <= null && null < interval.upper)
-}
-
 /// The ranges that the fields' bounds leave of the index: values as far as fields are bound to values, then one range.
-fn ranges<'c>(index: &'c Arc<Index>, bounds: &[Option<Bounds>]) -> Candidate<'c> {
+fn ranges<'c>(eligible: &Eligible<'c>, bounds: &[Option<Bounds>]) -> Candidate<'c> {
+    let index = eligible.index;
     let mut candidate =
         Candidate { index, ranges: Vec::new(), equalities: 0, range: false, order: None };
     let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
     let mut whole: Option<Vec<Interval>> = None;
-    for (bounds, direction) in bounds.iter().zip(&index.directions) {
+    for (bounds, field) in bounds.iter().zip(&eligible.fields) {
         let Some(bounds) = bounds else { break };
-        let intervals = directed(&bounds.intervals, *direction);
+        let intervals = directed(&bounds.intervals, field.direction);
         if prefixes.len().saturating_mul(intervals.len()) > RANGES_MAX {
             break;
         }
@@ -139,22 +111,22 @@ fn range(id: &[u8; 4], interval: &Interval) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Whether the index gives the order of `sort` when its first `single` fields have one value each: `Some(reverse)`.
-pub(super) fn order(index: &Index, single: usize, sort: &SortPattern) -> Option<bool> {
+pub(super) fn order(eligible: &Eligible<'_>, single: usize, sort: &SortPattern) -> Option<bool> {
+    let index = eligible.index;
     if index.is_multikey() || sort.collation() != index.order.collation() {
         return None;
     }
     let mut reverse = None;
     let mut at = 0;
-    let paths = index.paths.paths();
+    let fields = &eligible.fields;
     for (path, direction) in sort.fields()? {
-        while at < single && paths.get(at).is_some_and(|own| own != path) {
+        let is_it = |field: &KeyField<'_>| field.is_ordered() && *field.path == *path;
+        while at < single && fields.get(at).is_some_and(|own| !is_it(own)) {
             at += 1;
         }
-        if paths.get(at) != Some(path) {
-            return None;
-        }
+        let field = fields.get(at).filter(|field| is_it(field))?;
         if at >= single {
-            let turned = index.directions.get(at) != Some(&direction);
+            let turned = field.direction != direction;
             if *reverse.get_or_insert(turned) != turned {
                 return None;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{KeyRange, Query, hinted_index, index};
+use super::{KeyRange, Query, eligible, hinted_index, index};
 use crate::bson::Doc;
 use crate::bson::key::Direction;
 use crate::catalog::Collection;
@@ -55,7 +55,9 @@ pub(super) fn access(
         return Err(failed(Code(51175), why));
     }
     let sort = query.sort.as_ref();
-    let order = sort.and_then(|sort| index::order(index, 0, sort));
+    let order = sort.and_then(|sort| {
+        eligible::hinted(index, None).first().and_then(|whole| index::order(whole, 0, sort))
+    });
     let reverse = order.unwrap_or(false);
     let access = Access::Index { index: index.clone(), ranges: vec![(lower, upper)], reverse };
     Ok((access, sort.is_none() || order.is_some()))
