@@ -197,7 +197,7 @@ fn source(
     query.sort = head.sort.as_ref().map(|sort| SortPattern::parse(sort.as_doc())).transpose()?;
     query.sort = query.sort.map(|sort| sort.with_collation(scope.collation().cloned()));
     let sort = query.sort.clone();
-    let chosen = choose(collection, query)?;
+    let chosen = choose(run.store(), collection, query)?;
     let sorted = chosen.sorted;
     let mut stage: Box<dyn Stage> = Box::new(ScanStage::new(chosen.plan));
     if let Some(pattern) = sort.filter(|_| !sorted) {

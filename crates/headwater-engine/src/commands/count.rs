@@ -66,7 +66,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     } else {
         query.hint = hint;
         let most = limit.map(|limit| limit.saturating_add(skip));
-        let mut scan = Scan::new(choose(&collection, query)?.plan);
+        let mut scan = Scan::new(choose(run.store(), &collection, query)?.plan);
         let mut matched = 0;
         run.scan(&mut scan, &mut |_, _| {
             matched += 1;

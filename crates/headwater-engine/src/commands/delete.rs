@@ -12,8 +12,9 @@ use crate::collection::{self, RecordId};
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
+use crate::query::plan::tree::Plan;
 use crate::query::plan::{Hint, Query, choose};
-use crate::query::scan::{Plan, Scan};
+use crate::query::scan::Scan;
 use crate::session::retry::Outcome;
 use crate::status;
 
@@ -93,7 +94,7 @@ pub(super) fn run_entry(
     if !delete.one && context.transaction.is_some() {
         return Err(multi_with_transaction());
     }
-    let plan = choose(collection, query)?.plan;
+    let plan = choose(guard.read()?, collection, query)?.plan;
     let removed = match delete.one {
         true => remove_one(context, guard, plan, retry, statement),
         false => remove_many(context, guard, plan),

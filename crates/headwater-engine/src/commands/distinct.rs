@@ -56,7 +56,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             .as_ref()
             .map(|collation| move |text: &str, out: &mut Vec<u8>| collation.append_key(text, out));
         let collate = collate.as_ref().map(|collate| collate as Collate<'_>);
-        let mut scan = Scan::new(choose(collection, query)?.plan);
+        let mut scan = Scan::new(choose(run.store(), collection, query)?.plan);
         run.scan(&mut scan, &mut |_, doc| {
             distinct.add(doc, collate)?;
             Ok(Next::Continue)

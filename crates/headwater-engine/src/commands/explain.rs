@@ -18,9 +18,10 @@ use crate::index::Index;
 use crate::namespace::Namespace;
 use crate::query::exec::Environment;
 use crate::query::find::Shape;
+use crate::query::plan::tree::{Access, IndexScan};
 use crate::query::plan::{Chosen, Hint, KeyRange, Query, choose};
 use crate::query::run::Run;
-use crate::query::scan::{Access, Next, Scan};
+use crate::query::scan::{Next, Scan};
 use crate::query::sort::SortPattern;
 
 pub(super) const COMMAND: Command = Command {
@@ -68,7 +69,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let catalog = run.catalog.clone();
     let namespace = &question.namespace;
     let chosen = match catalog.collection(namespace.db(), namespace.collection()) {
-        Some(collection) => Some(choose(collection, query(&question)?)?),
+        Some(collection) => Some(choose(run.store(), collection, query(&question)?)?),
         None => None,
     };
     let plan = describe(&question, chosen.as_ref())?;
@@ -255,6 +256,9 @@ fn access(access: &Access, collection: &Arc<Collection>, filter: Doc<'_>) -> Doc
     let mut plan = DocWriter::new();
     let direction = |reverse: bool| if reverse { "backward" } else { "forward" };
     match access {
+        Access::Nothing | Access::Any(_) | Access::Merge(_) | Access::All(_) => {
+            plan.str("stage", "EOF");
+        }
         Access::Collection { reverse } => {
             plan.str("stage", "COLLSCAN");
             if !filter.is_empty() {
@@ -273,7 +277,7 @@ fn access(access: &Access, collection: &Arc<Collection>, filter: Doc<'_>) -> Doc
             plan.str("direction", "forward");
         }
         // The order of a clustered collection is no index: a range of it is a part of the collection.
-        Access::Index { index, ranges, reverse } if index.clustered => {
+        Access::Index(IndexScan { index, ranges, reverse, .. }) if index.clustered => {
             let is_whole = ranges.iter().all(|(lower, _)| lower.len() == size_of_val(&index.id));
             plan.str("stage", if is_whole { "COLLSCAN" } else { "CLUSTERED_IXSCAN" });
             if !filter.is_empty() {
@@ -281,7 +285,7 @@ fn access(access: &Access, collection: &Arc<Collection>, filter: Doc<'_>) -> Doc
             }
             plan.str("direction", direction(*reverse));
         }
-        Access::Index { index, ranges, reverse } => {
+        Access::Index(IndexScan { index, ranges, reverse, .. }) => {
             plan.str("stage", "FETCH");
             if !filter.is_empty() {
                 plan.doc("filter", filter);

@@ -77,7 +77,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let found = match &collection {
         Some(collection) => {
             let sort = query.sort.clone();
-            let chosen = choose(collection, query)?;
+            let chosen = choose(guard.read()?, collection, query)?;
             find_first(context, &guard, chosen, sort).map_err(|error| error.with_prefix(PREFIX))?
         }
         None => None,

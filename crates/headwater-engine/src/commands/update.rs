@@ -258,7 +258,7 @@ pub(super) fn run_entry(
             time_series::check_update(series, &Asked { filter, update, multi, upsert })?;
         }
         let sort = query.sort.clone();
-        let chosen = choose(collection, query)?;
+        let chosen = choose(guard.read()?, collection, query)?;
         let found = if entry.multi {
             change_many(context, guard, chosen, &update, &now)
         } else {

@@ -6,13 +6,14 @@
 pub(crate) mod eligible;
 mod index;
 mod ranged;
+pub mod tree;
 
 use std::sync::Arc;
 
+use headwater_store::Read;
 use index::Candidate;
 
 use super::matcher::Matcher;
-use super::scan::{Access, Plan};
 use super::sort::SortPattern;
 use crate::aggregate::expressions::{Scope, document_text};
 use crate::bson::key::Direction;
@@ -24,6 +25,7 @@ use crate::commands::Fields;
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
 use crate::index::keys::id_key;
+use tree::{Access, Gives, IndexScan, Plan};
 
 /// What is asked of a collection.
 #[derive(Debug, Default)]
@@ -46,6 +48,26 @@ pub struct Query {
     pub hint: Option<Hint>,
     /// The keys of the hinted index to read, `min` and `max` of find.
     pub range: KeyRange,
+    /// Documents that are asked for at most, those skipped included.
+    pub limit: Option<u64>,
+    /// What is asked of the documents.
+    pub wants: Wants,
+    /// Whether the ways that are not taken are to be noted.
+    pub explains: bool,
+}
+
+/// What a query wants of the documents that it finds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Wants {
+    /// All of them.
+    #[default]
+    Documents,
+    /// These fields, as paths.
+    Fields(Vec<String>),
+    /// Their number.
+    Count,
+    /// The different values at a path.
+    Distinct(String),
 }
 
 /// Where to begin and where to end in an index: key patterns with values instead of directions, empty for no bound.
@@ -77,6 +99,30 @@ pub struct Chosen {
     pub sorted: bool,
     /// The whole filter, for whoever needs to know how a document matched.
     pub filter: Option<Arc<Matcher>>,
+    /// The ways that were not taken, the cheapest first; noted for `explain` alone ([`Query::explains`]).
+    pub rejected: Vec<Rejected>,
+}
+
+/// A way to the documents that was not taken.
+#[derive(Debug, Clone)]
+pub struct Rejected {
+    /// The way.
+    pub access: Access,
+    /// Whether documents come in the order that is asked for.
+    pub sorted: bool,
+    /// What it was expected to cost.
+    pub cost: Cost,
+}
+
+/// What running a plan is expected to take.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Cost {
+    /// Index entries looked at.
+    pub keys: f64,
+    /// Documents looked at.
+    pub documents: f64,
+    /// All of it, in steps of a cursor.
+    pub total: f64,
 }
 
 impl Hint {
@@ -197,12 +243,18 @@ fn plain_id(filter: Doc<'_>) -> Option<Raw<'_>> {
 ///
 /// # Errors
 /// `BadValue` (2) for a hint that names no index.
-pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
+pub fn choose(_read: &dyn Read, collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
     let matcher = query.matcher.clone();
     let done = |access: Access, sorted: bool, rest: Option<Arc<Matcher>>| Chosen {
-        plan: Plan { collection: collection.clone(), access, matcher: rest },
+        plan: Plan {
+            collection: collection.clone(),
+            access,
+            matcher: rest,
+            gives: Gives::Documents,
+        },
         sorted,
         filter: matcher.clone(),
+        rejected: Vec::new(),
     };
     let natural = match &query.hint {
         Some(Hint::Natural(direction)) => Some(*direction),
@@ -240,11 +292,14 @@ pub fn choose(collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
         return Ok(done(access, sort.is_none(), matcher.clone()));
     };
     let sorted = sort.is_none() || best.order.is_some();
-    let access = Access::Index {
+    let access = Access::Index(IndexScan {
         index: best.index.clone(),
         ranges: best.ranges,
         reverse: best.order.unwrap_or(false),
-    };
+        fields: best.fields,
+        ranged: best.ranged,
+        merged_from: 0,
+    });
     Ok(done(access, sorted, matcher.clone()))
 }
 
@@ -253,7 +308,7 @@ fn natural_order(collection: &Collection, reverse: bool) -> Access {
     match collection.id_index().filter(|index| index.clustered) {
         Some(index) => {
             let whole = (index.id.to_be_bytes().to_vec(), (index.id + 1).to_be_bytes().to_vec());
-            Access::Index { index: index.clone(), ranges: vec![whole], reverse }
+            Access::Index(IndexScan::of_range(index.clone(), whole, reverse))
         }
         None => Access::Collection { reverse },
     }

@@ -134,7 +134,9 @@ impl Environment for Run<'_> {
         };
         let scope = Scope::new(None, now_ms())?.with_collation(order.collation().cloned());
         let query = plan::Query::parse(filter, &mut { scope })?;
-        Ok(Box::new(super::scan::ScanStage::new(plan::choose(collection, query)?.plan)))
+        Ok(Box::new(super::scan::ScanStage::new(
+            plan::choose(self.store(), collection, query)?.plan,
+        )))
     }
 
     fn sizes(&self, db: &str, collection: &str) -> Result<Option<Sizes>> {

@@ -3,17 +3,15 @@
 
 use std::collections::HashSet;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use headwater_store::{Direction, Read};
 
 use super::exec::{Environment, Stage};
-use super::matcher::Matcher;
+use super::plan::tree::{Access, IndexScan, Plan};
 use crate::bson::{Doc, DocBuf, DocWriter, View};
-use crate::catalog::{Collection, tables};
+use crate::catalog::tables;
 use crate::collection::{RecordId, document_key, find_by_entry, record_of};
-use crate::error::Result;
-use crate::index::Index;
+use crate::error::{Code, Error, Result};
 
 /// Documents between two looks at the clock.
 const CHECK_EVERY: u32 = 64;
@@ -34,57 +32,6 @@ pub enum Next {
     Stop,
     /// No more for now; give this document again later.
     StopBefore,
-}
-
-/// Where documents come from and which of them are wanted.
-#[derive(Debug)]
-pub struct Plan {
-    /// The collection.
-    pub collection: Arc<Collection>,
-    /// The way to the documents.
-    pub access: Access,
-    /// The filter, if the way alone does not decide.
-    pub matcher: Option<Arc<Matcher>>,
-}
-
-impl Plan {
-    /// Counts an operation on the index that it uses.
-    fn count_use(&self) {
-        match &self.access {
-            Access::Collection { .. } => {}
-            Access::Id(_) => {
-                self.collection.id_index().into_iter().for_each(|index| index.accesses.count());
-            }
-            Access::Index { index, .. } => index.accesses.count(),
-        }
-    }
-
-    /// Whether a document passes the filter.
-    #[inline]
-    fn wants(&self, doc: Doc<'_>) -> Result<bool> {
-        self.matcher.as_ref().map_or(Ok(true), |matcher| matcher.matches(doc))
-    }
-}
-
-/// A way to documents.
-#[derive(Debug)]
-pub enum Access {
-    /// In natural order.
-    Collection {
-        /// Or the reverse of it.
-        reverse: bool,
-    },
-    /// By `_id`: the key of one entry of the `_id` index.
-    Id(Vec<u8>),
-    /// Through ranges of an index, in order.
-    Index {
-        /// The index.
-        index: Arc<Index>,
-        /// The ranges: whole keys, lower included, upper excluded; ascending and without overlap.
-        ranges: Vec<(Vec<u8>, Vec<u8>)>,
-        /// Whether to walk from the last to the first.
-        reverse: bool,
-    },
 }
 
 /// A plan and how far it has come.
@@ -168,7 +115,12 @@ impl Scan {
         let ended = match &self.plan.access {
             Access::Id(_) => self.run_id(read, visit)?,
             Access::Collection { .. } => self.run_collection(read, check, visit)?,
-            Access::Index { .. } => self.run_index(read, check, visit)?,
+            Access::Index(_) => self.run_index(read, check, visit)?,
+            Access::Nothing => true,
+            Access::Any(_) | Access::Merge(_) | Access::All(_) => {
+                let message = "a plan of several scans is not run yet";
+                return Err(Error::new(Code::INTERNAL_ERROR, message));
+            }
         };
         self.done = ended;
         Ok(())
@@ -248,7 +200,9 @@ impl Scan {
         check: &dyn Fn() -> Result<()>,
         visit: &mut Visit<'_>,
     ) -> Result<bool> {
-        let Access::Index { index, ranges, reverse } = &self.plan.access else { return Ok(true) };
+        let Access::Index(IndexScan { index, ranges, reverse, .. }) = &self.plan.access else {
+            return Ok(true);
+        };
         let count = ranges.len();
         let dedupe = self.dedupe || index.is_multikey();
         let stop = self.keys_examined.saturating_add(self.stretch);

@@ -14,7 +14,8 @@ use crate::engine::{WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
 use crate::housekeeping::Orphan;
 use crate::index::{Index, index_of};
-use crate::query::scan::{Access, Plan, Scan};
+use crate::query::plan::tree::Plan;
+use crate::query::scan::Scan;
 
 /// Documents whose entries one operation adds.
 const CHUNK: usize = 1000;
@@ -74,8 +75,7 @@ fn fill(
     if collection.figures.next_record.load(Ordering::Relaxed) <= 1 {
         return Ok(());
     }
-    let access = Access::Collection { reverse: false };
-    let mut scan = Scan::new(Plan { collection: collection.clone(), access, matcher: None });
+    let mut scan = Scan::new(Plan::everything(collection.clone()));
     while !scan.is_done() {
         let found = chunks::find(context, guard, &mut scan, CHUNK)?;
         let namespace = &collection.namespace;

@@ -10,10 +10,12 @@ use crate::collection::RecordId;
 use crate::commands::Context;
 use crate::engine::WriteGuard;
 use crate::error::{Code, Error, Result};
+use crate::index::Index;
 use crate::query::exec::Environment;
 use crate::query::find::collection_dropped;
+use crate::query::plan::tree::Plan;
 use crate::query::run::Run;
-use crate::query::scan::{Access, Next, Plan, Scan};
+use crate::query::scan::{Next, Scan};
 
 /// Documents of a chunk at most.
 const DOCUMENTS: usize = 1000;
@@ -107,10 +109,9 @@ fn still_there(catalog: &Catalog, plan: &Plan) -> Result<Arc<Collection>> {
     let Some(now) = now.filter(|now| now.id == old.id) else {
         return Err(collection_dropped(old));
     };
-    if let Access::Index { index, .. } = &plan.access
-        && !now.indexes.iter().any(|there| there.id == index.id)
-    {
-        let message = format!("index '{}' dropped", index.name);
+    let gone = |index: &Index| !now.indexes.iter().any(|there| there.id == index.id);
+    if let Some(scan) = plan.access.scans().iter().find(|scan| gone(&scan.index)) {
+        let message = format!("index '{}' dropped", scan.index.name);
         return Err(Error::new(Code::QUERY_PLAN_KILLED, message));
     }
     Ok(now.clone())

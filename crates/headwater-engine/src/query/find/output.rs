@@ -10,8 +10,9 @@ use crate::index::Index;
 use crate::index::keys::key_inside;
 use crate::query::cursor::Batch;
 use crate::query::matcher::Matcher;
+use crate::query::plan::tree::{Access, Plan};
 use crate::query::projection::Projection;
-use crate::query::scan::{Access, Next, Plan};
+use crate::query::scan::Next;
 use crate::query::sort::SortPattern;
 
 /// What a client sees of each document.
@@ -56,8 +57,9 @@ impl Keys {
     /// Those of a plan; none if it walks the collection. `by_id` tells whether an access by `_id` counts.
     pub(super) fn of(plan: &Plan, by_id: bool) -> Option<Keys> {
         match &plan.access {
-            Access::Index { index, ranges, reverse } if !index.clustered => {
-                Some(Keys { index: index.clone(), ranges: ranges.clone(), reverse: *reverse })
+            Access::Index(scan) if !scan.index.clustered => {
+                let (index, ranges) = (scan.index.clone(), scan.ranges.clone());
+                Some(Keys { index, ranges, reverse: scan.reverse })
             }
             Access::Id(_) if by_id => {
                 let index = plan.collection.id_index()?.clone();

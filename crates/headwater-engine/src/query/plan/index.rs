@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::eligible::{Eligible, KeyField};
+use super::tree::FieldBounds;
 use crate::bson::key::Direction;
 use crate::collation::ValueOrder;
 use crate::index::Index;
@@ -28,6 +29,10 @@ pub(super) struct Candidate<'c> {
     pub range: bool,
     /// The order that is asked for: `Some(reverse)` if the index gives it.
     pub order: Option<bool>,
+    /// The bounds of each field.
+    pub fields: Vec<FieldBounds>,
+    /// Leading fields whose bounds the ranges hold exactly.
+    pub ranged: usize,
 }
 
 /// What an eligible index can do for a filter and an order; `None` if it is of no use. With `forced` that does not count.
@@ -53,8 +58,15 @@ fn is_one_point(bounds: &Bounds) -> bool {
 /// The ranges that the fields' bounds leave of the index: values as far as fields are bound to values, then one range.
 fn ranges<'c>(eligible: &Eligible<'c>, bounds: &[Option<Bounds>]) -> Candidate<'c> {
     let index = eligible.index;
-    let mut candidate =
-        Candidate { index, ranges: Vec::new(), equalities: 0, range: false, order: None };
+    let mut candidate = Candidate {
+        index,
+        ranges: Vec::new(),
+        equalities: 0,
+        range: false,
+        order: None,
+        fields: fields(eligible, bounds),
+        ranged: 0,
+    };
     let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
     let mut whole: Option<Vec<Interval>> = None;
     for (bounds, field) in bounds.iter().zip(&eligible.fields) {
@@ -65,6 +77,7 @@ fn ranges<'c>(eligible: &Eligible<'c>, bounds: &[Option<Bounds>]) -> Candidate<'
         }
         if !bounds.is_points() {
             candidate.range = true;
+            candidate.ranged += 1;
             whole = Some(intervals);
             break;
         }
@@ -73,6 +86,7 @@ fn ranges<'c>(eligible: &Eligible<'c>, bounds: &[Option<Bounds>]) -> Candidate<'
         };
         prefixes = prefixes.iter().flat_map(extend).collect();
         candidate.equalities += 1;
+        candidate.ranged += 1;
     }
     let id = index.id.to_be_bytes();
     for prefix in &prefixes {
@@ -86,6 +100,17 @@ fn ranges<'c>(eligible: &Eligible<'c>, bounds: &[Option<Bounds>]) -> Candidate<'
         }
     }
     candidate
+}
+
+fn fields(eligible: &Eligible<'_>, bounds: &[Option<Bounds>]) -> Vec<FieldBounds> {
+    let field = |(field, bounds): (&KeyField<'_>, &Option<Bounds>)| {
+        let path = field.path.clone().into_owned();
+        match bounds {
+            Some(bounds) => FieldBounds { path, intervals: bounds.intervals.clone() },
+            None => FieldBounds::everything(path),
+        }
+    };
+    eligible.fields.iter().zip(bounds).map(field).collect()
 }
 
 fn directed(intervals: &[Interval], direction: Direction) -> Vec<Interval> {

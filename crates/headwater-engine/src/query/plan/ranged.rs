@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use super::tree::{Access, IndexScan};
 use super::{KeyRange, Query, eligible, hinted_index, index};
 use crate::bson::Doc;
 use crate::bson::key::Direction;
 use crate::catalog::Collection;
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
-use crate::query::scan::Access;
 
 impl KeyRange {
     /// Whether there is no bound.
@@ -59,7 +59,7 @@ pub(super) fn access(
         eligible::hinted(index, None).first().and_then(|whole| index::order(whole, 0, sort))
     });
     let reverse = order.unwrap_or(false);
-    let access = Access::Index { index: index.clone(), ranges: vec![(lower, upper)], reverse };
+    let access = Access::Index(IndexScan::of_range(index.clone(), (lower, upper), reverse));
     Ok((access, sort.is_none() || order.is_some()))
 }
 
