@@ -13,6 +13,8 @@ pub struct Settings {
     pub validation: Option<Validation>,
     /// How much the collection holds, if there is a limit.
     pub capped: Option<Capped>,
+    /// Whether change streams can show documents as they were before a change and behind it.
+    pub images: bool,
     /// Whether its natural order is that of `_id`.
     pub clustered: bool,
     /// The collation of what is asked of it without one, and of indexes made without one.
@@ -45,6 +47,7 @@ impl Settings {
         Settings {
             validation: validation(options),
             capped: capped(options),
+            images: images(options),
             clustered: options.get("clusteredIndex").is_some(),
             collation: collation(options),
             time_series: options.get("timeseries").and_then(Raw::as_doc).and_then(time_series),
@@ -58,6 +61,11 @@ fn validation(options: Doc<'_>) -> Option<Validation> {
     let level = text("validationLevel").and_then(Level::named).unwrap_or_default();
     let action = text("validationAction").and_then(Action::named).unwrap_or_default();
     Some(Validation::new(filter, level, action))
+}
+
+fn images(options: Doc<'_>) -> bool {
+    let images = options.get("changeStreamPreAndPostImages").and_then(Raw::as_doc);
+    images.and_then(|images| images.get("enabled")?.as_bool()).unwrap_or(false)
 }
 
 fn collation(options: Doc<'_>) -> Option<Arc<Collation>> {

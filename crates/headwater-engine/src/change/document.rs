@@ -94,10 +94,11 @@ pub(super) fn write(
         _ => {}
     }
     if event.kind == Kind::Update {
-        write_full_document(look_up, shown.full_document, event, id, &mut doc)?;
+        let image = event.image.and(stored);
+        write_full_document(look_up, shown.full_document, event, id, image, &mut doc)?;
     }
     if matches!(event.kind, Kind::Update | Kind::Replace | Kind::Delete) {
-        write_before(shown.before, &mut doc)?;
+        write_before(shown.before, event, &mut doc)?;
     }
     Ok(Some(doc.finish()))
 }
@@ -153,13 +154,19 @@ fn write_full_document(
     mode: FullDocument,
     event: &Event<'_>,
     id: Option<Raw<'_>>,
+    image: Option<Doc<'_>>,
     out: &mut DocWriter,
 ) -> Result<()> {
-    match mode {
-        FullDocument::Default => {}
-        FullDocument::WhenAvailable => out.null("fullDocument"),
-        FullDocument::Required => return Err(no_image("post-image")),
-        FullDocument::UpdateLookup => match look_up(event, id)? {
+    match (mode, image) {
+        (FullDocument::Default, _) => {}
+        (FullDocument::WhenAvailable | FullDocument::Required, Some(image)) => {
+            out.doc("fullDocument", image);
+        }
+        (FullDocument::WhenAvailable, None) => out.null("fullDocument"),
+        (FullDocument::Required, None) => {
+            return Err(no_image("post-image", "update events", event));
+        }
+        (FullDocument::UpdateLookup, _) => match look_up(event, id)? {
             Some(document) => out.doc("fullDocument", document.as_doc()),
             None => out.null("fullDocument"),
         },
@@ -183,22 +190,25 @@ pub(super) fn look_up(
     Ok(found.map(|(_, document)| document.to_buf()))
 }
 
-fn write_before(mode: Before, out: &mut DocWriter) -> Result<()> {
-    match mode {
-        Before::Off => Ok(()),
-        Before::WhenAvailable => {
-            out.null("fullDocumentBeforeChange");
-            Ok(())
+fn write_before(mode: Before, event: &Event<'_>, out: &mut DocWriter) -> Result<()> {
+    match (mode, event.image) {
+        (Before::Off, _) => {}
+        (_, Some(image)) => out.doc("fullDocumentBeforeChange", image),
+        (Before::WhenAvailable, None) => out.null("fullDocumentBeforeChange"),
+        (Before::Required, None) => {
+            return Err(no_image("pre-image", "update, delete and replace events", event));
         }
-        Before::Required => Err(no_image("pre-image")),
     }
+    Ok(())
 }
 
-fn no_image(which: &str) -> Error {
+fn no_image(which: &str, of: &str, event: &Event<'_>) -> Error {
+    let operation = operation(event.kind, true).unwrap_or_default();
+    let (db, collection) = (event.namespace.db(), event.namespace.collection());
     Error::new(
         Code::NO_MATCHING_DOCUMENT,
         format!(
-            "Change stream was configured to require a {which} for all update events, but the {which} was not found: images are kept only by collections that enable changeStreamPreAndPostImages"
+            "Change stream was configured to require a {which} for all {of}, but the {which} was not found for event: {{operationType: \"{operation}\", ns: {{db: \"{db}\", coll: \"{collection}\"}}}}"
         ),
     )
 }

@@ -41,7 +41,7 @@ const KINDS: [Kind; 13] = [
     Kind::DropView,
 ];
 
-/// Writes an event: `k` kind, `ns` namespace, `ui` UUID, `t` wall time, then `d` and `x` where the kind has them.
+/// Writes an event: `k` kind, `ns` namespace, `ui` UUID, `t` wall time, then `d`, `b` and `x` where the kind has them.
 #[derive(Debug)]
 pub struct EventWriter(DocWriter);
 
@@ -62,6 +62,11 @@ impl EventWriter {
     /// The document key of a deletion: the `_id`.
     pub fn document_key(&mut self, id: Raw<'_>) {
         self.0.raw("d", id);
+    }
+
+    /// The document as it was before the change, of a collection that keeps images.
+    pub fn image(&mut self, before: Doc<'_>) {
+        self.0.doc("b", before);
     }
 
     /// What the kind needs beside: an update's description, a rename's target, an index's specification.
@@ -88,6 +93,8 @@ pub struct Event<'a> {
     pub wall_ms: i64,
     /// The `_id` of a deleted document.
     pub document_key: Option<Raw<'a>>,
+    /// The document before the change; only collections that keep images have it.
+    pub image: Option<Doc<'a>>,
     /// What the kind needs beside.
     pub detail: Option<Doc<'a>>,
 }
@@ -113,6 +120,7 @@ impl<'a> Event<'a> {
             uuid,
             wall_ms,
             document_key: doc.get("d"),
+            image: doc.get("b").and_then(Raw::as_doc),
             detail: doc.get("x").and_then(Raw::as_doc),
         })
     }

@@ -17,6 +17,7 @@ use crate::aggregate::pipeline::Pipeline;
 use crate::bson::{DocBuf, DocWriter, Raw};
 use crate::engine::Shared;
 use crate::error::{Code, Error, Result};
+use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK};
 use crate::namespace::Namespace;
 use crate::query::cursor::{Batch, Body, Fill};
 use crate::query::exec::{Environment, Stage};
@@ -153,6 +154,7 @@ impl ChangeStream {
         }
         for (token, doc) in events {
             if let Some(doc) = self.shape(run, doc)? {
+                check_size(&doc)?;
                 self.ready.push_back((token, doc));
             }
             self.invalidated |= token.invalidate;
@@ -277,6 +279,18 @@ impl Body for ChangeStream {
     fn write_beside(&self, cursor: &mut DocWriter) {
         self.seen.write(cursor, "postBatchResumeToken");
     }
+}
+
+/// Refuses an event that is larger than a document may be: with its images it is several documents.
+fn check_size(event: &DocBuf) -> Result<()> {
+    let (size, max) = (event.as_doc().as_bytes().len(), DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK);
+    if size <= max {
+        return Ok(());
+    }
+    let message = format!(
+        "Executor error during getMore :: caused by :: BSONObj size: {size} (0x{size:X}) is invalid. Size must be between 0 and {max}(16MB)"
+    );
+    Err(Error::new(Code::BSON_OBJECT_TOO_LARGE, message))
 }
 
 /// What a lost history says to a client: it cannot resume.

@@ -5,7 +5,7 @@ mod view;
 
 use std::sync::Arc;
 
-use super::create::options::{action, check_validated, level, number, whole};
+use super::create::options::{action, check_validated, images, keep_images, level, number, whole};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::catalog::{Collection, store_collection};
@@ -52,6 +52,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     check_types(fields)?;
+    images(fields, COMMAND.name, &namespace)?;
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
@@ -90,14 +91,6 @@ fn check_types(fields: Fields<'_>) -> Result<()> {
     if fields.loose_bool("dryRun")?.unwrap_or(false) {
         return Err(Error::not_supported("the option 'dryRun' of collMod"));
     }
-    if let Some(images) = fields.document("changeStreamPreAndPostImages")? {
-        let images = Fields::new(images, "collMod.changeStreamPreAndPostImages");
-        images.only(&["enabled"])?;
-        if images.bool("enabled")?.ok_or_else(|| images.missing("enabled"))? {
-            let what = "the option 'changeStreamPreAndPostImages' of collMod";
-            return Err(Error::not_supported(what));
-        }
-    }
     if fields.get("expireAfterSeconds").is_some() {
         return Err(Error::not_supported("the option 'expireAfterSeconds' of collMod"));
     }
@@ -133,6 +126,9 @@ fn changed_options(fields: Fields<'_>, collection: &Collection) -> Result<DocBuf
     let mut changes: Vec<(&str, Option<DocBuf>)> = Vec::new();
     capped(fields, collection, &mut changes)?;
     validation(fields, collection, &mut changes)?;
+    if let Some(keep) = images(fields, COMMAND.name, &collection.namespace)? {
+        changes.push(("changeStreamPreAndPostImages", keep.then(|| only(keep_images)).flatten()));
+    }
     if let Some(series) = fields.document("timeseries")? {
         changes.push(("timeseries", Some(coarser(series, collection)?)));
     }

@@ -206,6 +206,9 @@ pub(super) fn remove_document(
     let kind = collection.kind_of(Kind::Delete);
     let mut event = EventWriter::new(kind, &collection.namespace, Some(&collection.uuid), now_ms());
     event.document_key(doc.get("_id").unwrap_or(Raw::NULL));
+    if collection.settings.images {
+        event.image(doc);
+    }
     guard.operation(retry, statement, outcome, event, |op| {
         collection::remove(op, collection, record, doc)
     })?;

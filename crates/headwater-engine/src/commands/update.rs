@@ -425,6 +425,9 @@ pub(super) fn store_change(
     if let Some(description) = &change.description {
         event.detail(description.as_doc());
     }
+    if collection.settings.images {
+        event.image(old);
+    }
     let new = change.document.as_doc();
     guard.validate(collection, Some(old), new)?;
     guard.operation(retry, statement, outcome, event, |op| {

@@ -228,6 +228,60 @@ fn images_are_looked_up_or_missing() {
 }
 
 #[test]
+fn a_collection_that_keeps_images_shows_documents_before_and_behind_a_change() {
+    const IMAGES: &str = r#""changeStreamPreAndPostImages": {"enabled": true}"#;
+    let db = Session::new();
+    db.ok(r#"{"create": "c"}"#);
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1, "a": 0}, {"_id": 2, "a": 0}]}"#);
+    let mut required =
+        watch_c(&db, r#"{"fullDocument": "required", "fullDocumentBeforeChange": "required"}"#);
+    let mut without = watch_c(&db, "{}");
+    db.ok(&format!(r#"{{"collMod": "c", {IMAGES}}}"#));
+    let listed = text_of(&db.ok(r#"{"listCollections": 1}"#));
+    assert!(listed.contains(r#""changeStreamPreAndPostImages":{"enabled":true}"#), "{listed}");
+    for update in [r#"{"$set": {"a": 1}}"#, r#"{"$set": {"a": 2}}"#, r#"{"a": 3}"#] {
+        db.ok(&format!(r#"{{"update": "c", "updates": [{{"q": {{"_id": 1}}, "u": {update}}}]}}"#));
+    }
+    db.ok(r#"{"findAndModify": "c", "query": {"_id": 2}, "remove": true}"#);
+    let images = |event: &DocBuf| {
+        let image = |name: &str| {
+            let image = event.as_doc().get(name).and_then(Raw::as_doc);
+            image.and_then(|image| image.get("a")).map(|a| number(Some(a)))
+        };
+        (image("fullDocumentBeforeChange"), image("fullDocument"))
+    };
+    let events = required.next(1);
+    let shown: Vec<_> = events.iter().map(images).collect();
+    let expected = [(Some(0), Some(1)), (Some(1), Some(2)), (Some(2), Some(3)), (Some(0), None)];
+    assert_eq!(shown, expected);
+    let behind_first = behind("resumeAfter", &token_of_event(&events[0]));
+    let shown: Vec<_> = without.next(1).iter().map(images).collect();
+    assert_eq!(shown, [(None, None), (None, None), (None, Some(3)), (None, None)]);
+    db.ok(r#"{"collMod": "c", "changeStreamPreAndPostImages": {"enabled": false}}"#);
+    db.ok(r#"{"delete": "c", "deletes": [{"q": {}, "limit": 0}]}"#);
+    assert_eq!(code(&required.get_more(1)), 47);
+    let options =
+        format!(r#"{{"fullDocumentBeforeChange": "whenAvailable", {}"#, &behind_first[1..]);
+    let shown: Vec<_> = watch_c(&db, &options).next(1).iter().map(images).collect();
+    let expected = [(Some(1), None), (Some(2), Some(3)), (Some(0), None), (None, None)];
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn an_event_larger_than_a_document_may_be_fails_the_stream() {
+    let db = Session::new();
+    db.ok(r#"{"create": "c", "changeStreamPreAndPostImages": {"enabled": true}}"#);
+    let text = "x".repeat(9 * 1024 * 1024);
+    db.ok(&format!(r#"{{"insert": "c", "documents": [{{"_id": 1, "text": "{text}"}}]}}"#));
+    let both =
+        watch_c(&db, r#"{"fullDocument": "required", "fullDocumentBeforeChange": "required"}"#);
+    let mut one = watch_c(&db, r#"{"fullDocument": "required"}"#);
+    db.ok(r#"{"update": "c", "updates": [{"q": {"_id": 1}, "u": {"$set": {"a": 1}}}]}"#);
+    assert_eq!(code(&both.get_more(1)), 10334);
+    assert_eq!(one.types(), ["update"]);
+}
+
+#[test]
 fn a_dropped_collection_invalidates_and_its_token_starts_a_new_stream() {
     let db = Session::new();
     insert(&db, "test", "c", 1);

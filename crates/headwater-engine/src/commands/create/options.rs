@@ -32,6 +32,9 @@ pub(super) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf>
     if fields.loose_bool("temp")?.unwrap_or(false) {
         out.bool("temp", true);
     }
+    if images(fields, "create", namespace)?.unwrap_or(false) {
+        keep_images(&mut out);
+    }
     storage_engine(fields, &mut out)?;
     let options = validation(fields, namespace, &mut out)?;
     let clustered = clustered::parse(fields)?;
@@ -76,14 +79,6 @@ struct Read {
 }
 
 fn refuse_unsupported(fields: Fields<'_>) -> Result<()> {
-    if let Some(images) = fields.document("changeStreamPreAndPostImages")? {
-        let images = Fields::new(images, "create.changeStreamPreAndPostImages");
-        images.only(&["enabled"])?;
-        if images.bool("enabled")?.ok_or_else(|| images.missing("enabled"))? {
-            let what = "the option 'changeStreamPreAndPostImages' of create";
-            return Err(Error::not_supported(what));
-        }
-    }
     if fields.document("encryptedFields")?.is_some() {
         return Err(Error::not_supported("the option 'encryptedFields' of create"));
     }
@@ -92,6 +87,34 @@ fn refuse_unsupported(fields: Fields<'_>) -> Result<()> {
         return Err(Error::new(Code::INVALID_OPTIONS, message));
     }
     Ok(())
+}
+
+/// Whether images of documents are to be kept, if `command` says.
+///
+/// # Errors
+/// `InvalidOptions` (72) in the databases of the node itself, `TypeMismatch` (14), 40414 and 40415.
+pub(in crate::commands) fn images(
+    fields: Fields<'_>,
+    command: &str,
+    namespace: &Namespace,
+) -> Result<Option<bool>> {
+    let Some(images) = fields.document("changeStreamPreAndPostImages")? else { return Ok(None) };
+    let within = format!("{command}.changeStreamPreAndPostImages");
+    let images = Fields::new(images, &within);
+    images.only(&["enabled"])?;
+    let enabled = images.bool("enabled")?.ok_or_else(|| images.missing("enabled"))?;
+    if enabled && matches!(namespace.db(), "admin" | "config" | "local") {
+        let message = format!(
+            "changeStreamPreAndPostImages collection option is not supported on the following databases: admin, local, config; {namespace} is in one of them"
+        );
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    Ok(Some(enabled))
+}
+
+/// Writes the option that images are kept.
+pub(in crate::commands) fn keep_images(out: &mut DocWriter) {
+    out.document("changeStreamPreAndPostImages", |images| images.bool("enabled", true));
 }
 
 /// `size` and `max` of a capped collection.

@@ -34,6 +34,10 @@ pub(super) fn parse(context: &Context<'_>, namespace: &Namespace) -> Result<Opti
         let message = "The 'clusteredIndex' option is not supported with views";
         return Err(Error::location(6_026_500, message));
     }
+    if options::images(fields, "create", namespace)?.unwrap_or(false) {
+        let message = "option not supported on a view: changeStreamPreAndPostImages";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
     check_source(on)?;
     let pipeline = pipeline.map_or_else(no_stages, |stages| stages.as_bytes().to_vec());
     let collation = options::collation(fields)?;

@@ -73,10 +73,9 @@ fn coll_mod_refuses_what_does_not_fit() {
         (r#"{"collMod": "c", "index": {"name": "_id_", "hidden": true}}"#, "BadValue"),
         (r#"{"collMod": "c", "validator": {"$where": "1"}}"#, "BadValue"),
         (r#"{"collMod": "c", "validationLevel": "some"}"#, "BadValue"),
-        (
-            r#"{"collMod": "c", "changeStreamPreAndPostImages": {"enabled": true}}"#,
-            "CommandNotSupported",
-        ),
+        (r#"{"collMod": "c", "changeStreamPreAndPostImages": {}}"#, "IDLFailedToParse"),
+        (r#"{"collMod": "c", "changeStreamPreAndPostImages": {"enabled": 1}}"#, "TypeMismatch"),
+        (r#"{"collMod": "c", "changeStreamPreAndPostImages": {"on": 1}}"#, "IDLUnknownField"),
     ] {
         assert_eq!(error_of(&db, command), code, "{command}");
     }
