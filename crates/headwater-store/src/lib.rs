@@ -9,6 +9,7 @@ mod change;
 mod checkpoint;
 mod cursor;
 mod error;
+mod estimate;
 mod filter;
 mod folder;
 mod holder;

@@ -138,6 +138,12 @@ impl Overlay {
         Some(self.arena.change(spot))
     }
 
+    /// About how many entries it adds from `lower` (included) to `upper` (excluded), and how many it takes away: the
+    /// changes are counted, and a few of them looked at for what they are.
+    pub(crate) fn estimate(&self, table: Table, lower: &[u8], upper: &[u8]) -> (u64, u64) {
+        estimate(self.tables.get(usize::from(table.0)), &*self.arena, lower, upper)
+    }
+
     pub(crate) fn walk(&self, table: Table) -> Option<Walk<'_, Arena>> {
         Walk::new(self.tables.get(usize::from(table.0))?, &self.arena)
     }
@@ -210,6 +216,11 @@ impl Draft {
         Some(self.bytes.change(spot))
     }
 
+    /// As [`Overlay::estimate`].
+    pub(crate) fn estimate(&self, table: Table, lower: &[u8], upper: &[u8]) -> (u64, u64) {
+        estimate(self.tables.get(usize::from(table.0)), &self.bytes, lower, upper)
+    }
+
     pub(crate) fn walk(&self, table: Table) -> Option<Walk<'_, Vec<u8>>> {
         Walk::new(self.tables.get(usize::from(table.0))?, &self.bytes)
     }
@@ -233,6 +244,41 @@ impl Draft {
         }
         &self.bytes
     }
+}
+
+/// Changes that an estimate looks at, at each end.
+const SAMPLE: u64 = 8;
+
+fn estimate<B: Bytes>(
+    tree: Option<&Sorted<Spot>>,
+    bytes: &B,
+    lower: &[u8],
+    upper: &[u8],
+) -> (u64, u64) {
+    let Some(tree) = tree.filter(|tree| !tree.is_empty()) else { return (0, 0) };
+    let (from, to) = (Probe::new(lower), Probe::new(upper));
+    let is_before = |spot: &Spot, probe: &Probe<'_>| order(bytes, spot, probe) == Ordering::Less;
+    let count = tree.estimate(|spot| is_before(spot, &from), |spot| is_before(spot, &to));
+    let sampled = count.min(SAMPLE);
+    let mut cursor = tree.cursor();
+    let (mut deleted, mut seen) = (0, 0);
+    for at_end in [false, true] {
+        match at_end {
+            false => cursor.seek(|spot| is_before(spot, &from)),
+            true => cursor.seek_back(|spot| is_before(spot, &to)),
+        }
+        for _ in 0..sampled {
+            let Some(spot) = cursor.get() else { break };
+            deleted += u64::from(bytes.change(spot).value.is_none());
+            seen += 1;
+            match at_end {
+                false => cursor.next(),
+                true => cursor.previous(),
+            }
+        }
+    }
+    let deleted = if seen == 0 { 0 } else { count * deleted / seen };
+    (count - deleted, deleted)
 }
 
 /// Changes resolved in one go, so that their cache misses overlap.

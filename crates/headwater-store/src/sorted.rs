@@ -4,6 +4,8 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use crate::estimate::{Step, between};
+
 const NODE_ENTRIES_MAX: usize = 48;
 
 /// Entries in ascending order. `order(entry)` arguments say how an entry compares to what is
@@ -79,6 +81,59 @@ impl<E: Clone> Sorted<E> {
             self.clear();
         }
         Some(removed)
+    }
+
+    /// About how many entries there are from the first that is not `before_lower` to the first that is not
+    /// `before_upper`.
+    pub(crate) fn estimate(
+        &self,
+        before_lower: impl Fn(&E) -> bool,
+        before_upper: impl Fn(&E) -> bool,
+    ) -> u64 {
+        let (lower, upper) = (self.path(before_lower), self.path(before_upper));
+        between(&lower, &upper, |taken| Some(self.path_by(taken)))
+    }
+
+    /// The path that takes these children, then the middle of each node.
+    fn path_by(&self, taken: &[usize]) -> Vec<Step> {
+        let (mut path, mut node) = (Vec::new(), &*self.root);
+        loop {
+            let of = match node {
+                Node::Inner(children) => children.len(),
+                Node::Leaf(entries) => entries.len(),
+            };
+            let at = taken.get(path.len()).copied().unwrap_or(of / 2);
+            path.push(Step { at, of });
+            match node {
+                Node::Inner(children) => match children.get(at) {
+                    Some((_, child)) => node = child,
+                    None => return path,
+                },
+                Node::Leaf(_) => return path,
+            }
+        }
+    }
+
+    fn path(&self, before: impl Fn(&E) -> bool) -> Vec<Step> {
+        let mut path = Vec::new();
+        let mut node = &*self.root;
+        loop {
+            match node {
+                Node::Inner(children) => {
+                    let later = children.get(1..).unwrap_or_default();
+                    let at = later.partition_point(|(first, _)| before(first));
+                    path.push(Step { at, of: children.len() });
+                    match children.get(at) {
+                        Some((_, child)) => node = child,
+                        None => return path,
+                    }
+                }
+                Node::Leaf(entries) => {
+                    path.push(Step { at: entries.partition_point(before), of: entries.len() });
+                    return path;
+                }
+            }
+        }
     }
 
     pub(crate) fn cursor(&self) -> SortedCursor<'_, E> {

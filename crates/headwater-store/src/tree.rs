@@ -81,6 +81,14 @@ impl TreeReader {
         }
     }
 
+    /// About how many entries there are from `lower` (included) to `upper` (excluded).
+    pub(crate) fn estimate(&self, table: Table, lower: &[u8], upper: &[u8]) -> Result<u64> {
+        match self {
+            TreeReader::Lmdb(reader) => reader.estimate(table, lower, upper),
+            TreeReader::Map(reader) => Ok(reader.estimate(table, lower, upper)),
+        }
+    }
+
     pub(crate) fn walk(
         &self,
         table: Table,

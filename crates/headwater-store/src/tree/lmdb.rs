@@ -2,6 +2,8 @@
 //! a memory map and growing it. Values carry a crc32c trailer over value and key.
 #![allow(unsafe_code)]
 
+mod pages;
+
 use std::fs;
 use std::ops::Bound;
 use std::path::Path;
@@ -37,6 +39,8 @@ pub(crate) struct Lmdb {
     env: Env<WithoutTls>,
     tables: [Rows; TABLES],
     meta: Rows,
+    /// The tables themselves, by name.
+    names: Rows,
     readers: Mutex<Readers>,
     readers_changed: Condvar,
     transaction_bytes: usize,
@@ -81,6 +85,17 @@ impl Lmdb {
             return Err(Error::corrupt("tree: its tables could not be opened"));
         };
         let tables = [a, b, c, d, e, f, g, h];
+        let names = {
+            let read = env.read_txn().map_err(failed)?;
+            let opened = env.open_databases_and_commit(read, |opener, read| {
+                let names: Option<Database<'_, Bytes, Bytes>> = opener.open_database(read, None)?;
+                Ok::<_, heed::Error>(CommitOrAbort::<_, ()>::Commit(names))
+            });
+            match opened.map_err(failed)? {
+                CommitOrAbort::Commit(Some(names)) => names,
+                _ => return Err(Error::corrupt("tree: its list of tables could not be opened")),
+            }
+        };
         let applied = {
             let read = env.read_txn().map_err(failed)?;
             match meta.get(&read, APPLIED).map_err(failed)? {
@@ -95,6 +110,7 @@ impl Lmdb {
             env,
             tables,
             meta,
+            names,
             readers: Mutex::new(readers),
             readers_changed: Condvar::new(),
             transaction_bytes: options.tree_transaction_bytes,
@@ -377,6 +393,35 @@ impl LmdbReader {
         };
         let range = range.map_err(|error| Error::tree("opening a cursor", error))?;
         Ok(LmdbWalk { range, steps: 0, check_every: CHECK_EVERY })
+    }
+
+    /// About how many entries there are from `lower` (included) to `upper` (excluded).
+    pub(crate) fn estimate(&self, table: Table, lower: &[u8], upper: &[u8]) -> Result<u64> {
+        let (rows, read) = (self.rows(table)?, self.read()?);
+        let failed = |error| Error::tree("estimating a range", error);
+        let name = [b'0' + table.0];
+        let root = self.tree.names.get(read, &name).map_err(failed)?;
+        let page_bytes = rows.stat(read).map_err(failed)?.page_size as usize;
+        let info = self.tree.env.info();
+        let count = info.last_page_number.saturating_add(1).min(info.map_size / page_bytes.max(1));
+        let found = root.and_then(|root| {
+            // SAFETY: `root` is a value that LMDB gave out for the read transaction `read`, which outlives this call.
+            let pages = unsafe { pages::Pages::around(root, page_bytes, count) }?;
+            pages.estimate(root, lower, upper)
+        });
+        found.map_or_else(|| self.count_some(table, lower, upper), Ok)
+    }
+
+    /// Entries of a range, counted up to a limit: where the pages cannot be read.
+    fn count_some(&self, table: Table, lower: &[u8], upper: &[u8]) -> Result<u64> {
+        const MOST: u64 = 1000;
+        let bounds = (Bound::Included(lower), Bound::Excluded(upper));
+        let mut walk = self.walk(table, bounds, Direction::Forward)?;
+        let mut count = 0;
+        while count < MOST && walk.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Checks every value of a table; says how many there are.

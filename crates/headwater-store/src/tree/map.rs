@@ -82,6 +82,12 @@ impl MapReader {
         tree.get(|item| item.cmp(key)).map(|item| item.pair().1)
     }
 
+    pub(crate) fn estimate(&self, table: Table, lower: &[u8], upper: &[u8]) -> u64 {
+        let before = |key| move |item: &Item| item.cmp(key) == Ordering::Less;
+        let tree = self.tables.get(usize::from(table.0));
+        tree.map_or(0, |tree| tree.estimate(before(lower), before(upper)))
+    }
+
     pub(crate) fn walk(
         &self,
         table: Table,

@@ -3,6 +3,7 @@
 mod capacity;
 mod conformance;
 mod damage;
+mod estimates;
 mod faults;
 mod kill;
 mod model;
