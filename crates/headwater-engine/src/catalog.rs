@@ -1,6 +1,7 @@
 //! Which databases, collections, views and indexes there are: the in-memory picture, replaced as a whole at every change, and
 //! how it is kept in the store. Knows nothing of documents and commands.
 
+pub mod building;
 mod records;
 mod settings;
 pub mod view;
@@ -16,6 +17,7 @@ use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::collation::Collation;
 use crate::index::Index;
 use crate::namespace::Namespace;
+use building::Building;
 use view::View;
 
 /// The store's tables that the engine uses.
@@ -59,6 +61,8 @@ pub struct Collection {
     pub settings: Arc<Settings>,
     /// Its indexes, `_id_` first.
     pub indexes: Vec<Arc<Index>>,
+    /// The indexes that are being built, which only writers see.
+    pub building: Vec<Arc<Building>>,
     /// Figures shared by all versions of the collection.
     pub figures: Arc<Figures>,
 }

@@ -1,5 +1,6 @@
 //! Documents and their index entries: the only writer of both. Knows nothing of commands, sessions or change events.
 
+pub mod building;
 mod duplicate;
 
 use std::ops::Bound;
@@ -12,7 +13,7 @@ use crate::catalog::{Collection, store_collection, tables};
 use crate::error::Result;
 use crate::index::Index;
 use crate::index::keys::{Keys, keys};
-use duplicate::duplicate_key;
+pub(crate) use duplicate::duplicate_key;
 
 /// A document's place in its collection's natural order.
 pub type RecordId = u64;
@@ -110,6 +111,9 @@ pub fn insert(
         }
     }
     op.put(tables::DOCUMENTS, &document_key(collection.id, record), doc.as_bytes())?;
+    if !collection.building.is_empty() {
+        building::keep_up(op, collection, record, None, Some(doc))?;
+    }
     Ok(record)
 }
 
@@ -146,6 +150,9 @@ pub fn replace(
         }
     }
     op.put(tables::DOCUMENTS, &document_key(collection.id, record), new.as_bytes())?;
+    if !collection.building.is_empty() {
+        building::keep_up(op, collection, record, Some(old), Some(new))?;
+    }
     Ok(())
 }
 
@@ -170,27 +177,8 @@ pub fn remove(
         }
     }
     op.delete(tables::DOCUMENTS, &document_key(collection.id, record))?;
-    Ok(())
-}
-
-/// Adds the entries of one document to an index that is being built.
-///
-/// # Errors
-/// As [`insert`].
-pub fn add_entries(
-    op: &mut Operation<'_, '_>,
-    collection: &Collection,
-    index: &Index,
-    record: RecordId,
-    doc: Doc<'_>,
-) -> Result<()> {
-    let keys = keys(index, doc)?;
-    if keys.multikey {
-        index.multikey.store(true, Ordering::Release);
-    }
-    for encoded in &keys.keys {
-        check_unique(op, collection, index, encoded, record, doc)?;
-        put_entry(op, index, encoded, record)?;
+    if !collection.building.is_empty() {
+        building::keep_up(op, collection, record, Some(doc), None)?;
     }
     Ok(())
 }
@@ -201,11 +189,19 @@ fn note_multikey(
     index: &Index,
     keys: &Keys,
 ) -> Result<()> {
-    if keys.multikey && !index.is_multikey() {
-        index.multikey.store(true, Ordering::Release);
+    if note_keys(index, keys) {
         store_collection(op, collection)?;
     }
     Ok(())
+}
+
+/// Notes in an index what the keys of a document make it; `true` if that is new.
+pub(crate) fn note_keys(index: &Index, keys: &Keys) -> bool {
+    let is_new = keys.multikey && !index.is_multikey();
+    if is_new {
+        index.multikey.store(true, Ordering::Release);
+    }
+    is_new
 }
 
 fn check_unique(

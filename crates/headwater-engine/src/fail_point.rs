@@ -21,6 +21,10 @@ pub enum Point {
     AlwaysLate,
     /// `maxTimeNeverTimeOut`: no command is ever late.
     NeverLate,
+    /// `hangAfterStartingIndexBuild`: a build of an index waits before it reads the first document.
+    BuildBegun,
+    /// `hangAfterIndexBuildDumpsInsertsFromBulk`: a build waits before it completes what writers have changed.
+    BuildFilled,
 }
 
 /// When a fail point takes effect.
@@ -76,6 +80,8 @@ pub struct FailPoints {
     get_more: Mutex<Slot>,
     always_late: Mutex<Slot>,
     never_late: Mutex<Slot>,
+    build_begun: Mutex<Slot>,
+    build_filled: Mutex<Slot>,
 }
 
 #[derive(Debug, Default)]
@@ -88,15 +94,26 @@ struct Slot {
 impl FailPoints {
     /// Sets a fail point and tells how often it has taken effect so far.
     pub fn set(&self, point: Point, mode: Mode, failure: Failure) -> i32 {
-        let mut slot = match point {
-            Point::Command => self.command.lock(),
-            Point::GetMore => self.get_more.lock(),
-            Point::AlwaysLate => self.always_late.lock(),
-            Point::NeverLate => self.never_late.lock(),
-        };
+        let mut slot = self.slot(point).lock();
         slot.mode = mode;
         slot.failure = failure;
         slot.entered
+    }
+
+    fn slot(&self, point: Point) -> &Mutex<Slot> {
+        match point {
+            Point::Command => &self.command,
+            Point::GetMore => &self.get_more,
+            Point::AlwaysLate => &self.always_late,
+            Point::NeverLate => &self.never_late,
+            Point::BuildBegun => &self.build_begun,
+            Point::BuildFilled => &self.build_filled,
+        }
+    }
+
+    /// Whether a fail point is on, without using it up.
+    pub fn is_on(&self, point: Point) -> bool {
+        self.slot(point).lock().mode != Mode::Off
     }
 
     /// Whether `failCommand` is on for the command, without using it up.

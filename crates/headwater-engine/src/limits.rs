@@ -42,3 +42,5 @@ pub const SESSIONS_MAX: usize = 1_000_000;
 pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Documents in a first batch when the client names no size.
 pub const FIRST_BATCH_DOCUMENTS: usize = 101;
+/// Memory that the entries of one index build may take, in bytes; the rest goes to the disk.
+pub const INDEX_BUILD_BYTES_MAX: usize = 100 * 1024 * 1024;

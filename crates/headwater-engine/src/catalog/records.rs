@@ -134,5 +134,6 @@ fn parse(record: Doc<'_>) -> Option<Collection> {
         _ => None,
     }?;
     let figures = Arc::new(Figures::default());
-    Some(Collection { id, namespace, uuid, options, settings, indexes, figures })
+    let building = Vec::new();
+    Some(Collection { id, namespace, uuid, options, settings, indexes, building, figures })
 }

@@ -10,7 +10,7 @@ use crate::index::keys::values_of;
 
 /// The error of a key that another document has.
 #[cold]
-pub(super) fn duplicate_key(
+pub(crate) fn duplicate_key(
     collection: &Collection,
     index: &Index,
     encoded: &[u8],

@@ -41,6 +41,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let point = match name {
         "failCommand" => Point::Command,
         "failGetMoreAfterCursorCheckout" => Point::GetMore,
+        "hangAfterIndexBuildDumpsInsertsFromBulk" => Point::BuildFilled,
+        "hangAfterStartingIndexBuild" => Point::BuildBegun,
         "maxTimeAlwaysTimeOut" => Point::AlwaysLate,
         "maxTimeNeverTimeOut" => Point::NeverLate,
         _ => return Err(Error::new(Code::FAIL_POINT_SET_FAILED, format!("{name} not found"))),

@@ -166,6 +166,7 @@ pub(super) fn create_collection(
         settings,
         options,
         indexes,
+        building: Vec::new(),
         figures: Arc::new(Figures::empty()),
     };
     let mut event = EventWriter::new(Kind::Create, namespace, Some(&collection.uuid), now_ms());

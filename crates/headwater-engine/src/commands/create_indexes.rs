@@ -1,6 +1,9 @@
 //! `createIndexes`: makes indexes and fills them from the documents that are there.
 
 mod build;
+mod entries;
+
+use std::time::Duration;
 
 use super::create::create_collection;
 use super::time_series::check_index;
@@ -12,6 +15,7 @@ use crate::collection::load_next_record;
 use crate::error::{Code, Error, Result};
 use crate::index::{Index, Wanted, parse_spec};
 use crate::limits::INDEXES_MAX;
+use crate::namespace::Namespace;
 use crate::query::plan::same_pattern;
 
 pub(super) const COMMAND: Command = Command {
@@ -23,7 +27,19 @@ pub(super) const COMMAND: Command = Command {
     run,
 };
 
+/// Time between two looks whether another's build has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
 fn run(context: &mut Context<'_>) -> Result<Flow> {
+    loop {
+        if let Some(flow) = attempt(context)? {
+            return Ok(flow);
+        }
+    }
+}
+
+/// Runs the command; `None` if it had to wait for a build of the same index and must look again.
+fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let wanted = fields.array("indexes")?.ok_or_else(|| fields.missing("indexes"))?;
@@ -44,15 +60,20 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         })
         .collect::<Result<_>>()?;
     if context.mode == crate::request::Mode::Inline {
-        return Ok(Flow::Busy);
+        return Ok(Some(Flow::Busy));
     }
-    let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
+    let Some(mut guard) = context.write()? else { return Ok(Some(Flow::Busy)) };
     let catalog = guard.catalog();
     catalog.refuse_view(&namespace)?;
     let existing = catalog.collection(namespace.db(), namespace.collection()).cloned();
     let default = existing.as_ref().and_then(|collection| collection.collation());
     let specs: Vec<DocBuf> =
         wanted.iter().map(|index| index.in_collection(default)).collect::<Result<_>>()?;
+    if let Some(uuid) = under_way(existing.as_deref(), &specs)? {
+        drop(guard);
+        await_build(context, &namespace, &uuid)?;
+        return Ok(None);
+    }
     let before = existing.as_ref().map_or(1, |collection| collection.index_count());
     let new = new_specs(existing.as_deref(), &specs, namespace.as_str())?;
     let created = existing.is_none();
@@ -61,13 +82,20 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         None => create_collection(context.shared, &mut guard, &namespace, DocBuf::new())?,
     };
     load_next_record(guard.read()?, &collection)?;
-    if !new.is_empty() {
-        build::build(context, &mut guard, &collection, new.iter().map(|spec| spec.as_doc()))?;
+    match new.is_empty() {
+        true => {
+            context.wrote(guard.last());
+            drop(guard);
+        }
+        false => {
+            let specs = new.iter().map(|spec| spec.as_doc());
+            let last = build::build(context, guard, &collection, specs)?;
+            context.wrote(last);
+        }
     }
-    let after = guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
+    let catalog = context.shared.catalog();
+    let after = catalog.collection(namespace.db(), namespace.collection());
     let after = after.map_or(before, |collection| collection.index_count());
-    context.wrote(guard.last());
-    drop(guard);
     let mut reply = DocWriter::new();
     reply.i32("numIndexesBefore", before as i32);
     reply.i32("numIndexesAfter", after as i32);
@@ -76,7 +104,32 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     } else {
         reply.bool("createdCollectionAutomatically", created);
     }
-    Ok(Flow::Written(reply))
+    Ok(Some(Flow::Written(reply)))
+}
+
+/// The UUID of a build that makes one of these indexes already.
+fn under_way(existing: Option<&Collection>, specs: &[DocBuf]) -> Result<Option<[u8; 16]>> {
+    for building in existing.into_iter().flat_map(|existing| &existing.building) {
+        for spec in specs {
+            if let Ok(Same::Identical) = conflict(spec.as_doc(), building.index.spec.as_doc()) {
+                return Ok(Some(building.uuid));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn await_build(context: &Context<'_>, namespace: &Namespace, uuid: &[u8; 16]) -> Result<()> {
+    loop {
+        let catalog = context.shared.catalog();
+        let collection = catalog.collection(namespace.db(), namespace.collection());
+        if !collection.is_some_and(|collection| collection.builds(uuid)) {
+            return Ok(());
+        }
+        context.interrupt().check()?;
+        context.shared.check_open()?;
+        std::thread::sleep(LOOK_EVERY);
+    }
 }
 
 /// The specifications that are not there yet.
@@ -89,7 +142,10 @@ fn new_specs<'s>(
     namespace: &str,
 ) -> Result<Vec<&'s DocBuf>> {
     let mut known: Vec<DocBuf> = match existing {
-        Some(collection) => collection.indexes.iter().map(|index| index.spec.clone()).collect(),
+        Some(collection) => {
+            let building = collection.building.iter().map(|building| &building.index);
+            collection.indexes.iter().chain(building).map(|index| index.spec.clone()).collect()
+        }
         None => vec![Index::on_id(0, Default::default()).spec],
     };
     let already = known.len();

@@ -178,6 +178,7 @@ fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
         let message = "Renaming timeseries collections is not allowed";
         return Err(Error::new(Code::ILLEGAL_OPERATION, message));
     }
+    source.refuse_building()?;
     let target = catalog.collection(to.db(), to.collection());
     if target.is_some() && !drop_target {
         return Err(Error::new(Code::NAMESPACE_EXISTS, "target namespace exists"));

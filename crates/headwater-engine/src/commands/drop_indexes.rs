@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocWriter, Raw};
+use crate::catalog::building::Building;
 use crate::catalog::{Collection, store_collection};
 use crate::change::event::{EventWriter, Kind};
-use crate::engine::now_ms;
+use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::housekeeping::{Orphan, note_orphan};
 use crate::index::Index;
@@ -38,14 +39,15 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     };
     let mut reply = DocWriter::new();
     reply.i32("nIndexesWas", collection.index_count() as i32);
-    let going = chosen(collection, wanted)?;
+    let (collection, ended) = end_builds(&mut guard, collection, wanted)?;
+    let going = if ended && !is_all(wanted) { Vec::new() } else { chosen(&collection, wanted)? };
     if is_all(wanted) {
         reply.str("msg", "non-_id indexes dropped for collection");
     }
     if !going.is_empty() {
         let goes = |index: &Arc<Index>| going.iter().any(|other| other.id == index.id);
         let indexes = collection.indexes.iter().filter(|index| !goes(index)).cloned().collect();
-        let shrunk = Collection { indexes, ..Collection::clone(collection) };
+        let shrunk = Collection { indexes, ..Collection::clone(&collection) };
         let orphan = Orphan::indexes(going.iter().map(|index| &**index));
         let mut event =
             EventWriter::new(Kind::DropIndexes, &namespace, Some(&collection.uuid), now_ms());
@@ -62,6 +64,38 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     context.wrote(guard.last());
     drop(guard);
     Ok(Flow::Written(reply))
+}
+
+/// Ends the builds of the indexes that are named; says whether there were any.
+///
+/// # Errors
+/// `BackgroundOperationInProgressForNamespace` (12587) for an array that names others as well.
+fn end_builds(
+    guard: &mut WriteGuard<'_>,
+    collection: &Arc<Collection>,
+    wanted: Raw<'_>,
+) -> Result<(Arc<Collection>, bool)> {
+    let names = |name: &str| match wanted.as_array() {
+        Some(names) => names.iter().any(|wanted| wanted.as_str() == Some(name)),
+        None => wanted.as_str() == Some(name),
+    };
+    let is_named = |building: &&Arc<Building>| {
+        let index = &building.index;
+        let by_key = wanted.as_doc().is_some_and(|key| same_pattern(index.key_pattern(), key));
+        is_all(wanted) || by_key || names(&index.name)
+    };
+    let ended: Vec<_> = collection.building.iter().filter(is_named).collect();
+    if ended.is_empty() {
+        return Ok((collection.clone(), false));
+    }
+    let others = wanted.as_array().map_or(0, |names| names.iter().count());
+    if !is_all(wanted) && others > ended.len() {
+        collection.refuse_building()?;
+    }
+    let mut without = Collection::clone(collection);
+    without.building.retain(|building| !ended.iter().any(|ended| ended.uuid == building.uuid));
+    guard.set_catalog(guard.catalog().with(without.clone()));
+    Ok((Arc::new(without), true))
 }
 
 fn is_all(wanted: Raw<'_>) -> bool {

@@ -21,6 +21,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let message = format!("ns does not exist: {namespace}");
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
     };
-    let rows = collection.indexes.iter().map(|index| index.describe()).collect();
+    let building = collection.building.iter().map(|building| &building.index);
+    let rows = collection.indexes.iter().chain(building).map(|index| index.describe()).collect();
     reply_rows(context, namespace.as_str().to_owned(), rows)
 }

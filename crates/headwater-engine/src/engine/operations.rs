@@ -46,8 +46,20 @@ pub struct Operation {
     yields: AtomicI32,
     waiting: AtomicBool,
     cursor: AtomicI64,
+    progress: Mutex<Option<Progress>>,
     /// The code of the error that ends it, 0 as long as it may go on.
     killed: AtomicI32,
+}
+
+/// How far an operation is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// What it is at.
+    pub message: &'static str,
+    /// What is done of it.
+    pub done: u64,
+    /// What there is to be done.
+    pub total: u64,
 }
 
 /// An operation that is listed until this is dropped.
@@ -79,6 +91,7 @@ impl Operations {
             yields: AtomicI32::new(0),
             waiting: AtomicBool::new(false),
             cursor: AtomicI64::new(0),
+            progress: Mutex::default(),
             killed: AtomicI32::new(0),
         });
         self.running.lock().insert(id, operation.clone());
@@ -149,6 +162,16 @@ impl Operation {
     /// Notes the cursor that it runs.
     pub fn runs(&self, cursor: i64) {
         self.cursor.store(cursor, Ordering::Relaxed);
+    }
+
+    /// How far it is, if it says so.
+    pub fn progress(&self) -> Option<Progress> {
+        *self.progress.lock()
+    }
+
+    /// Says how far it is.
+    pub fn progresses(&self, message: &'static str, done: u64, total: u64) {
+        *self.progress.lock() = Some(Progress { message, done, total });
     }
 
     /// Fails if it was killed.

@@ -3,7 +3,7 @@
 //! A key is bytes whose order is the order of the documents. Knows nothing of indexes; whether an index gives the order
 //! already is the planner's question, which reads [`SortPattern::fields`].
 
-mod runs;
+pub(crate) mod runs;
 mod sorter;
 
 pub use sorter::{Sort, Sorted, Sorter};

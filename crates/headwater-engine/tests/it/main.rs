@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod bson;
+mod builds;
 mod catalog;
 mod commands;
 mod crash;

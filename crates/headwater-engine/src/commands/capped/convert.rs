@@ -48,6 +48,7 @@ fn run_convert(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let source = source(&guard, &namespace)?;
+    source.refuse_building()?;
     let copy = empty_copy(&mut guard, &source, size)?;
     let orphan = Orphan::collection(&copy);
     // Until the copy has taken the place of its source it belongs to nobody: a crash leaves an orphan.
@@ -156,6 +157,7 @@ fn empty_copy(guard: &mut WriteGuard<'_>, source: &Collection, size: i64) -> Res
         settings: Arc::new(Settings::of(options.as_doc())),
         options,
         indexes: vec![Arc::new(index)],
+        building: Vec::new(),
         figures: Arc::new(Figures::empty()),
         ..source.clone()
     })

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Operation;
+use super::{Operation, Progress};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, iso};
 use crate::engine::{Connection, Shared, now_ms};
 use crate::session::cursors::Idle;
@@ -62,6 +62,9 @@ impl Page {
         row.doc("command", operation.command.as_doc());
         if operation.cursor() != 0 {
             row.document("cursor", |cursor| cursor.i64("cursorId", operation.cursor()));
+        }
+        if let Some(progress) = operation.progress() {
+            write_progress(&mut row, progress);
         }
         row.i32("numYields", operation.yields());
         row.document("locks", |_| {});
@@ -124,6 +127,21 @@ fn write_session(row: &mut DocWriter, id: &[u8; 16]) {
     row.document("lsid", |session| {
         session.binary("id", 4, id);
         session.binary("uid", 0, &nobody::UID);
+    });
+}
+
+/// The message names its phase twice, as MongoDB's does.
+fn write_progress(row: &mut DocWriter, progress: Progress) {
+    let Progress { message, done, total } = progress;
+    let percent = done * 100 / total.max(1);
+    row.str("msg", &format!("{message} {message}: {done}/{total} {percent}%"));
+    row.document("progress", |out| {
+        for (name, value) in [("done", done), ("total", total)] {
+            match i32::try_from(value) {
+                Ok(value) => out.i32(name, value),
+                Err(_) => out.i64(name, i64::try_from(value).unwrap_or(i64::MAX)),
+            }
+        }
     });
 }
 

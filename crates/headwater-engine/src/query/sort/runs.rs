@@ -17,15 +17,15 @@ const HEAD_BYTES: usize = 16;
 
 /// An entry: what it is compared by, when it came, its document.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Entry {
-    pub(super) key: Vec<u8>,
-    pub(super) came: u64,
-    pub(super) doc: Vec<u8>,
+pub(crate) struct Entry {
+    pub(crate) key: Vec<u8>,
+    pub(crate) came: u64,
+    pub(crate) doc: Vec<u8>,
 }
 
 /// A file of sorted runs, removed when it is no longer needed.
 #[derive(Debug)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     file: File,
     path: PathBuf,
     /// Where each run begins; the last one ends where the file does.
@@ -34,7 +34,7 @@ pub(super) struct Runs {
 }
 
 /// The entries of all runs in order.
-pub(super) struct Merge {
+pub(crate) struct Merge {
     runs: Runs,
     readers: Vec<Reader>,
     /// The next entry of each run that has one, the smallest on top.
@@ -63,7 +63,7 @@ impl Runs {
     ///
     /// # Errors
     /// `FileStreamFailed` (39).
-    pub(super) fn create(folder: &Path) -> Result<Runs> {
+    pub(crate) fn create(folder: &Path) -> Result<Runs> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -77,7 +77,7 @@ impl Runs {
     ///
     /// # Errors
     /// `FileStreamFailed` (39), `OutOfDiskSpace` (14031).
-    pub(super) fn append(&mut self, entries: impl Iterator<Item = Entry>) -> Result<()> {
+    pub(crate) fn append(&mut self, entries: impl Iterator<Item = Entry>) -> Result<()> {
         self.write(entries).map_err(|error| failed(&error))
     }
 
@@ -100,7 +100,7 @@ impl Runs {
     ///
     /// # Errors
     /// `FileStreamFailed` (39).
-    pub(super) fn merge(self) -> Result<Merge> {
+    pub(crate) fn merge(self) -> Result<Merge> {
         let ends = self.starts.iter().skip(1).copied().chain([self.end]);
         let reader = |(at, end)| Reader { at, end, buffer: Vec::new(), used: 0 };
         let readers = self.starts.iter().copied().zip(ends).map(reader).collect();
