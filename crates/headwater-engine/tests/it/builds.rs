@@ -255,16 +255,23 @@ fn entries(store: &headwater_store::Store) -> usize {
 }
 
 #[test]
-fn dropping_the_collection_the_database_or_killing_the_operation_ends_a_build() {
+fn dropping_what_is_built_or_killing_the_operation_ends_a_build() {
     let kill = |node: &Node| {
         let id = number(node.await_build().as_doc().get("opid"));
         format!(r#"{{"killOp": 1, "op": {id}}}"#)
     };
     let drop = |_: &Node| r#"{"drop": "c"}"#.to_owned();
+    let drop_index = |_: &Node| r#"{"dropIndexes": "c", "index": "u_1"}"#.to_owned();
+    let drop_indexes = |_: &Node| r#"{"dropIndexes": "c", "index": "*"}"#.to_owned();
     let drop_database = |_: &Node| r#"{"dropDatabase": 1}"#.to_owned();
     type Ending<'a> = (&'a str, &'a dyn Fn(&Node) -> String, i64);
-    let endings: [Ending<'_>; 3] =
-        [("test", &drop, 276), ("test", &drop_database, 276), ("admin", &kill, 11601)];
+    let endings: [Ending<'_>; 5] = [
+        ("test", &drop, 276),
+        ("test", &drop_database, 276),
+        ("test", &drop_index, 276),
+        ("test", &drop_indexes, 276),
+        ("admin", &kill, 11601),
+    ];
     for (db, ending, code) in endings {
         let node = Node::new();
         let session = node.session();
