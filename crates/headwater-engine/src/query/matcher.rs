@@ -6,6 +6,7 @@
 mod arithmetic;
 mod array;
 mod bits;
+mod canonical;
 mod comparison;
 mod element;
 mod equalities;
@@ -18,6 +19,7 @@ mod schema;
 mod table;
 mod test;
 
+pub use canonical::{Canonical, hash as shape_hash};
 pub(crate) use comparison::{Comparison, Relation};
 pub use equalities::Equality;
 pub(crate) use operand::{Operand, is_nan};

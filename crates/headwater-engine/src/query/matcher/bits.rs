@@ -62,6 +62,18 @@ fn bits(field: Field<'_, '_>, set: bool, all: bool) -> Result<Node> {
     Ok(Node::Field { path: field.path.clone(), test })
 }
 
+/// The positions that a valid argument names.
+pub(super) fn positions(value: Raw<'_>) -> Vec<u32> {
+    match value.view() {
+        View::Array(array) => listed(array).unwrap_or_default(),
+        View::Binary { bytes, .. } => set_bits(bytes.iter().copied()).collect(),
+        _ => {
+            let mask = Number::from_raw(value).and_then(Number::to_i64_exact).unwrap_or(0);
+            set_bits(mask.to_le_bytes().into_iter()).collect()
+        }
+    }
+}
+
 fn set_bits(bytes: impl Iterator<Item = u8>) -> impl Iterator<Item = u32> {
     bytes.zip(0..).flat_map(|(byte, at)| {
         (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| at * 8 + bit)

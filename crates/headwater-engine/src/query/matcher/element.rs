@@ -77,7 +77,7 @@ impl Types {
 }
 
 /// The type of an alias, `number` excepted.
-fn type_of_alias(alias: &str) -> Option<Type> {
+pub(super) fn type_of_alias(alias: &str) -> Option<Type> {
     (0..=u8::MAX).filter_map(Type::from_byte).find(|kind| kind.alias() == alias)
 }
 
