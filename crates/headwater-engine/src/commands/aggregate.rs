@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
 use crate::query::cursor::StageBody;
 use crate::query::exec::{Nothing, Ready, Stage};
-use crate::query::plan::{Hint, Query, choose};
+use crate::query::plan::{Asked, Hint, Query, choose};
 use crate::query::run::Run;
 use crate::query::scan::ScanStage;
 use crate::query::sort::{Sort, SortPattern};
@@ -194,6 +194,14 @@ fn source(
     let (head, rest) = pipeline.split_head();
     let mut query = Query::parse(head.filter.as_doc(), &mut scope.clone())?;
     query.hint = hint;
+    query.asked = query.hint.is_some().then(|| {
+        Box::new(Asked {
+            limit: head.limit,
+            skip: head.skip,
+            in_pipeline: true,
+            ..Asked::default()
+        })
+    });
     query.sort = head.sort.as_ref().map(|sort| SortPattern::parse(sort.as_doc())).transpose()?;
     query.sort = query.sort.map(|sort| sort.with_collation(scope.collation().cloned()));
     let sort = query.sort.clone();

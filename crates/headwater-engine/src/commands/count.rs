@@ -9,7 +9,7 @@ use crate::collection::load_figures;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Environment;
-use crate::query::plan::{Hint, Query, choose};
+use crate::query::plan::{Asked, Hint, Query, choose};
 use crate::query::scan::{Next, Scan};
 use crate::request::Mode;
 use crate::status;
@@ -32,7 +32,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
-    let collation = chosen(argument(fields)?)?.or(collection.as_ref().and_then(|c| c.collation()));
+    let said = argument(fields)?;
+    let collation = chosen(said)?.or(collection.as_ref().and_then(|c| c.collation()));
     let skip = fields.cut_count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = limit(context)?;
     if collection.is_none() && views::is_view(context, &namespace)? {
@@ -65,6 +66,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         collection.figures.get().0.unsigned_abs()
     } else {
         query.hint = hint;
+        query.asked = said.map(|said| Box::new(Asked::with_collation(said)));
         let most = limit.map(|limit| limit.saturating_add(skip));
         let mut scan = Scan::new(choose(run.store(), &collection, query)?.plan);
         let mut matched = 0;

@@ -9,7 +9,7 @@ use crate::engine::now_ms;
 use crate::error::{Error, Result};
 use crate::query::distinct::Distinct;
 use crate::query::exec::Environment;
-use crate::query::plan::{Hint, Query, choose};
+use crate::query::plan::{Asked, Hint, Query, choose};
 use crate::query::scan::{Next, Scan};
 use crate::status;
 
@@ -43,10 +43,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection());
-    let collation = chosen(argument(fields)?)?.or(collection.and_then(|c| c.collation()));
+    let said = argument(fields)?;
+    let collation = chosen(said)?.or(collection.and_then(|c| c.collation()));
     let mut query =
         Query::parse(filter, &mut Scope::new(None, now_ms())?.with_collation(collation.clone()))?;
     query.hint = Hint::argument(fields)?;
+    query.asked = said.map(|said| Box::new(Asked::with_collation(said)));
     status::count(&context.shared.status.operations.query, 1);
     let mut distinct = Distinct::new(path);
     if let Some(collection) = collection {

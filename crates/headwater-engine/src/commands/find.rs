@@ -11,7 +11,7 @@ use crate::collation::ValueOrder;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::query::find::{Shape, Tailing, start};
-use crate::query::plan::{Hint, KeyRange, Query, choose};
+use crate::query::plan::{Asked, Hint, KeyRange, Query, choose};
 use crate::query::projection::Projection;
 use crate::query::sort::SortPattern;
 use crate::request::Mode;
@@ -113,6 +113,16 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if shape.show.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
         query = Query::parse(filter, &mut scope()?)?;
     }
+    if !plain || shape.tailing.is_some() {
+        query.asked = Some(Box::new(Asked {
+            projection: projection.to_buf(),
+            collation: said.map(Doc::to_buf).unwrap_or_default(),
+            limit: shape.limit,
+            batch: fields.cut_count("batchSize")?,
+            skip: shape.skip,
+            in_pipeline: false,
+        }));
+    }
     query.hint = hint;
     query.range = range;
     set_order(&mut query, sort)?;
@@ -128,9 +138,12 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     if shape.tailing.is_some() {
         if collection.settings.capped.is_none() {
-            let message =
-                "error processing query: tailable cursor requested on non capped collection";
-            return Err(Error::new(Code::BAD_VALUE, message));
+            let dump = query.dump(&collection);
+            let why = "tailable cursor requested on non capped collection";
+            return Err(Error::new(
+                Code::BAD_VALUE,
+                format!("error processing query: {dump} {why}"),
+            ));
         }
         query.natural = Some(Direction::Ascending);
     }

@@ -16,7 +16,7 @@ use crate::collection::RecordId;
 use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::query::matcher::{MatchDetails, Matcher};
-use crate::query::plan::{Hint, Query, choose};
+use crate::query::plan::{Asked as Shown, Hint, Query, choose};
 use crate::query::projection::Projection;
 use crate::session::retry::Outcome;
 use crate::update::{Update, UpdateOptions, check_upsert_filter};
@@ -166,6 +166,7 @@ impl<'a> Task<'a> {
         let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
         let mut query = Query::parse(filter, &mut scope)?;
         query.hint = hint;
+        query.asked = Some(Box::new(Shown { limit: Some(1), ..Shown::default() }));
         if !is_of_one_id(&query) {
             set_order(&mut query, sort)?;
         }

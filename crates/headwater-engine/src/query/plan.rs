@@ -6,12 +6,14 @@
 pub(crate) mod eligible;
 mod index;
 mod ranged;
+mod refused;
 pub mod tree;
 
 use std::sync::Arc;
 
 use headwater_store::Read;
 use index::Candidate;
+pub use refused::Asked;
 
 use super::matcher::Matcher;
 use super::sort::SortPattern;
@@ -54,6 +56,8 @@ pub struct Query {
     pub wants: Wants,
     /// Whether the ways that are not taken are to be noted.
     pub explains: bool,
+    /// What errors show of it.
+    pub asked: Option<Box<Asked>>,
 }
 
 /// What a query wants of the documents that it finds.
@@ -269,7 +273,8 @@ pub fn choose(_read: &dyn Read, collection: &Arc<Collection>, query: Query) -> R
         let sorted = query.sort.is_none();
         return Ok(done(natural_order(collection, reverse), sorted, matcher.clone()));
     }
-    let hinted = query.hint.as_ref().map(|hint| hinted_index(collection, hint)).transpose()?;
+    let hinted =
+        query.hint.as_ref().map(|hint| hinted_index(collection, &query, hint)).transpose()?;
     if hinted.is_none_or(|index| index.is_id())
         && let Some(index) = collection.id_index()
         && let Some(id) = query.id_in(index)
@@ -327,7 +332,11 @@ fn rank(candidate: &Candidate<'_>) -> (bool, usize, bool, bool, std::cmp::Revers
     )
 }
 
-fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<Index>> {
+fn hinted_index<'c>(
+    collection: &'c Collection,
+    query: &Query,
+    hint: &Hint,
+) -> Result<&'c Arc<Index>> {
     let found = match hint {
         Hint::Name(name) => collection.index(name).filter(|index| !index.hidden),
         Hint::Pattern(pattern) => {
@@ -337,32 +346,29 @@ fn hinted_index<'c>(collection: &'c Collection, hint: &Hint) -> Result<&'c Arc<I
             let mut found = collection.indexes.iter().filter(same);
             let first = found.next();
             if let (Some(first), Some(second)) = (first, found.next()) {
-                return Err(ambiguous_hint(first, second));
+                return Err(query.refused(
+                    collection,
+                    Code::INDEX_NOT_FOUND,
+                    ambiguous_hint(first, second),
+                ));
             }
             first
         }
         Hint::Natural(_) => None,
     };
     found.ok_or_else(|| {
-        Error::new(
-            Code::BAD_VALUE,
-            "error processing query: planner returned error :: caused by :: hint provided does not correspond to an existing index",
-        )
+        let why = "hint provided does not correspond to an existing index";
+        query.refused(collection, Code::BAD_VALUE, why)
     })
 }
 
-#[cold]
-fn ambiguous_hint(first: &Index, second: &Index) -> Error {
+fn ambiguous_hint(first: &Index, second: &Index) -> String {
     let shown = |index: &Index| {
         let (key, spec) = (document_text(index.key_pattern()), document_text(index.spec.as_doc()));
         format!("kp: {key} name: '({}, )' io: {spec}", index.name)
     };
     let (first, second) = (shown(first), shown(second));
-    let message = format!(
-        "error processing query: planner returned error :: caused by :: Hint matched multiple indexes, must hint by \
-         index name. Matched: {first} and {second}"
-    );
-    Error::new(Code::INDEX_NOT_FOUND, message)
+    format!("Hint matched multiple indexes, must hint by index name. Matched: {first} and {second}")
 }
 
 /// Whether two key patterns name the same fields with equal values.

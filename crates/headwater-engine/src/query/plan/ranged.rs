@@ -7,7 +7,7 @@ use super::{KeyRange, Query, eligible, hinted_index, index};
 use crate::bson::Doc;
 use crate::bson::key::Direction;
 use crate::catalog::Collection;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::index::Index;
 
 impl KeyRange {
@@ -27,11 +27,7 @@ pub(super) fn access(
     query: &Query,
     natural: Option<Direction>,
 ) -> Result<(Access, bool)> {
-    let failed = |code: Code, why: &str| {
-        let message =
-            format!("error processing query: planner returned error :: caused by :: {why}");
-        Error::new(code, message)
-    };
+    let failed = |code: Code, why: &str| query.refused(collection, code, why);
     let no_plan = |why| failed(Code::NO_QUERY_EXECUTION_PLANS, why);
     if natural.is_some() {
         return Err(no_plan("min and max are incompatible with $natural"));
@@ -40,7 +36,7 @@ pub(super) fn access(
         let why = "When using min()/max() a hint of which index to use must be provided";
         return Err(no_plan(why));
     };
-    let index = hinted_index(collection, hint)?;
+    let index = hinted_index(collection, query, hint)?;
     let bound = |bound: Doc<'_>, otherwise: Vec<u8>| {
         if bound.is_empty() {
             return Ok(otherwise);

@@ -11,6 +11,10 @@ const REPETITIONS_SOUGHT_MAX: usize = 256;
 
 /// A condition that needs all of `conditions`.
 pub(super) fn all_of(conditions: Vec<Condition<'_>>) -> Condition<'_> {
+    let conditions = match only(conditions) {
+        Ok(only) => return only,
+        Err(several) => several,
+    };
     let mut flat: Vec<Condition<'_>> = Vec::new();
     for condition in conditions {
         match condition {
@@ -18,6 +22,10 @@ pub(super) fn all_of(conditions: Vec<Condition<'_>>) -> Condition<'_> {
             Condition::Always(false) => return condition,
             Condition::And(inner) => flat.extend(inner),
             Condition::Nor(inner) => flat.extend(inner.into_iter().map(not)),
+            Condition::Not(inner) => match *inner {
+                Condition::Or(any) => flat.extend(any.into_iter().map(not)),
+                inner => flat.push(Condition::Not(Box::new(inner))),
+            },
             other => flat.push(other),
         }
     }

@@ -48,6 +48,7 @@ fn top_level<'f>(name: &'f str, value: Raw<'f>) -> Option<Condition<'f>> {
                 });
             });
         }),
+        "$jsonSchema" if value.as_doc().is_some_and(Doc::is_empty) => return None,
         _ => whole(name, |out| out.raw(name, value)),
     })
 }
