@@ -20,6 +20,8 @@ pub const KEY_FIELDS_MAX: usize = 32;
 pub const CURSOR_IDLE_MS_MAX: u64 = 600_000;
 /// Life of an idle session, in minutes.
 pub const SESSION_MINUTES: i32 = 30;
+/// What a scan may keep to tell documents apart that several index entries lead to, in bytes.
+pub const DEDUP_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Memory that a blocking sort or group may take, in bytes.
 pub const STAGE_MEMORY_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Most names in a dotted path.

@@ -277,7 +277,7 @@ fn estimate<B: Bytes>(
             }
         }
     }
-    let deleted = if seen == 0 { 0 } else { count * deleted / seen };
+    let deleted = (count * deleted).checked_div(seen).unwrap_or(0);
     (count - deleted, deleted)
 }
 

@@ -331,7 +331,7 @@ fn write_stats(
                 Ok(if Some(found) == most { Next::Stop } else { Next::Continue })
             })?;
         }
-        (keys, docs) = (scan.keys_examined, scan.docs_examined);
+        (keys, docs) = (scan.keys_examined(), scan.docs_examined());
         found = found.saturating_sub(shape.skip).min(shape.limit.unwrap_or(u64::MAX));
     }
     let took_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);

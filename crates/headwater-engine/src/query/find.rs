@@ -86,6 +86,7 @@ struct Find {
     tail: Option<Tail>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "it stands in a box already")]
 enum Source {
     Scan(Scan),
     Stage(Box<dyn Stage>),

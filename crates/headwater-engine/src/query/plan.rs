@@ -253,6 +253,7 @@ pub fn choose(_read: &dyn Read, collection: &Arc<Collection>, query: Query) -> R
         plan: Plan {
             collection: collection.clone(),
             access,
+            exact: rest.is_none(),
             matcher: rest,
             gives: Gives::Documents,
         },

@@ -1,24 +1,29 @@
-//! Scans: walks a collection or an index where a plan says, and hands on the documents that match. A scan remembers where
+//! Scans: walks a collection or indexes where a plan says, and hands on the documents that match. A scan remembers where
 //! it is by key, so that it can go on later on another snapshot.
 
-use std::collections::HashSet;
+mod find;
+mod keys;
+mod merge;
+mod seen;
+mod stage;
+mod walk;
+
 use std::ops::Bound;
 
 use headwater_store::{Direction, Read};
 
-use super::exec::{Environment, Stage};
-use super::plan::tree::{Access, IndexScan, Plan};
-use crate::bson::{Doc, DocBuf, DocWriter, View};
+use super::plan::tree::{Access, Gives, Plan};
+use crate::bson::Doc;
 use crate::catalog::tables;
 use crate::collection::{RecordId, document_key, find_by_entry, record_of};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
+use find::{Finder, Found};
+use seen::Seen;
+pub use stage::{ScanStage, split_record};
+use walk::{Place, Walk};
 
 /// Documents between two looks at the clock.
 const CHECK_EVERY: u32 = 64;
-/// Documents that a [`ScanStage`] fetches at first and at most in one go.
-const FETCH: (usize, usize) = (4, 256);
-/// Bytes that a [`ScanStage`] fetches at most in one go.
-const FETCH_BYTES_MAX: usize = 256 * 1024;
 
 /// Takes a document that matched.
 pub type Visit<'f> = dyn FnMut(RecordId, Doc<'_>) -> Result<Next> + 'f;
@@ -34,43 +39,77 @@ pub enum Next {
     StopBefore,
 }
 
+/// What reading one index took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Entries looked at.
+    pub keys: u64,
+    /// Times that the walk was put to another place.
+    pub seeks: u64,
+}
+
 /// A plan and how far it has come.
 #[derive(Debug)]
 pub struct Scan {
     plan: Plan,
-    range: usize,
+    /// The last key of a walk through the collection.
     last: Option<Vec<u8>>,
-    seen: HashSet<RecordId>,
-    dedupe: bool,
+    /// Where the walk through each index stands.
+    places: Vec<Place>,
+    /// The scan of several that is under way.
+    current: usize,
+    finder: Finder,
+    /// The documents that the scans before the last of [`Access::All`] have found.
+    common: Option<Seen>,
     /// Documents or index entries that one run looks at, at most.
     stretch: u64,
     done: bool,
-    /// Index entries looked at.
-    pub keys_examined: u64,
-    /// Documents looked at.
-    pub docs_examined: u64,
+    /// Entries looked at to find documents by `_id`.
+    id_keys: u64,
+}
+
+/// What a run has at hand.
+struct Run<'r, 'f> {
+    read: &'r dyn Read,
+    check: &'f dyn Fn() -> Result<()>,
+    visit: &'f mut Visit<'f>,
+    until_check: u32,
+}
+
+impl Run<'_, '_> {
+    fn look_at_clock(&mut self) -> Result<()> {
+        self.until_check -= 1;
+        if self.until_check == 0 {
+            (self.check)()?;
+            self.until_check = CHECK_EVERY;
+        }
+        Ok(())
+    }
 }
 
 impl Scan {
     /// A scan at its start.
     pub fn new(plan: Plan) -> Scan {
         plan.count_use();
+        let finder = Finder::of(&plan);
+        let places = plan.access.scans().iter().map(|_| Place::default()).collect();
         Scan {
             plan,
-            range: 0,
             last: None,
-            seen: HashSet::new(),
-            dedupe: false,
+            places,
+            current: 0,
+            finder,
+            common: None,
             stretch: u64::MAX,
             done: false,
-            keys_examined: 0,
-            docs_examined: 0,
+            id_keys: 0,
         }
     }
 
     /// A scan whose documents are changed on the way: one that a change moves ahead in an index is not met again.
     pub fn for_write(plan: Plan) -> Scan {
-        Scan { dedupe: true, ..Scan::new(plan) }
+        let scan = Scan::new(plan);
+        Scan { finder: scan.finder.for_write(), ..scan }
     }
 
     /// Ends every run after that many documents or index entries, matching or not.
@@ -89,7 +128,7 @@ impl Scan {
         self.done
     }
 
-    /// The key of the last document that was looked at.
+    /// The key of the last document that a walk through a collection looked at.
     pub fn position(&self) -> Option<&[u8]> {
         self.last.as_deref()
     }
@@ -99,10 +138,26 @@ impl Scan {
         self.done = false;
     }
 
+    /// Index entries looked at.
+    pub fn keys_examined(&self) -> u64 {
+        self.id_keys + self.places.iter().map(|place| place.keys).sum::<u64>()
+    }
+
+    /// Documents looked at.
+    pub fn docs_examined(&self) -> u64 {
+        self.finder.docs_examined
+    }
+
+    /// What each scan of an index took, in the order of [`Access::scans`].
+    pub fn counts(&self) -> impl ExactSizeIterator<Item = Counts> {
+        self.places.iter().map(|place| Counts { keys: place.keys, seeks: place.seeks })
+    }
+
     /// Goes on until the visitor stops or there is nothing more.
     ///
     /// # Errors
-    /// Those of the store, of evaluating the filter, of `check` and of the visitor.
+    /// Those of the store, of evaluating the filter, of `check` and of the visitor; 292 if too many documents have to be
+    /// told apart.
     pub fn run(
         &mut self,
         read: &dyn Read,
@@ -112,38 +167,38 @@ impl Scan {
         if self.done {
             return Ok(());
         }
-        let ended = match &self.plan.access {
-            Access::Id(_) => self.run_id(read, visit)?,
-            Access::Collection { .. } => self.run_collection(read, check, visit)?,
-            Access::Index(_) => self.run_index(read, check, visit)?,
+        let mut visit = |record: RecordId, doc: Doc<'_>| visit(record, doc);
+        let mut run = Run { read, check, visit: &mut visit, until_check: 1 };
+        self.done = match &self.plan.access {
             Access::Nothing => true,
-            Access::Any(_) | Access::Merge(_) | Access::All(_) => {
-                let message = "a plan of several scans is not run yet";
-                return Err(Error::new(Code::INTERNAL_ERROR, message));
+            Access::Id(_) => self.run_id(&mut run)?,
+            Access::Collection { .. } => self.run_collection(&mut run)?,
+            Access::Index(_) | Access::Any(_) => self.run_in_turn(&mut run)?,
+            Access::All(_) => {
+                self.collect_common(&mut run)?;
+                self.run_in_turn(&mut run)?
             }
+            Access::Merge(_) => self.run_merged(&mut run)?,
         };
-        self.done = ended;
         Ok(())
     }
 
-    fn run_id(&mut self, read: &dyn Read, visit: &mut Visit<'_>) -> Result<bool> {
+    fn run_id(&mut self, run: &mut Run<'_, '_>) -> Result<bool> {
         let Access::Id(key) = &self.plan.access else { return Ok(true) };
-        self.keys_examined += 1;
-        let found = find_by_entry(read, &self.plan.collection, key)?;
+        self.id_keys += 1;
+        let found = find_by_entry(run.read, &self.plan.collection, key)?;
         let Some((record, doc)) = found else { return Ok(true) };
-        self.docs_examined += 1;
-        if !self.plan.wants(doc)? {
+        if self.plan.gives == Gives::Nothing && self.plan.exact {
+            return Ok((run.visit)(record, Doc::EMPTY)? != Next::StopBefore);
+        }
+        self.finder.docs_examined += 1;
+        if !self.plan.wants(doc, false)? {
             return Ok(true);
         }
-        Ok(visit(record, doc)? != Next::StopBefore)
+        Ok((run.visit)(record, doc)? != Next::StopBefore)
     }
 
-    fn run_collection(
-        &mut self,
-        read: &dyn Read,
-        check: &dyn Fn() -> Result<()>,
-        visit: &mut Visit<'_>,
-    ) -> Result<bool> {
+    fn run_collection(&mut self, run: &mut Run<'_, '_>) -> Result<bool> {
         let Access::Collection { reverse } = self.plan.access else { return Ok(true) };
         let (lower, upper) = (
             document_key(self.plan.collection.id, 0),
@@ -155,21 +210,18 @@ impl Scan {
             Some(last) => lower = Bound::Excluded(last),
             None => {}
         }
-        let mut cursor = read.range(tables::DOCUMENTS, lower, upper, direction(reverse))?;
-        let stop = self.docs_examined.saturating_add(self.stretch);
-        let mut until_check = 1;
+        let direction = if reverse { Direction::Backward } else { Direction::Forward };
+        let mut cursor = run.read.range(tables::DOCUMENTS, lower, upper, direction)?;
+        let docs_examined = &mut self.finder.docs_examined;
+        let stop = docs_examined.saturating_add(self.stretch);
         let mut at: Option<&[u8]> = None;
         let mut ended = true;
         while let Some((key, bytes)) = cursor.next()? {
-            until_check -= 1;
-            if until_check == 0 {
-                check()?;
-                until_check = CHECK_EVERY;
-            }
-            self.docs_examined += 1;
+            run.look_at_clock()?;
+            *docs_examined += 1;
             let doc = Doc::trusted(bytes);
-            if self.plan.wants(doc)? {
-                match visit(record_of(key).unwrap_or(0), doc)? {
+            if self.plan.wants(doc, false)? {
+                match (run.visit)(record_of(key).unwrap_or(0), doc)? {
                     Next::Continue => {}
                     Next::Stop => {
                         at = Some(key);
@@ -183,7 +235,7 @@ impl Scan {
                 }
             }
             at = Some(key);
-            if self.docs_examined >= stop {
+            if *docs_examined >= stop {
                 ended = false;
                 break;
             }
@@ -194,161 +246,61 @@ impl Scan {
         Ok(ended)
     }
 
-    fn run_index(
-        &mut self,
-        read: &dyn Read,
-        check: &dyn Fn() -> Result<()>,
-        visit: &mut Visit<'_>,
-    ) -> Result<bool> {
-        let Access::Index(IndexScan { index, ranges, reverse, .. }) = &self.plan.access else {
-            return Ok(true);
-        };
-        let count = ranges.len();
-        let dedupe = self.dedupe || index.is_multikey();
-        let stop = self.keys_examined.saturating_add(self.stretch);
-        let mut until_check = 1;
-        while self.range < count {
-            let at = if *reverse { count - 1 - self.range } else { self.range };
-            let Some((lower, upper)) = ranges.get(at) else { break };
-            let (mut lower, mut upper) =
-                (Bound::Included(lower.as_slice()), Bound::Excluded(upper.as_slice()));
-            match &self.last {
-                Some(last) if *reverse => upper = Bound::Excluded(last),
-                Some(last) => lower = Bound::Excluded(last),
-                None => {}
-            }
-            let mut cursor = read.range(tables::INDEX, lower, upper, direction(*reverse))?;
-            let mut position: Option<&[u8]> = None;
-            let mut stopped = false;
-            while let Some((key, value)) = cursor.next()? {
-                until_check -= 1;
-                if until_check == 0 {
-                    check()?;
-                    until_check = CHECK_EVERY;
-                }
-                self.keys_examined += 1;
-                let record = record_of(if index.unique { value } else { key }).unwrap_or(0);
-                if !dedupe || !self.seen.contains(&record) {
-                    let document = document_key(self.plan.collection.id, record);
-                    if let Some(bytes) = read.get(tables::DOCUMENTS, &document)? {
-                        self.docs_examined += 1;
-                        let doc = Doc::trusted(bytes);
-                        if self.plan.wants(doc)? {
-                            let next = visit(record, doc)?;
-                            stopped = next != Next::Continue;
-                            if next == Next::StopBefore {
-                                break;
-                            }
-                            if dedupe {
-                                self.seen.insert(record);
-                            }
-                        }
+    /// Walks one index after the other.
+    fn run_in_turn(&mut self, run: &mut Run<'_, '_>) -> Result<bool> {
+        let Scan { plan, places, current, finder, common, stretch, .. } = self;
+        let stop = places.iter().map(|place| place.keys).sum::<u64>().saturating_add(*stretch);
+        let before = |places: &[Place]| places.iter().map(|place| place.keys).sum::<u64>();
+        while let Some(scan) = plan.access.scans().get(*current) {
+            let others = before(places) - places.get(*current).map_or(0, |place| place.keys);
+            let Some(place) = places.get_mut(*current) else { break };
+            let mut walk = Walk::new(scan, run.read, place);
+            while let Some((key, value)) = walk.next()? {
+                run.look_at_clock()?;
+                let entry = (key, value);
+                match finder.find(plan, scan, common.as_ref(), entry, run.read, run.visit)? {
+                    Found::Nothing | Found::Given(Next::Continue) => walk.take(key),
+                    Found::Given(Next::Stop) => {
+                        walk.take(key);
+                        return Ok(false);
+                    }
+                    Found::Given(Next::StopBefore) => return Ok(false),
+                    Found::Value(fields) => {
+                        walk.take(key);
+                        walk.leap_values(key, fields)?;
                     }
                 }
-                position = Some(key);
-                if stopped || self.keys_examined >= stop {
-                    stopped = true;
-                    break;
+                if others + walk.keys() >= stop {
+                    return Ok(false);
                 }
             }
-            if let Some(key) = position {
-                self.last = Some(key.to_vec());
-            }
-            if stopped {
-                return Ok(false);
-            }
-            self.range += 1;
-            self.last = None;
+            drop(walk);
+            *current += 1;
         }
         Ok(true)
     }
-}
 
-fn direction(reverse: bool) -> Direction {
-    if reverse { Direction::Backward } else { Direction::Forward }
-}
-
-/// The name of the record id behind a document's fields.
-const RECORD: &str = "$recordId";
-
-fn join_record(doc: Doc<'_>, record: RecordId) -> DocBuf {
-    let mut joined = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len() + 24));
-    joined.extend(doc);
-    joined.i64(RECORD, record.cast_signed());
-    joined.finish()
-}
-
-/// Takes the record id off a document that [`ScanStage::with_records`] gave.
-pub fn split_record(joined: Doc<'_>) -> (RecordId, DocBuf) {
-    let fields = joined.iter().count().saturating_sub(1);
-    let mut doc = DocWriter::append_to(Vec::with_capacity(joined.as_bytes().len()));
-    let mut record = 0;
-    for (at, element) in joined.iter().enumerate() {
-        match element.value.view() {
-            View::Int64(id) if at == fields => record = id.cast_unsigned(),
-            _ => doc.raw_bytes(element.name, element.value),
-        }
-    }
-    (record, doc.finish())
-}
-
-/// A scan as the first stage of a pipeline: fetches a few documents at a time.
-pub struct ScanStage {
-    scan: Scan,
-    fetched: std::collections::VecDeque<DocBuf>,
-    fetch: usize,
-    with_records: bool,
-}
-
-impl ScanStage {
-    /// The documents of a plan.
-    pub fn new(plan: Plan) -> ScanStage {
-        let scan = Scan::new(plan);
-        ScanStage { scan, fetched: Default::default(), fetch: FETCH.0, with_records: false }
-    }
-
-    /// The same with the record id behind the fields of each document, as [`split_record`] takes it off.
-    #[must_use]
-    pub fn with_records(self) -> ScanStage {
-        ScanStage { with_records: true, ..self }
-    }
-}
-
-impl Stage for ScanStage {
-    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
-        if self.fetched.is_empty() && !self.scan.is_done() {
-            let (fetched, mut left, mut bytes) = (&mut self.fetched, self.fetch, 0);
-            let with_records = self.with_records;
-            env.scan(&mut self.scan, &mut |record, doc| {
-                fetched.push_back(if with_records {
-                    join_record(doc, record)
-                } else {
-                    doc.to_buf()
-                });
-                left -= 1;
-                bytes += doc.as_bytes().len();
-                Ok(if left == 0 || bytes > FETCH_BYTES_MAX { Next::Stop } else { Next::Continue })
-            })?;
-            self.fetch = (self.fetch * 4).min(FETCH.1);
-        }
-        Ok(self.fetched.pop_front())
-    }
-
-    fn each(
-        &mut self,
-        env: &dyn Environment,
-        visit: &mut dyn FnMut(Doc<'_>) -> Result<()>,
-    ) -> Result<()> {
-        while let Some(doc) = self.fetched.pop_front() {
-            visit(doc.as_doc())?;
-        }
-        let with_records = self.with_records;
-        env.scan(&mut self.scan, &mut |record, doc| {
-            match with_records {
-                true => visit(join_record(doc, record).as_doc())?,
-                false => visit(doc)?,
+    /// Collects what all scans but the last find.
+    fn collect_common(&mut self, run: &mut Run<'_, '_>) -> Result<()> {
+        let Scan { plan, places, current, common, .. } = self;
+        let scans = plan.access.scans();
+        while *current + 1 < scans.len() {
+            let (Some(scan), Some(place)) = (scans.get(*current), places.get_mut(*current)) else {
+                break;
+            };
+            let mut found = Seen::default();
+            let mut walk = Walk::new(scan, run.read, place);
+            while let Some((key, value)) = walk.next()? {
+                run.look_at_clock()?;
+                let record = find::record(scan, (key, value));
+                if common.as_ref().is_none_or(|common| common.contains(record)) {
+                    found.insert(record)?;
+                }
             }
-            Ok(Next::Continue)
-        })
+            drop(walk);
+            *common = Some(found);
+            *current += 1;
+        }
+        Ok(())
     }
 }

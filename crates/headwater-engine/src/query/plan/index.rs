@@ -104,10 +104,10 @@ fn ranges<'c>(eligible: &Eligible<'c>, bounds: &[Option<Bounds>]) -> Candidate<'
 
 fn fields(eligible: &Eligible<'_>, bounds: &[Option<Bounds>]) -> Vec<FieldBounds> {
     let field = |(field, bounds): (&KeyField<'_>, &Option<Bounds>)| {
-        let path = field.path.clone().into_owned();
+        let (path, direction) = (field.path.clone().into_owned(), field.direction);
         match bounds {
-            Some(bounds) => FieldBounds { path, intervals: bounds.intervals.clone() },
-            None => FieldBounds::everything(path),
+            Some(bounds) => FieldBounds { path, direction, intervals: bounds.intervals.clone() },
+            None => FieldBounds::everything(path, direction),
         }
     };
     eligible.fields.iter().zip(bounds).map(field).collect()

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::bson::Doc;
+use crate::bson::key::Direction;
 use crate::catalog::Collection;
 use crate::error::Result;
 use crate::index::Index;
@@ -18,8 +19,10 @@ pub struct Plan {
     pub collection: Arc<Collection>,
     /// The way to the documents.
     pub access: Access,
-    /// What is still to be tested of each document, if the way alone does not decide.
+    /// The filter.
     pub matcher: Option<Arc<Matcher>>,
+    /// Whether the bounds of the way decide alone: the filter is then tested of documents only whose keys were cut.
+    pub exact: bool,
     /// What is handed on of each.
     pub gives: Gives,
 }
@@ -86,6 +89,8 @@ pub struct IndexScan {
 pub struct FieldBounds {
     /// The field.
     pub path: Path,
+    /// Its direction in the index.
+    pub direction: Direction,
     /// The encoded values inside, ascending; everything if the filter says nothing of the field. Not yet inverted where
     /// the index is descending.
     pub intervals: Vec<Interval>,
@@ -95,7 +100,7 @@ impl Plan {
     /// Every document of a collection in natural order.
     pub fn everything(collection: Arc<Collection>) -> Plan {
         let access = Access::Collection { reverse: false };
-        Plan { collection, access, matcher: None, gives: Gives::Documents }
+        Plan { collection, access, matcher: None, exact: true, gives: Gives::Documents }
     }
 
     /// Counts an operation on each index that it uses.
@@ -106,10 +111,18 @@ impl Plan {
         self.access.scans().iter().for_each(|scan| scan.index.accesses.count());
     }
 
-    /// Whether a document passes what is left of the filter.
+    /// Whether a document passes what the way has not decided. Of a key that was `cut` it decides nothing.
     #[inline]
-    pub(in crate::query) fn wants(&self, doc: Doc<'_>) -> Result<bool> {
-        self.matcher.as_ref().map_or(Ok(true), |matcher| matcher.matches(doc))
+    pub(in crate::query) fn wants(&self, doc: Doc<'_>, cut: bool) -> Result<bool> {
+        match &self.matcher {
+            Some(matcher) if !self.exact || cut => matcher.matches(doc),
+            _ => Ok(true),
+        }
+    }
+
+    /// What is tested of each document that is found.
+    pub fn residual(&self) -> Option<&Matcher> {
+        self.matcher.as_deref().filter(|_| !self.exact)
     }
 }
 
@@ -127,8 +140,10 @@ impl Access {
 impl IndexScan {
     /// One range of an index, nothing being known of its fields.
     pub fn of_range(index: Arc<Index>, range: Range, reverse: bool) -> IndexScan {
-        let everything = |path: &Path| FieldBounds::everything(path.clone());
-        let fields = index.paths.paths().iter().map(everything).collect();
+        let everything = |(path, direction): (&Path, &Direction)| {
+            FieldBounds::everything(path.clone(), *direction)
+        };
+        let fields = index.paths.paths().iter().zip(&index.directions).map(everything).collect();
         IndexScan { index, ranges: vec![range], reverse, fields, ranged: 0, merged_from: 0 }
     }
 
@@ -140,8 +155,16 @@ impl IndexScan {
 
 impl FieldBounds {
     /// Every value of a field.
-    pub fn everything(path: Path) -> FieldBounds {
-        FieldBounds { path, intervals: vec![Interval::all()] }
+    pub fn everything(path: Path, direction: Direction) -> FieldBounds {
+        FieldBounds { path, direction, intervals: vec![Interval::all()] }
+    }
+
+    /// The intervals of the keys as they stand in the index.
+    pub fn directed(&self) -> Vec<Interval> {
+        match self.direction {
+            Direction::Ascending => self.intervals.clone(),
+            Direction::Descending => self.intervals.iter().rev().map(Interval::inverted).collect(),
+        }
     }
 
     /// Whether the filter says nothing of the field.

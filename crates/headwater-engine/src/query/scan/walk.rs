@@ -1,0 +1,220 @@
+//! The walk through the ranges of one index, key by key: where it stands, how it goes on later, and how it leaps over keys
+//! that are outside the bounds of a field behind the ranges. Knows nothing of documents.
+
+use std::ops::Bound;
+
+use headwater_store::{Cursor, Direction, Read};
+
+use crate::bson::key::{self, successor};
+use crate::catalog::tables;
+use crate::error::Result;
+use crate::index::keys::KEY_BYTES_MAX;
+use crate::query::bounds::Interval;
+use crate::query::plan::tree::IndexScan;
+
+/// Keys that are passed one by one before a leap.
+const STEPS: u32 = 1;
+
+/// Where a walk through an index stands between runs.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    /// Ranges behind it.
+    range: usize,
+    /// The last key of the range it is in.
+    pub(super) last: Option<Vec<u8>>,
+    /// Index entries looked at.
+    pub(super) keys: u64,
+    /// Cursors opened or moved.
+    pub(super) seeks: u64,
+}
+
+/// A walk during one run.
+pub(super) struct Walk<'r, 'p> {
+    scan: &'p IndexScan,
+    read: &'r dyn Read,
+    place: &'p mut Place,
+    cursor: Option<Cursor<'r>>,
+    /// The last key that was taken, of the range the cursor is in.
+    taken: Option<&'r [u8]>,
+    fields: Fields<'p>,
+}
+
+/// A key and the value beside it.
+pub(super) type Entry<'r> = (&'r [u8], &'r [u8]);
+
+impl<'r, 'p> Walk<'r, 'p> {
+    pub(super) fn new(
+        scan: &'p IndexScan,
+        read: &'r dyn Read,
+        place: &'p mut Place,
+    ) -> Walk<'r, 'p> {
+        Walk { scan, read, place, cursor: None, taken: None, fields: Fields::of(scan) }
+    }
+
+    /// The next key inside all bounds, `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Entry<'r>>> {
+        loop {
+            if self.cursor.is_none() && !self.open()? {
+                return Ok(None);
+            }
+            let Some(cursor) = &mut self.cursor else { return Ok(None) };
+            let Some((key, value)) = cursor.next()? else {
+                self.cursor = None;
+                self.place.range += 1;
+                (self.place.last, self.taken) = (None, None);
+                continue;
+            };
+            self.place.keys += 1;
+            match self.fields.beyond(key) {
+                None => return Ok(Some((key, value))),
+                Some(target) => self.leap(key, &target)?,
+            }
+        }
+    }
+
+    /// Notes that a key is done with: the walk goes on behind it.
+    pub(super) fn take(&mut self, key: &'r [u8]) {
+        self.taken = Some(key);
+    }
+
+    /// How many keys were looked at so far.
+    pub(super) fn keys(&self) -> u64 {
+        self.place.keys
+    }
+
+    /// Leaps behind all keys that share the values of the first `count` fields with `key`.
+    pub(super) fn leap_values(&mut self, key: &'r [u8], count: usize) -> Result<()> {
+        let Some(end) = self.fields.end_of(key, count) else { return Ok(()) };
+        let (prefix, _) = key.split_at_checked(end).unwrap_or((key, &[]));
+        let target = match self.scan.reverse {
+            true => Some(prefix.to_vec()),
+            false => successor(prefix),
+        };
+        target.map_or(Ok(()), |target| self.leap(key, &target))
+    }
+
+    /// Moves on to the first key that `target` does not leave behind.
+    fn leap(&mut self, key: &[u8], target: &[u8]) -> Result<()> {
+        let reverse = self.scan.reverse;
+        let Some(cursor) = &mut self.cursor else { return Ok(()) };
+        if if reverse { target >= key } else { target <= key } {
+            return Ok(());
+        }
+        self.place.seeks += 1;
+        cursor.seek(target)?;
+        Ok(())
+    }
+
+    fn open(&mut self) -> Result<bool> {
+        let IndexScan { ranges, reverse, .. } = self.scan;
+        let Some(left) = ranges.len().checked_sub(self.place.range + 1) else { return Ok(false) };
+        let at = if *reverse { left } else { self.place.range };
+        let Some((lower, upper)) = ranges.get(at) else { return Ok(false) };
+        let (mut lower, mut upper) =
+            (Bound::Included(lower.as_slice()), Bound::Excluded(upper.as_slice()));
+        match &self.place.last {
+            Some(last) if *reverse => upper = Bound::Excluded(last),
+            Some(last) => lower = Bound::Excluded(last),
+            None => {}
+        }
+        self.place.seeks += 1;
+        let direction = if *reverse { Direction::Backward } else { Direction::Forward };
+        self.cursor = Some(self.read.range(tables::INDEX, lower, upper, direction)?);
+        Ok(true)
+    }
+}
+
+impl Drop for Walk<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.taken {
+            self.place.last = Some(key.to_vec());
+        }
+    }
+}
+
+/// The bounds of the fields behind the ranges.
+struct Fields<'p> {
+    scan: &'p IndexScan,
+    /// By field; empty where nothing has to be looked at.
+    intervals: Vec<Vec<Interval>>,
+    /// Fields to look at, from the first on.
+    count: usize,
+    missed: u32,
+}
+
+impl<'p> Fields<'p> {
+    fn of(scan: &'p IndexScan) -> Fields<'p> {
+        let bounded = scan.fields.iter().rposition(|field| !field.is_everything());
+        let count = bounded.map_or(0, |last| last + 1);
+        if count <= scan.ranged {
+            return Fields { scan, intervals: Vec::new(), count: 0, missed: 0 };
+        }
+        let directed = |at: usize| match scan.fields.get(at) {
+            Some(field) if at >= scan.ranged => field.directed(),
+            _ => Vec::new(),
+        };
+        Fields { scan, intervals: (0..count).map(directed).collect(), count, missed: 0 }
+    }
+
+    fn direction(&self, at: usize) -> key::Direction {
+        self.scan.fields.get(at).map_or(key::Direction::Ascending, |field| field.direction)
+    }
+
+    /// Where to go on if `key` is outside the bounds; `None` inside.
+    fn beyond(&mut self, key: &[u8]) -> Option<Vec<u8>> {
+        if self.count == 0 || is_cut(key) {
+            return None;
+        }
+        let mut start = size_of_val(&self.scan.index.id);
+        for (at, intervals) in self.intervals.iter().enumerate() {
+            let rest = key.get(start..)?;
+            let (field, _) = key::split(rest, self.direction(at))?;
+            if at >= self.scan.ranged
+                && let Some(target) = self.beyond_field(key.get(..start)?, field, intervals)
+            {
+                self.missed += 1;
+                let few = self.missed.is_multiple_of(STEPS + 1);
+                return Some(if few { target } else { key.to_vec() });
+            }
+            start += field.len();
+        }
+        self.missed = 0;
+        None
+    }
+
+    fn beyond_field(&self, prefix: &[u8], field: &[u8], intervals: &[Interval]) -> Option<Vec<u8>> {
+        let next = intervals.partition_point(|interval| interval.upper.as_slice() <= field);
+        let here = intervals.get(next);
+        if here.is_some_and(|interval| interval.lower.as_slice() <= field) {
+            return None;
+        }
+        let within = |edge: &[u8]| [prefix, edge].concat();
+        Some(if self.scan.reverse {
+            let before = next.checked_sub(1).and_then(|before| intervals.get(before));
+            before.map_or_else(|| prefix.to_vec(), |interval| within(&interval.upper))
+        } else {
+            match here {
+                Some(interval) => within(&interval.lower),
+                None => successor(prefix)?,
+            }
+        })
+    }
+
+    /// Where the first `count` fields of a key end; `None` if they cannot be told apart.
+    fn end_of(&self, key: &[u8], count: usize) -> Option<usize> {
+        let mut end = size_of_val(&self.scan.index.id);
+        if is_cut(key) {
+            return None;
+        }
+        for at in 0..count {
+            let (field, _) = key::split(key.get(end..)?, self.direction(at))?;
+            end += field.len();
+        }
+        Some(end)
+    }
+}
+
+/// Whether a key may be one that was cut, whose end is a hash.
+pub(super) fn is_cut(key: &[u8]) -> bool {
+    key.len() >= KEY_BYTES_MAX
+}
