@@ -6,6 +6,7 @@ mod keys;
 mod merge;
 mod seen;
 mod stage;
+mod taken;
 mod walk;
 
 use std::ops::Bound;
@@ -20,6 +21,7 @@ use crate::error::Result;
 use find::{Finder, Found};
 use seen::Seen;
 pub use stage::{ScanStage, split_record};
+pub use taken::{Taken, Watch};
 use walk::{Place, Walk};
 
 /// Documents between two looks at the clock.
@@ -44,8 +46,12 @@ pub enum Next {
 pub struct Counts {
     /// Entries looked at.
     pub keys: u64,
+    /// Those of them inside all bounds.
+    pub inside: u64,
     /// Times that the walk was put to another place.
     pub seeks: u64,
+    /// Whether there is nothing more to read.
+    pub ended: bool,
 }
 
 /// A plan and how far it has come.
@@ -150,7 +156,8 @@ impl Scan {
 
     /// What each scan of an index took, in the order of [`Access::scans`].
     pub fn counts(&self) -> impl ExactSizeIterator<Item = Counts> {
-        self.places.iter().map(|place| Counts { keys: place.keys, seeks: place.seeks })
+        let scans = self.plan.access.scans();
+        self.places.iter().zip(scans).map(|(place, scan)| place.counts(scan.ranges.len()))
     }
 
     /// Goes on until the visitor stops or there is nothing more.

@@ -28,6 +28,10 @@ pub(super) struct Finder {
     /// Whether several entries may lead to one document even if each index has one entry of each.
     several: bool,
     pub(super) docs_examined: u64,
+    /// Entries whose documents were looked up among those met before.
+    pub(super) tested: u64,
+    /// Entries of documents that were met before.
+    pub(super) dropped: u64,
     seen: Seen,
     key_document: KeyDocument,
 }
@@ -59,9 +63,12 @@ impl Finder {
     ) -> Result<Found> {
         let record = record(scan, entry);
         let several = self.several || scan.index.is_multikey();
-        if several && self.seen.contains(record)
-            || common.is_some_and(|common| !common.contains(record))
-        {
+        self.tested += u64::from(several);
+        if several && self.seen.contains(record) {
+            self.dropped += 1;
+            return Ok(Found::Nothing);
+        }
+        if common.is_some_and(|common| !common.contains(record)) {
             return Ok(Found::Nothing);
         }
         let cut = is_cut(entry.0);

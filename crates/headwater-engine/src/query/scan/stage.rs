@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Next, Scan};
+use super::{Next, Scan, Watch};
 use crate::bson::{Doc, DocBuf, DocWriter, View};
 use crate::collection::RecordId;
 use crate::error::Result;
@@ -44,13 +44,21 @@ pub struct ScanStage {
     fetched: VecDeque<DocBuf>,
     fetch: usize,
     with_records: bool,
+    watch: Option<Watch>,
 }
 
 impl ScanStage {
     /// The documents of a plan.
     pub fn new(plan: Plan) -> ScanStage {
         let scan = Scan::new(plan);
-        ScanStage { scan, fetched: Default::default(), fetch: FETCH.0, with_records: false }
+        let (fetched, fetch) = (VecDeque::new(), FETCH.0);
+        ScanStage { scan, fetched, fetch, with_records: false, watch: None }
+    }
+
+    /// The same, telling `watch` what the scan takes.
+    #[must_use]
+    pub fn watched(self, watch: &Watch) -> ScanStage {
+        ScanStage { watch: Some(watch.clone()), ..self }
     }
 
     /// The same with the record id behind the fields of each document, as [`split_record`] takes it off.
@@ -76,6 +84,7 @@ impl Stage for ScanStage {
                 Ok(if left == 0 || bytes > FETCH_BYTES_MAX { Next::Stop } else { Next::Continue })
             })?;
             self.fetch = (self.fetch * 4).min(FETCH.1);
+            self.tell();
         }
         Ok(self.fetched.pop_front())
     }
@@ -95,6 +104,16 @@ impl Stage for ScanStage {
                 false => visit(doc)?,
             }
             Ok(Next::Continue)
-        })
+        })?;
+        self.tell();
+        Ok(())
+    }
+}
+
+impl ScanStage {
+    fn tell(&self) {
+        if let Some(watch) = &self.watch {
+            watch.note(&self.scan);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use headwater_store::{Cursor, Direction, Read};
 
+use super::Counts;
 use crate::bson::key::{self, successor};
 use crate::catalog::tables;
 use crate::error::Result;
@@ -24,8 +25,18 @@ pub(super) struct Place {
     pub(super) last: Option<Vec<u8>>,
     /// Index entries looked at.
     pub(super) keys: u64,
+    /// Index entries inside all bounds.
+    pub(super) inside: u64,
     /// Cursors opened or moved.
     pub(super) seeks: u64,
+}
+
+impl Place {
+    /// What the walk took so far; it goes through `ranges` ranges.
+    pub(super) fn counts(&self, ranges: usize) -> Counts {
+        let Place { keys, inside, seeks, .. } = *self;
+        Counts { keys, inside, seeks, ended: self.range >= ranges }
+    }
 }
 
 /// A walk during one run.
@@ -66,7 +77,10 @@ impl<'r, 'p> Walk<'r, 'p> {
             };
             self.place.keys += 1;
             match self.fields.beyond(key) {
-                None => return Ok(Some((key, value))),
+                None => {
+                    self.place.inside += 1;
+                    return Ok(Some((key, value)));
+                }
                 Some(target) => self.leap(key, &target)?,
             }
         }
