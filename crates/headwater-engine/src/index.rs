@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, View};
 use crate::collation::ValueOrder;
+use crate::error::{Code, Error, Result};
+use crate::query::matcher::Matcher;
 use crate::query::path::{KeyPaths, Path};
 
 pub use accesses::Accesses;
@@ -18,7 +20,7 @@ pub use spec::{Wanted, index_of, parse_spec};
 
 /// What is known of index kinds: the string that a key pattern names, whether this version builds it.
 pub const INDEX_KINDS: &[(&str, bool)] =
-    &[("2d", false), ("2dsphere", false), ("hashed", false), ("text", false)];
+    &[("2d", false), ("2dsphere", false), ("hashed", false), ("text", false), ("wildcard", false)];
 
 /// An index of one collection.
 #[derive(Debug)]
@@ -37,6 +39,12 @@ pub struct Index {
     pub unique: bool,
     /// Whether documents without any of the fields are left out.
     pub sparse: bool,
+    /// Which documents alone are in it.
+    pub partial: Option<Arc<Matcher>>,
+    /// Seconds after the dates in it that documents are removed, if they are.
+    pub expire_after: Option<i32>,
+    /// Whether no document may be added or changed to a key that another has, although some may share one already.
+    pub prepare_unique: bool,
     /// Whether the planner must not use it.
     pub hidden: bool,
     /// Whether it is the order of a clustered collection's documents.
@@ -69,6 +77,9 @@ impl Index {
             order,
             unique: true,
             sparse: false,
+            partial: None,
+            expire_after: None,
+            prepare_unique: false,
             hidden: false,
             clustered: false,
             by_id: false,
@@ -89,31 +100,49 @@ impl Index {
         Index { by_id: by_id && !self.unique, ..self }
     }
 
-    /// The same index, hidden from the planner or not.
-    #[must_use]
-    pub fn with_hidden(&self, hidden: bool) -> Index {
+    /// The same index with a flag of its specification set or taken away, one that does not tell what its keys are.
+    ///
+    /// # Errors
+    /// `InternalError` (1) if the specification does not parse any more.
+    pub fn with_flag(&self, name: &str, on: bool) -> Result<Index> {
         let mut spec = DocWriter::new();
-        for element in self.spec.as_doc().iter().filter(|element| element.name != b"hidden") {
-            if hidden && element.name == b"key" {
-                spec.bool("hidden", true);
+        for element in self.spec.as_doc().iter().filter(|element| element.name_str() != name) {
+            if on && element.name == b"key" {
+                spec.bool(name, true);
             }
             spec.raw_bytes(element.name, element.value);
         }
-        Index {
-            order: self.order.clone(),
-            id: self.id,
-            name: self.name.clone(),
-            paths: self.paths.clone(),
-            directions: self.directions.clone(),
-            unique: self.unique,
-            sparse: self.sparse,
-            hidden,
-            clustered: self.clustered,
-            by_id: self.by_id,
-            spec: spec.finish(),
-            multikey: self.multikey.clone(),
-            accesses: self.accesses.clone(),
+        self.with_spec(spec.finish())
+    }
+
+    /// The same index with another life time of documents.
+    ///
+    /// # Errors
+    /// As [`Index::with_flag`].
+    pub fn with_expire_after(&self, seconds: i32) -> Result<Index> {
+        let mut spec = DocWriter::new();
+        let mut is_new = true;
+        for element in self.spec.as_doc() {
+            match element.name {
+                b"expireAfterSeconds" => {
+                    spec.i32("expireAfterSeconds", seconds);
+                    is_new = false;
+                }
+                _ => spec.raw_bytes(element.name, element.value),
+            }
         }
+        if is_new {
+            spec.i32("expireAfterSeconds", seconds);
+        }
+        self.with_spec(spec.finish())
+    }
+
+    fn with_spec(&self, spec: DocBuf) -> Result<Index> {
+        let index = index_of(self.id, spec.as_doc()).ok_or_else(|| {
+            Error::new(Code::INTERNAL_ERROR, "a stored index specification does not parse")
+        })?;
+        let (multikey, accesses) = (self.multikey.clone(), self.accesses.clone());
+        Ok(Index { multikey, accesses, ..index.in_order_of_id(self.by_id) })
     }
 
     /// The key pattern.
@@ -123,15 +152,32 @@ impl Index {
 
     /// Its row in `listIndexes`.
     pub fn describe(&self) -> DocBuf {
-        const FIRST: [&str; 7] = ["v", "key", "name", "unique", "background", "sparse", "hidden"];
+        const FIRST: [&str; 10] = [
+            "v",
+            "key",
+            "name",
+            "unique",
+            "background",
+            "sparse",
+            "hidden",
+            "expireAfterSeconds",
+            "partialFilterExpression",
+            "storageEngine",
+        ];
+        const LAST: [&str; 2] = ["prepareUnique", "wildcardProjection"];
         let spec = self.spec.as_doc();
         let mut row = DocWriter::new();
-        for name in FIRST {
-            spec.get(name).into_iter().for_each(|value| row.raw(name, value));
-        }
-        for field in spec.iter().filter(|field| !FIRST.contains(&field.name_str())) {
+        let named = |row: &mut DocWriter, names: &[&str]| {
+            for name in names {
+                spec.get(name).into_iter().for_each(|value| row.raw(name, value));
+            }
+        };
+        named(&mut row, &FIRST);
+        let is_named = |name: &str| FIRST.contains(&name) || LAST.contains(&name);
+        for field in spec.iter().filter(|field| !is_named(field.name_str())) {
             row.raw_bytes(field.name, field.value);
         }
+        named(&mut row, &LAST);
         row.finish()
     }
 

@@ -1,6 +1,7 @@
 //! `createIndexes`: makes indexes and fills them from the documents that are there.
 
 mod build;
+mod conflict;
 mod entries;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::index::{Index, Wanted, parse_spec};
 use crate::limits::INDEXES_MAX;
 use crate::namespace::Namespace;
 use crate::query::plan::same_pattern;
+use conflict::{Same, conflict, key_of, name_of};
 
 pub(super) const COMMAND: Command = Command {
     name: "createIndexes",
@@ -200,53 +202,4 @@ fn is_order(existing: Option<&Collection>, spec: Doc<'_>) -> Result<bool> {
         ));
     }
     Ok(false)
-}
-
-enum Same {
-    No,
-    Identical,
-}
-
-fn name_of(spec: Doc<'_>) -> &str {
-    spec.get("name").and_then(Raw::as_str).unwrap_or_default()
-}
-
-fn key_of(spec: Doc<'_>) -> Doc<'_> {
-    spec.get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY)
-}
-
-fn conflict(new: Doc<'_>, old: Doc<'_>) -> Result<Same> {
-    let collation = |spec: Doc<'_>| spec.get("collation").and_then(Raw::as_doc).map(Doc::to_buf);
-    let same_name = name_of(new) == name_of(old);
-    let same_key = same_pattern(key_of(new), key_of(old));
-    let on = |spec: Doc<'_>, option: &str| spec.get(option).and_then(Raw::as_bool).unwrap_or(false);
-    let same_identity = same_key && collation(new) == collation(old);
-    let same_options = ["unique", "sparse"].iter().all(|o| on(new, o) == on(old, o));
-    let same_identity = same_identity && same_options;
-    let shown = || {
-        let (new, old) = (document_text(new), document_text(old));
-        format!("Requested index: {new}, existing index: {old}")
-    };
-    match (same_name, same_identity) {
-        (true, true) if on(new, "hidden") == on(old, "hidden") => Ok(Same::Identical),
-        (true, true) => Err(Error::new(
-            Code::INDEX_OPTIONS_CONFLICT,
-            format!(
-                "An equivalent index already exists with the same name but different options. {}",
-                shown()
-            ),
-        )),
-        (true, false) => Err(Error::new(
-            Code::INDEX_KEY_SPECS_CONFLICT,
-            format!(
-                "An existing index has the same name as the requested index. When index names are not specified, they are auto generated and can cause conflicts. Please refer to our documentation. {}",
-                shown()
-            ),
-        )),
-        (false, true) => Err(Error::new(
-            Code::INDEX_OPTIONS_CONFLICT,
-            format!("Index already exists with a different name: {}", name_of(old)),
-        )),
-        (false, false) => Ok(Same::No),
-    }
 }

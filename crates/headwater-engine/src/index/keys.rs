@@ -35,6 +35,11 @@ pub fn keys(index: &Index, doc: Doc<'_>) -> Result<Keys> {
 }
 
 fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
+    if let Some(filter) = &index.partial
+        && !filter.matches(doc)?
+    {
+        return Ok(Keys::default());
+    }
     if let [only] = index.paths.paths()
         && let [part] = only.parts()
     {

@@ -1,48 +1,17 @@
 //! Index specifications: what `createIndexes` accepts, normalised as `listIndexes` shows it.
 
+mod key;
+mod options;
+mod partial;
+
 use std::sync::Arc;
 
-use super::{INDEX_KINDS, Index};
-use crate::aggregate::expressions::{bson_text, document_text};
-use crate::bson::key::Direction;
-use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type};
+use super::Index;
+use crate::aggregate::expressions::document_text;
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw};
 use crate::collation::{self, Chosen, Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
-use crate::limits::KEY_FIELDS_MAX;
 use crate::query::path::{KeyPaths, Path};
-
-/// Options that this version honours or ignores as MongoDB does.
-const KNOWN: &[&str] = &[
-    "background",
-    "clustered",
-    "collation",
-    "comment",
-    "dropDups",
-    "hidden",
-    "key",
-    "name",
-    "ns",
-    "sparse",
-    "unique",
-    "v",
-];
-/// Options that MongoDB knows and this version does not build yet.
-const UNSUPPORTED: &[&str] = &[
-    "2dsphereIndexVersion",
-    "bits",
-    "bucketSize",
-    "default_language",
-    "expireAfterSeconds",
-    "language_override",
-    "max",
-    "min",
-    "partialFilterExpression",
-    "prepareUnique",
-    "storageEngine",
-    "textIndexVersion",
-    "weights",
-    "wildcardProjection",
-];
 
 /// An index as `createIndexes` asks for it.
 #[derive(Debug)]
@@ -60,7 +29,7 @@ impl Wanted {
     /// `BadValue` (2) for an `_id` index whose collation differs from the collection's.
     pub fn in_collection(&self, default: Option<&Arc<Collation>>) -> Result<DocBuf> {
         let collation = self.collation.or(default);
-        if self.spec.as_doc().get("key").and_then(Raw::as_doc).is_some_and(is_id_key)
+        if self.spec.as_doc().get("key").and_then(Raw::as_doc).is_some_and(key::is_id)
             && collation.as_ref() != default
         {
             let shown = |collation: Option<&Arc<Collation>>| match collation {
@@ -87,118 +56,152 @@ impl Wanted {
 /// Reads an entry of `createIndexes.indexes`.
 ///
 /// # Errors
-/// MongoDB's codes for specifications that are wrong; 'not supported' for kinds and options of later versions.
+/// MongoDB's codes for specifications that are wrong; 'not supported' for kinds of later versions.
 pub fn parse_spec(spec: Doc<'_>) -> Result<Wanted> {
-    let wrong = |code: Code, why: String| {
-        let shown = document_text(spec);
-        Error::new(code, format!("Error in specification {shown} :: caused by :: {why}"))
-    };
-    for element in spec {
-        let name = element.name_str();
-        if UNSUPPORTED.binary_search(&name).is_ok() {
-            return Err(Error::not_supported(format!("the index option '{name}'")));
-        }
-        if KNOWN.binary_search(&name).is_err() && UNSUPPORTED.binary_search(&name).is_err() {
-            let why = format!(
-                "The field '{name}' is not valid for an index specification. Specification: {}",
-                document_text(spec)
-            );
-            return Err(wrong(Code::INVALID_INDEX_SPECIFICATION_OPTION, why));
-        }
-    }
-    let required = |name: &str| {
-        let why = format!("The '{name}' field is a required property of an index specification");
-        wrong(Code::FAILED_TO_PARSE, why)
-    };
-    let key = spec.get("key").ok_or_else(|| required("key"))?;
-    let Some(key) = key.as_doc() else {
-        let kind = key.kind.alias();
-        let why = format!("The field 'key' must be an object, but got {kind}");
-        return Err(wrong(Code::TYPE_MISMATCH, why));
-    };
-    check_key(key).map_err(|error| match error.code() {
-        Code::CANNOT_CREATE_INDEX => wrong(error.code(), error.message().to_owned()),
-        _ => error,
-    })?;
-    let name = spec.get("name").ok_or_else(|| required("name"))?;
-    let Some(name) = name.as_str() else {
-        let kind = name.kind.alias();
-        let why = format!("The field 'name' must be a string, but got {kind}");
-        return Err(wrong(Code::TYPE_MISMATCH, why));
-    };
-    check_version(spec).map_err(|why| wrong(Code::CANNOT_CREATE_INDEX, why))?;
+    options::check_names(spec)?;
+    let key = required_key(spec)?;
+    let name = required_name(spec)?;
+    let version = options::version(spec)?;
     let collation = match spec.get("collation") {
         None => Chosen::Inherited,
-        Some(value) => parse_collation(spec, value).map_err(|error| match error.code() {
-            Code::TYPE_MISMATCH if value.as_doc().is_none() => {
-                wrong(error.code(), error.message().to_owned())
-            }
-            _ => error,
-        })?,
+        Some(value) => parse_collation(spec, value)?,
     };
-    if name.is_empty() {
-        let mut shown = DocWriter::new();
-        shown.extend(spec);
-        if spec.get("v").is_none() {
-            shown.i32("v", 2);
-        }
-        let shown = document_text(shown.finish().as_doc());
-        return Err(Error::new(
-            Code::CANNOT_CREATE_INDEX,
-            format!("Error in specification {shown} :: caused by :: index name cannot be empty"),
-        ));
-    }
-    if is_id_key(key) {
+    let mut written = DocWriter::new();
+    written.i32("v", version);
+    write_flags(spec, &mut written)?;
+    check_for_kind(spec, key, version)?;
+    let partial = partial::check(spec)?;
+    let expire_after = options::expire_after(spec, key)?;
+    check_name(spec, name, key)?;
+    if key::is_id(key) {
+        options::check_id(spec)?;
         let spec = Index::on_id(0, ValueOrder::default()).spec;
         return Ok(Wanted { spec, collation });
     }
-    if key.first().is_some_and(|e| e.name == b"_id") && key.iter().count() == 1 {
-        return Err(Error::new(
-            Code::BAD_VALUE,
-            format!(
-                "The field 'key' for an _id index must be {{_id: 1}}, but got {}",
-                document_text(key)
-            ),
-        ));
+    options::check_storage_engine(spec)?;
+    written.doc("key", key);
+    written.str("name", name);
+    if let Some(sparse) = spec.get("sparse") {
+        written.bool("sparse", sparse.as_bool() != Some(false) && options::flag(spec, "sparse")?);
     }
-    let mut out = DocWriter::new();
-    out.i32("v", 2);
-    for option in ["unique", "sparse", "hidden", "clustered"] {
-        let on = flag(spec, option)?;
-        if on || option == "sparse" && spec.get(option).is_some() {
-            out.bool(option, on);
-        }
-    }
-    out.doc("key", key);
-    out.str("name", name);
     if spec.get("background").is_some() {
         // It changes nothing since 4.2, but it is shown.
-        out.bool("background", flag(spec, "background")?);
+        written.bool("background", options::flag(spec, "background")?);
     }
-    Ok(Wanted { spec: out.finish(), collation })
+    if let Some(seconds) = expire_after {
+        written.i32("expireAfterSeconds", seconds);
+    }
+    if let Some(filter) = partial {
+        written.doc("partialFilterExpression", filter);
+    }
+    if let Some(engines) = spec.get("storageEngine") {
+        written.raw("storageEngine", engines);
+    }
+    Ok(Wanted { spec: written.finish(), collation })
+}
+
+fn required_key(spec: Doc<'_>) -> Result<Doc<'_>> {
+    let key = spec.get("key").ok_or_else(|| missing(spec, "key"))?;
+    let Some(key) = key.as_doc() else {
+        let why = format!("The field 'key' must be an object, but got {}", key.kind.alias());
+        return Err(options::wrong(spec, Code::TYPE_MISMATCH, &why));
+    };
+    key::check(key).map_err(|error| match error.code() {
+        Code::NOT_IMPLEMENTED | Code::COMMAND_NOT_SUPPORTED | Code(13103) => error,
+        code => options::wrong(spec, code, error.message()),
+    })?;
+    Ok(key)
+}
+
+fn required_name(spec: Doc<'_>) -> Result<&str> {
+    let name = spec.get("name").ok_or_else(|| missing(spec, "name"))?;
+    name.as_str().ok_or_else(|| {
+        let why = format!("The field 'name' must be a string, but got {}", name.kind.alias());
+        options::wrong(spec, Code::TYPE_MISMATCH, &why)
+    })
+}
+
+fn missing(spec: Doc<'_>, name: &str) -> Error {
+    let why = format!("The '{name}' field is a required property of an index specification");
+    options::wrong(spec, Code::FAILED_TO_PARSE, &why)
+}
+
+/// The options that stand in front of the key in a stored specification.
+fn write_flags(spec: Doc<'_>, out: &mut DocWriter) -> Result<()> {
+    let unique = options::flag(spec, "unique")?;
+    let prepare_unique = options::flag(spec, "prepareUnique")?;
+    options::flag(spec, "background")?;
+    options::flag(spec, "sparse")?;
+    let flags = [
+        ("unique", unique),
+        ("hidden", options::strict_flag(spec, "hidden")?),
+        ("prepareUnique", prepare_unique),
+        ("clustered", options::flag(spec, "clustered")?),
+    ];
+    flags.iter().filter(|(_, on)| *on).for_each(|(name, _)| out.bool(name, true));
+    if unique && prepare_unique {
+        let shown = document_text(spec);
+        let why = format!(
+            "Invalid index specification {shown}; cannot create an index with the 'unique' option and the 'prepareUnique' option"
+        );
+        return Err(options::wrong(spec, Code::CANNOT_CREATE_INDEX, &why));
+    }
+    Ok(())
+}
+
+/// Refuses options that do not fit the kind of index.
+fn check_for_kind(spec: Doc<'_>, _key: Doc<'_>, _version: i32) -> Result<()> {
+    if spec.get("weights").is_some() {
+        let shown = document_text(spec);
+        let why = format!(
+            "Invalid index specification {shown}; the field 'weights' can only be specified with text indexes"
+        );
+        return Err(options::wrong(spec, Code::CANNOT_CREATE_INDEX, &why));
+    }
+    Ok(())
+}
+
+fn check_name(spec: Doc<'_>, name: &str, key: Doc<'_>) -> Result<()> {
+    let bad = |message: String| Err(Error::new(Code::BAD_VALUE, message));
+    if name == "*" {
+        return bad("The index name '*' is not valid.".to_owned());
+    }
+    let shown = || document_text(key);
+    let on_id = key.first().is_some_and(|e| e.name == b"_id" && e.value.kind.is_number());
+    if on_id && key.iter().count() == 1 && !key::is_id(key) {
+        return bad(format!(
+            "The field 'key' for an _id index must be {{_id: 1}}, but got {}",
+            shown()
+        ));
+    }
+    if name == "_id_" && !key::is_id(key) {
+        return bad(format!(
+            "The index name '_id_' is reserved for the _id index, which must have key pattern {{_id: 1}}, found key: {}",
+            shown()
+        ));
+    }
+    let why = match name {
+        "" => "index name cannot be empty",
+        _ if name.contains('\0') => "index name cannot contain NUL bytes",
+        _ => return Ok(()),
+    };
+    Err(options::unfit(spec, Code::CANNOT_CREATE_INDEX, why))
 }
 
 fn parse_collation(spec: Doc<'_>, value: Raw<'_>) -> Result<Chosen> {
     let Some(doc) = value.as_doc() else {
-        let kind = value.kind.alias();
-        let why = format!("The field 'collation' must be an object, but got {kind}");
-        return Err(Error::new(Code::TYPE_MISMATCH, why));
+        let why =
+            format!("The field 'collation' must be an object, but got {}", value.kind.alias());
+        return Err(options::wrong(spec, Code::TYPE_MISMATCH, &why));
     };
     if doc.is_empty() {
-        let shown = document_text(spec);
         let why = "The field 'collation' cannot be an empty object.";
-        let why = format!("Error in specification {shown} :: caused by :: {why}");
-        return Err(Error::new(Code::BAD_VALUE, why));
+        return Err(options::wrong(spec, Code::BAD_VALUE, why));
     }
     let collation = collation::parse(doc, "collation").map_err(|error| {
-        let mut shown = DocWriter::new();
-        shown.extend(spec);
-        if spec.get("v").is_none() {
-            shown.i32("v", 2);
-        }
+        let shown = document_text(options::versioned(spec).finish().as_doc());
         error.with_prefix(format!(
-            "failed to add collation information to index spec for index creation: {} :: caused by :: ",
-            document_text(shown.finish().as_doc())
+            "failed to add collation information to index spec for index creation: {shown} :: caused by :: "
         ))
     })?;
     Ok(Chosen::This(collation))
@@ -208,15 +211,23 @@ fn parse_collation(spec: Doc<'_>, value: Raw<'_>) -> Result<Chosen> {
 pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
     let key = spec.get("key")?.as_doc()?;
     let paths: Option<Vec<_>> = key.iter().map(|e| Path::parse(e.name_str()).ok()).collect();
-    let directions = key.iter().map(|e| direction(e.value)).collect();
+    let directions = key.iter().map(|e| key::direction(e.value)).collect();
     let on = |option: &str| spec.get(option).and_then(Raw::as_bool).unwrap_or(false);
     let name = spec.get("name")?.as_str()?.to_owned();
     let collation = match spec.get("collation") {
         Some(collation) => collation::parse(collation.as_doc()?, "collation").ok()?,
         None => None,
     };
+    let partial = match spec.get("partialFilterExpression").and_then(Raw::as_doc) {
+        Some(filter) => Some(Arc::new(partial::compile(filter, collation.as_ref()).ok()?)),
+        None => None,
+    };
+    let expire_after = spec.get("expireAfterSeconds").and_then(Number::from_raw);
     Some(Index {
         id,
+        partial,
+        expire_after: expire_after.and_then(Number::to_i32_exact),
+        prepare_unique: on("prepareUnique"),
         order: ValueOrder::new(collation),
         unique: on("unique") || name == "_id_",
         name,
@@ -230,99 +241,4 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
         multikey: Arc::default(),
         accesses: Arc::default(),
     })
-}
-
-fn direction(value: Raw<'_>) -> Direction {
-    match Number::from_raw(value) {
-        Some(number) if number.to_f64() < 0.0 => Direction::Descending,
-        _ => Direction::Ascending,
-    }
-}
-
-fn is_id_key(key: Doc<'_>) -> bool {
-    let mut elements = key.iter();
-    let first = elements.next();
-    elements.next().is_none()
-        && first.is_some_and(|e| {
-            e.name == b"_id" && Number::from_raw(e.value).is_some_and(|n| n.to_f64() == 1.0)
-        })
-}
-
-fn flag(spec: Doc<'_>, option: &str) -> Result<bool> {
-    let Some(value) = spec.get(option) else { return Ok(false) };
-    if let Some(on) = value.as_bool() {
-        return Ok(on);
-    }
-    match Number::from_raw(value) {
-        Some(number) => Ok(number.to_f64() != 0.0),
-        None => {
-            let kind = value.kind.alias();
-            let why =
-                format!("The field '{option}' has value {kind}, which is not convertible to bool");
-            Err(Error::new(Code::TYPE_MISMATCH, why))
-        }
-    }
-}
-
-fn check_version(spec: Doc<'_>) -> Result<(), String> {
-    let Some(version) = spec.get("v") else { return Ok(()) };
-    match Number::from_raw(version).map(|n| n.to_f64()) {
-        Some(1.0) if spec.get("collation").is_some() => Err(format!(
-            "Invalid index specification {}; cannot create an index with the 'collation' option and v=1",
-            document_text(spec)
-        )),
-        Some(2.0 | 1.0) => Ok(()),
-        _ => Err(format!(
-            "Invalid index specification {}; cannot create an index with v={}",
-            document_text(spec),
-            bson_text(version)
-        )),
-    }
-}
-
-fn check_key(key: Doc<'_>) -> Result<()> {
-    let wrong = |why: String| Error::new(Code::CANNOT_CREATE_INDEX, why);
-    if key.is_empty() {
-        return Err(wrong("Index keys cannot be an empty object.".to_owned()));
-    }
-    if key.iter().count() > KEY_FIELDS_MAX {
-        return Err(Error::location(13103, "too many compound keys"));
-    }
-    for element in key {
-        let (path, value) = (element.name_str(), element.value);
-        match value.kind {
-            Type::String => {
-                let plugin = value.as_str().unwrap_or_default();
-                return Err(match INDEX_KINDS.iter().find(|(kind, _)| *kind == plugin) {
-                    Some(_) => Error::not_supported(format!("the index type '{plugin}'")),
-                    None => wrong(format!("Unknown index plugin '{plugin}'")),
-                });
-            }
-            kind if kind.is_number() => {
-                if Number::from_raw(value).is_some_and(|n| n.to_f64() == 0.0) {
-                    return Err(wrong("Values in the index key pattern cannot be 0.".to_owned()));
-                }
-            }
-            kind => {
-                return Err(wrong(format!(
-                    "Values in v:2 index key pattern cannot be of type {}. Only numbers > 0, numbers < 0, and strings are allowed.",
-                    kind.alias()
-                )));
-            }
-        }
-        if path.is_empty() {
-            return Err(wrong("Index keys cannot be an empty field.".to_owned()));
-        }
-        if path.split('.').any(str::is_empty) {
-            return Err(wrong("Index keys cannot contain an empty field.".to_owned()));
-        }
-        if path.split('.').any(|part| part == "$**") {
-            return Err(Error::not_supported("a wildcard index"));
-        }
-        if path.split('.').any(|part| part.starts_with('$')) {
-            let why = "Index key contains an illegal field name: field name starts with '$'.";
-            return Err(wrong(why.to_owned()));
-        }
-    }
-    Ok(())
 }

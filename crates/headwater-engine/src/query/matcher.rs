@@ -22,7 +22,7 @@ mod test;
 pub use canonical::{Canonical, hash as shape_hash};
 pub(crate) use comparison::{Comparison, Relation};
 pub use equalities::Equality;
-pub(crate) use operand::{Operand, is_nan};
+pub(crate) use operand::{Operand, class, is_nan};
 pub(crate) use regex::{Regex, is_special};
 pub use table::{MATCHERS, UNSUPPORTED};
 pub(crate) use test::Test;

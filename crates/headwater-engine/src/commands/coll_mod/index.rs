@@ -59,7 +59,7 @@ pub(super) fn change(
     reply.bool("hidden_new", hidden);
     before.bool("hidden", index.hidden);
     if let Some(slot) = collection.indexes.get_mut(at) {
-        *slot = Arc::new(index.with_hidden(hidden));
+        *slot = Arc::new(index.with_flag("hidden", hidden)?);
     }
     Ok(())
 }

@@ -78,6 +78,11 @@ impl Comparison {
         }
     }
 
+    /// Whether that value passes by itself.
+    pub(crate) fn matches_value(&self, value: Raw<'_>) -> bool {
+        self.matches(Some(value))
+    }
+
     fn matches_absent(&self) -> bool {
         match self.operand.raw().kind {
             Type::Null => self.relation.admits_equal(),

@@ -92,7 +92,7 @@ impl Operand {
     }
 
     /// The place of a value beside the constant in the order of all values.
-    pub(super) fn compare(&self, value: Raw<'_>) -> Ordering {
+    pub(crate) fn compare(&self, value: Raw<'_>) -> Ordering {
         match &self.collation {
             None => compare(value, self.raw()),
             Some(collation) => {
@@ -101,6 +101,11 @@ impl Operand {
                 compare_with(value, self.raw(), Some(texts))
             }
         }
+    }
+
+    /// How texts in it compare, if it may hold some and not by their bytes.
+    pub(crate) fn collation(&self) -> Option<&Arc<Collation>> {
+        self.collation.as_ref()
     }
 
     /// Whether texts in it compare by a collation.

@@ -7,6 +7,8 @@
 
 mod implied;
 
+pub(crate) use implied::implies;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -141,5 +143,7 @@ fn fields(index: &Index) -> Vec<KeyField<'_>> {
 /// Whether every document that matches has a key in the index.
 fn is_complete(index: &Index, matcher: Option<&Matcher>) -> bool {
     let is_there = |path: &Path| matcher.is_some_and(|matcher| implied::is_there(matcher, path));
-    !index.sparse || index.paths.paths().iter().any(is_there)
+    let passes = |filter: &Matcher| implies(matcher, filter);
+    (!index.sparse || index.paths.paths().iter().any(is_there))
+        && index.partial.as_deref().is_none_or(passes)
 }
