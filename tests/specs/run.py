@@ -8,17 +8,15 @@ run. Reasons start with `later issue: ` or `driver: `.
 """
 
 import concurrent.futures
-import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
 
-from expected import LIST, Expected
+from expected import Expected
 from judge import ENV, HERE, Judge, reason_for, table_head
-from server import ROOT, headwater
+from runner import run_suite
+from server import ROOT
 
 SHARED = pathlib.Path(os.environ.get("SPEC_TESTS", ROOT / "../shared/suites/unified"))
 SOURCE = ENV / "pymongo-source"
@@ -59,50 +57,26 @@ def folders(spec):
 
 
 def run_spec(spec):
-    """The outcome of each test of a specification: name -> (outcome, why)."""
-    start = time.monotonic()
-    outcomes = {}
-    with tempfile.TemporaryDirectory() as scratch, headwater("--test-commands") as (port, log):
-        environment = dict(os.environ, DB_IP="127.0.0.1", DB_PORT=str(port), SPEC_SCRATCH=scratch, PYTHONDONTWRITEBYTECODE="1")
-        command = [ENV / "python/bin/python", "-W", "ignore", HERE / "suite.py", ENV / "pymongo-runner", spec, *folders(spec)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment, timeout=SPEC_SECONDS,
-            )
-            said, ending = done.stdout, done.stderr[-2000:] if done.returncode else ""
-        except subprocess.TimeoutExpired as late:
-            said, ending = (late.stdout or b"").decode(), f"no end in {SPEC_SECONDS} s"
-        for line in said.splitlines():
-            if line.startswith('{"name"'):
-                test = json.loads(line)
-                outcomes[test["name"]] = (test["outcome"], test["why"])
-        if ending or not outcomes:
-            outcomes[f"{spec}/the runner"] = ("fail", ending or "no tests")
-        if "panicked" in log():
-            outcomes[f"{spec}/the server"] = ("fail", log()[-2000:])
-    return spec, outcomes, time.monotonic() - start
+    """The outcome of each test of a specification."""
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = [HERE / "suite.py", ENV / "pymongo-runner", spec, *folders(spec)]
+        return run_suite(spec, arguments, SPEC_SECONDS, {"SPEC_SCRATCH": scratch})
 
 
 def rewritten(outcomes, expected):
-    """The text of the list for these outcomes; a file whose tests fail for one reason is one line."""
+    """The rows of the list for these outcomes; a file whose tests fail for one reason is one row."""
     files = {}
     for name, (outcome, why) in outcomes.items():
         label = reason_for(name, why, expected) if outcome == "fail" else None if outcome == "pass" else ...
         files.setdefault("/".join(name.split("/", 2)[:2]), {})[name] = label
-    lines = {}
-    for file, tests in sorted(files.items()):
+    rows = {}
+    for file, tests in files.items():
         labels = {label for label in tests.values() if label is not ...}
         if len(labels) == 1 and None not in labels:
-            lines.setdefault(labels.pop(), []).append(f"{file}/*")
+            rows[f"{file}/*"] = labels.pop()
         else:
-            for name, label in sorted(tests.items()):
-                if label is not ... and label is not None:
-                    lines.setdefault(label, []).append(name)
-    head = "".join(f"# {line}\n" for line in [
-        "Specification tests that fail for now. One section per reason; a name, or a prefix that ends in `*`.",
-        "Every test listed here must fail. `tests/specs/run.py --rewrite` writes the names again and keeps the reasons.",
-    ])
-    return head + "".join(f"\n[{reason}]\n" + "".join(f"{name}\n" for name in names) for reason, names in sorted(lines.items()))
+            rows.update({name: label for name, label in tests.items() if label is not ... and label is not None})
+    return rows
 
 
 def main():
@@ -115,10 +89,7 @@ def main():
         for done in pool.map(run_spec, specs):
             judge.add(*done)
     if "--rewrite" in options:
-        if len(specs) != len(SPECS):
-            raise SystemExit("--rewrite needs the whole run")
-        LIST.write_text(rewritten(judge.everything, judge.expected))
-        print(f"wrote {LIST}")
+        judge.expected.rewrite(specs, rewritten(judge.everything, judge.expected))
         return 0
     return judge.end("specification tests")
 

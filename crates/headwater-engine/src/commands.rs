@@ -263,7 +263,9 @@ pub fn run(
             ran = Some(context);
             flow
         });
+    let closes = ran.as_ref().is_some_and(Context::is_to_close);
     match (flow, ran) {
+        _ if closes => Step::Close,
         (Ok(Flow::Reply(reply)), Some(context)) => Step::Done(context.finish(reply)),
         (Ok(Flow::Written(reply)), Some(context)) => context.finish_write(reply),
         (Ok(Flow::Await { wait, deadline }), _) => Step::Await { wait, deadline },

@@ -127,7 +127,7 @@ pub struct Shared {
     /// Sessions and what their retryable writes did.
     pub sessions: Sessions,
     /// What is to fail, for tests of clients.
-    pub fail_points: FailPoints,
+    pub fail_points: Arc<FailPoints>,
     /// Counters that `serverStatus` shows.
     pub status: Status,
     /// When the engine was opened.
@@ -181,7 +181,7 @@ impl Engine {
             cursors: Cursors::default(),
             watches: Watches::new(weak.clone()),
             sessions: Sessions::default(),
-            fail_points: FailPoints::default(),
+            fail_points: Arc::default(),
             status: Status::default(),
             started: Instant::now(),
             spill,

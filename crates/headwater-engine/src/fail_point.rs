@@ -3,12 +3,14 @@
 //!
 //! Source: MongoDB's driver specification tests and its description of `failCommand`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::bson::{DocBuf, DocWriter};
-use crate::error::Code;
+use crate::error::{Code, Error, Result};
 
 /// Which fail point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Point {
     Command,
     /// `failGetMoreAfterCursorCheckout`: a `getMore` that has found its cursor.
     GetMore,
+    /// `onPrimaryTransactionalWrite`: each retryable write as it is done.
+    RetryableWrite,
     /// `maxTimeAlwaysTimeOut`: every command with a time limit is late at once.
     AlwaysLate,
     /// `maxTimeNeverTimeOut`: no command is ever late.
@@ -78,6 +82,7 @@ pub struct Asked<'a> {
 pub struct FailPoints {
     command: Mutex<Slot>,
     get_more: Mutex<Slot>,
+    retryable_write: Mutex<Slot>,
     always_late: Mutex<Slot>,
     never_late: Mutex<Slot>,
     build_begun: Mutex<Slot>,
@@ -104,6 +109,7 @@ impl FailPoints {
         match point {
             Point::Command => &self.command,
             Point::GetMore => &self.get_more,
+            Point::RetryableWrite => &self.retryable_write,
             Point::AlwaysLate => &self.always_late,
             Point::NeverLate => &self.never_late,
             Point::BuildBegun => &self.build_begun,
@@ -147,6 +153,38 @@ impl FailPoints {
     /// What a `getMore` that has its cursor is to fail with.
     pub fn in_get_more(&self) -> Option<Failure> {
         self.get_more.lock().enter(|_| true)
+    }
+}
+
+/// What a command with retryable writes has to get past.
+#[derive(Debug, Clone)]
+pub struct Hurdle {
+    points: Arc<FailPoints>,
+    closes: Arc<AtomicBool>,
+}
+
+impl Hurdle {
+    /// The hurdle of a command; `closes` is set if its connection is to be closed without an answer.
+    pub fn new(points: &Arc<FailPoints>, closes: &Arc<AtomicBool>) -> Hurdle {
+        Hurdle { points: Arc::clone(points), closes: Arc::clone(closes) }
+    }
+
+    /// Passes a write that is about to be done.
+    ///
+    /// # Errors
+    /// That of the fail point: the write is not to be done.
+    pub fn pass(&self) -> Result<()> {
+        let Some(failure) = self.points.retryable_write.lock().enter(|_| true) else {
+            return Ok(());
+        };
+        self.closes.fetch_or(failure.closes, Ordering::Relaxed);
+        match failure.code {
+            Some(code) => Err(Error::new(
+                Code(code),
+                "Failing write due to failpoint. The write must not be reflected.",
+            )),
+            None => Ok(()),
+        }
     }
 }
 

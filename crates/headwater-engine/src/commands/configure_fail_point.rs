@@ -45,16 +45,19 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         "hangAfterStartingIndexBuild" => Point::BuildBegun,
         "maxTimeAlwaysTimeOut" => Point::AlwaysLate,
         "maxTimeNeverTimeOut" => Point::NeverLate,
+        "onPrimaryTransactionalWrite" => Point::RetryableWrite,
         _ => return Err(Error::new(Code::FAIL_POINT_SET_FAILED, format!("{name} not found"))),
     };
     let mode = mode(fields)?;
-    let failure = match fields.document("data")? {
-        Some(data) => failure(data)?,
-        None => Failure::default(),
+    let data = fields.document("data")?;
+    let failure = match (point, data) {
+        (Point::RetryableWrite, data) => of_write(data.unwrap_or(Doc::EMPTY))?,
+        (_, Some(data)) => failure(data)?,
+        (_, None) => Failure::default(),
     };
     let more = failure.closes || failure.delay.is_some() || failure.write_concern_error.is_some();
     let more = more || point != Point::GetMore && failure.code.is_some();
-    if point != Point::Command && more {
+    if !matches!(point, Point::Command | Point::RetryableWrite) && more {
         return Err(Error::not_supported(format!("such data of the fail point {name}")));
     }
     let mut reply = DocWriter::new();
@@ -88,11 +91,30 @@ fn mode(fields: Fields<'_>) -> Result<Mode> {
     }
 }
 
-fn failure(data: Doc<'_>) -> Result<Failure> {
-    if let Some(unknown) = data.iter().find(|e| !DATA.contains(&e.name_str())) {
-        let name = unknown.name_str();
-        return Err(Error::not_supported(format!("'{name}' in the data of a fail point")));
+fn check_data(data: Doc<'_>, known: &[&str]) -> Result<()> {
+    match data.iter().find(|e| !known.contains(&e.name_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let name = unknown.name_str();
+            Err(Error::not_supported(format!("'{name}' in the data of a fail point")))
+        }
     }
+}
+
+/// The data of `onPrimaryTransactionalWrite`, which closes the connection unless it is told not to.
+fn of_write(data: Doc<'_>) -> Result<Failure> {
+    check_data(data, &["closeConnection", "failBeforeCommitExceptionCode"])?;
+    let fields = Fields::new(data, "data");
+    let code = fields.integer("failBeforeCommitExceptionCode")?;
+    Ok(Failure {
+        code: code.map(|code| i32::try_from(code).unwrap_or(i32::MAX)),
+        closes: fields.loose_bool("closeConnection")?.unwrap_or(true),
+        ..Failure::default()
+    })
+}
+
+fn failure(data: Doc<'_>) -> Result<Failure> {
+    check_data(data, DATA)?;
     let fields = Fields::new(data, "data");
     let text = |name| fields.str(name).map(|text| text.map(str::to_owned));
     let code = fields.integer("errorCode")?;
@@ -137,7 +159,10 @@ pub(super) fn before(
     if command.name == COMMAND.name {
         return None;
     }
-    let app_name = app_name(client);
+    // The first greeting of a connection brings the name itself.
+    let greets = matches!(command.name, "hello" | "isMaster");
+    let brought = body.get("client").filter(|_| greets).and_then(Raw::as_doc);
+    let app_name = brought.map_or_else(|| app_name(client), app_name_in);
     let namespace = namespace(command.name, body);
     let asked = Asked { command: command.name, app_name: &app_name, namespace: &namespace };
     if mode == request::Mode::Inline {
@@ -175,7 +200,11 @@ pub(super) fn in_reply(context: &Context<'_>) -> Option<Failure> {
 
 fn app_name(client: &Client) -> String {
     let metadata = client.metadata.lock();
-    let application = metadata.as_ref().and_then(|m| m.as_doc().get("application")?.as_doc());
+    metadata.as_ref().map(|metadata| app_name_in(metadata.as_doc())).unwrap_or_default()
+}
+
+fn app_name_in(metadata: Doc<'_>) -> String {
+    let application = metadata.get("application").and_then(Raw::as_doc);
     application.and_then(|a| a.get("name")?.as_str()).unwrap_or_default().to_owned()
 }
 

@@ -1,5 +1,7 @@
 //! What a running command knows: its request, its client, the arguments that every command may have.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::concern::{ReadConcern, WriteConcern};
@@ -43,6 +45,8 @@ pub struct Context<'a> {
     pub running: Option<Running<'a>>,
     /// Whether the reply's `ok` is an int, as that of a `distinct` on a view is.
     pub int_ok: bool,
+    /// Set where a fail point closes the connection; only with test commands.
+    pub closes: Option<Arc<AtomicBool>>,
     fields: Fields<'a>,
     read_concern: ReadConcern,
     seq: Option<u64>,
@@ -87,6 +91,7 @@ impl<'a> Context<'a> {
             api: StableApi::default(),
             running: None,
             int_ok: false,
+            closes: shared.options.test_commands.then(Arc::default),
             fields,
             read_concern: ReadConcern::default(),
             seq: None,
@@ -183,6 +188,11 @@ impl<'a> Context<'a> {
     /// Notes the last operation that the command's reply stands for.
     pub fn wrote(&mut self, seq: Option<u64>) {
         self.seq = self.seq.max(seq);
+    }
+
+    /// Whether a fail point closes the connection in place of an answer.
+    pub fn is_to_close(&self) -> bool {
+        self.closes.as_ref().is_some_and(|closes| closes.load(Ordering::Relaxed))
     }
 
     /// Whether the write concern asks for no reply at all.

@@ -15,6 +15,7 @@ use crate::change::event::{EventWriter, Kind};
 use crate::collection::load_next_record;
 use crate::engine::{WriteGuard, clock_floor};
 use crate::error::{Code, Error, Result};
+use crate::fail_point::Hurdle;
 use crate::namespace::Namespace;
 use crate::session::retry::{Outcome, Session};
 
@@ -22,6 +23,7 @@ use crate::session::retry::{Outcome, Session};
 pub struct Statement {
     session: Arc<Mutex<Session>>,
     id: [u8; 16],
+    hurdle: Option<Hurdle>,
 }
 
 impl Statement {
@@ -46,7 +48,9 @@ impl Context<'_> {
         };
         let session = self.shared.sessions.get(id)?;
         session.lock().begin(guard.read()?, &id, transaction)?;
-        Ok(Some(Statement { session, id }))
+        let hurdle = self.closes.as_ref();
+        let hurdle = hurdle.map(|closes| Hurdle::new(&self.shared.fail_points, closes));
+        Ok(Some(Statement { session, id, hurdle }))
     }
 
     /// The collection that a writing command names.
@@ -111,6 +115,8 @@ impl WriteGuard<'_> {
         event: EventWriter,
         change: impl FnOnce(&mut Operation<'_, '_>) -> Result<T>,
     ) -> Result<T> {
+        let hurdle = retry.as_ref().and_then(|retry| retry.hurdle.as_ref());
+        hurdle.map_or(Ok(()), Hurdle::pass)?;
         let mut op = self.begin()?;
         let value = change(&mut op)?;
         if let Some(retry) = retry {

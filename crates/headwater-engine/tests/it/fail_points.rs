@@ -120,6 +120,43 @@ fn a_failed_change_stream_may_be_resumed() {
 }
 
 #[test]
+fn a_retryable_write_is_done_or_not_while_its_connection_closes() {
+    let db = with_test_commands();
+    let closes = |data: &str| {
+        set(&db, "onPrimaryTransactionalWrite", r#"{"times": 1}"#, data);
+        code(&db.run(INSERT)) == 6
+    };
+    let count = || number(db.ok(r#"{"count": "c"}"#).as_doc().get("n"));
+    assert!(closes(r#"{"failBeforeCommitExceptionCode": 1}"#));
+    assert_eq!(count(), 0);
+    assert!(closes("{}"));
+    assert_eq!(count(), 1);
+    let again = db.ok(INSERT);
+    assert!(again.as_doc().get("retriedStmtIds").is_some(), "{again:?}");
+    let data = r#"{"failBeforeCommitExceptionCode": 8, "closeConnection": false}"#;
+    set(&db, "onPrimaryTransactionalWrite", r#""alwaysOn""#, data);
+    let next = INSERT.replace(r#""1""#, r#""2""#);
+    let refused = db.run(&next);
+    let errors = refused.as_doc().get("writeErrors").and_then(Raw::as_array).unwrap();
+    assert_eq!(number(errors.get(0).unwrap().as_doc().unwrap().get("code")), 8);
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 2}]}"#);
+    assert_eq!(count(), 2);
+}
+
+#[test]
+fn the_first_greeting_of_an_application_fails_too() {
+    let db = with_test_commands();
+    let data = r#"{"failCommands": ["hello"], "appName": "late", "errorCode": 91}"#;
+    set(&db, "failCommand", r#""alwaysOn""#, data);
+    let greet = |name: &str| {
+        let client = format!(r#"{{"application": {{"name": "{name}"}}}}"#);
+        code(&db.run_in("admin", &format!(r#"{{"hello": 1, "client": {client}}}"#)))
+    };
+    assert_eq!(greet("late"), 91);
+    assert_eq!(greet("other"), 0);
+}
+
+#[test]
 fn what_is_unknown_is_refused() {
     let db = with_test_commands();
     let run = |db_name: &str, command: &str| code(&db.run_in(db_name, command));
