@@ -74,7 +74,9 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<Wanted> {
     let expire_after = options::expire_after(spec, key)?;
     check_name(spec, name, key)?;
     if key::is_id(key) {
-        options::check_id(spec)?;
+        if !options::flag(spec, "clustered")? {
+            options::check_id(spec)?;
+        }
         let spec = Index::on_id(0, ValueOrder::default()).spec;
         return Ok(Wanted { spec, collation });
     }
