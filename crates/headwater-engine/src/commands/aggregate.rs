@@ -205,6 +205,7 @@ fn source(
     query.sort = head.sort.as_ref().map(|sort| SortPattern::parse(sort.as_doc())).transpose()?;
     query.sort = query.sort.map(|sort| sort.with_collation(scope.collation().cloned()));
     let sort = query.sort.clone();
+    query.limit = head.limit.map(|limit| limit.saturating_add(head.skip));
     let chosen = choose(run.store(), collection, query)?;
     let sorted = chosen.sorted;
     let mut stage: Box<dyn Stage> = Box::new(ScanStage::new(chosen.plan));

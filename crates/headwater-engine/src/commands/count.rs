@@ -9,7 +9,7 @@ use crate::collection::load_figures;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Environment;
-use crate::query::plan::{Asked, Hint, Query, choose};
+use crate::query::plan::{Asked, Hint, Query, Wants, choose};
 use crate::query::scan::{Next, Scan};
 use crate::request::Mode;
 use crate::status;
@@ -68,6 +68,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         query.hint = hint;
         query.asked = said.map(|said| Box::new(Asked::with_collation(said)));
         let most = limit.map(|limit| limit.saturating_add(skip));
+        query.limit = most;
+        query.wants = Wants::Count;
         let mut scan = Scan::new(choose(run.store(), &collection, query)?.plan);
         let mut matched = 0;
         run.scan(&mut scan, &mut |_, _| {

@@ -9,7 +9,7 @@ use crate::engine::now_ms;
 use crate::error::{Error, Result};
 use crate::query::distinct::Distinct;
 use crate::query::exec::Environment;
-use crate::query::plan::{Asked, Hint, Query, choose};
+use crate::query::plan::{Asked, Hint, Query, Wants, choose};
 use crate::query::scan::{Next, Scan};
 use crate::status;
 
@@ -58,6 +58,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             .as_ref()
             .map(|collation| move |text: &str, out: &mut Vec<u8>| collation.append_key(text, out));
         let collate = collate.as_ref().map(|collate| collate as Collate<'_>);
+        query.wants = Wants::Distinct(path.to_owned());
         let mut scan = Scan::new(choose(run.store(), collection, query)?.plan);
         run.scan(&mut scan, &mut |_, doc| {
             distinct.add(doc, collate)?;

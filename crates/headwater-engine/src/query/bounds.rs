@@ -141,6 +141,46 @@ pub fn for_paths<P: Borrow<Path>>(
     chosen.into_iter().map(|candidate| candidate.map(|candidate| candidate.bounds)).collect()
 }
 
+/// Whether keys inside `found`, the bounds that [`for_paths`] gave, are of matching documents only: every condition is
+/// on one of the paths, is told exactly by its bounds, and was put into those that were found.
+pub(crate) fn decide<P: Borrow<Path>>(
+    matcher: &Matcher,
+    paths: &[P],
+    multikey: &Multikey,
+    keys: Keys<'_>,
+    found: &[Option<Bounds>],
+) -> bool {
+    let mut conditions = Vec::new();
+    flatten(matcher.root(), &mut conditions);
+    let mut asked = vec![0; paths.len()];
+    conditions.iter().all(|node| {
+        (0..paths.len()).any(|at| {
+            let Some(path) = paths.get(at).map(P::borrow) else { return false };
+            let multikey = multikey.0.get(at).copied().unwrap_or(0);
+            let form = keys.forms.get(at).copied().unwrap_or_default();
+            let mut candidates = Vec::new();
+            let question = Question { parts: path.parts(), multikey, keys, form };
+            collect(node, &question, &mut candidates);
+            let told = match candidates.as_slice() {
+                [only] => only.bounds.exact && only.element.is_none(),
+                _ => false,
+            };
+            let Some(times) = asked.get_mut(at).filter(|_| told) else { return false };
+            *times += 1;
+            // Conditions on one path through an array may be met by different elements: only one is in the bounds.
+            found.get(at).is_some_and(Option::is_some) && (multikey == 0 || *times == 1)
+        })
+    })
+}
+
+fn flatten<'m>(node: &'m Node, into: &mut Vec<&'m Node>) {
+    match node {
+        Node::And(all) => all.iter().for_each(|node| flatten(node, into)),
+        Node::Always(true) => {}
+        node => into.push(node),
+    }
+}
+
 /// Whether two paths go through one array.
 fn shared_array(a: &Path, a_bits: u64, b: &Path, b_bits: u64) -> bool {
     let shared = a.parts().iter().zip(b.parts()).take_while(|(a, b)| a == b).count();

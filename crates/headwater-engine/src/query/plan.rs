@@ -1,18 +1,24 @@
 //! Planning: from a filter, a sort and a hint to the way that the documents are found.
 //!
-//! The choice is by rule: an `_id` that the filter names, then the index with the longest prefix of equalities, then
-//! one with a range, then one that gives the order. Estimates of cost come with a later version.
+//! An `_id` that the filter names is found by it. Else every way through the indexes is weighed by what it would read,
+//! as the store estimates it, and the cheapest is taken.
 
+mod branches;
+mod choose;
+mod cost;
 pub(crate) mod eligible;
+mod gives;
 mod index;
 mod ranged;
 mod refused;
+mod several;
 pub mod tree;
+mod way;
 
 use std::sync::Arc;
 
-use headwater_store::Read;
-use index::Candidate;
+pub use choose::choose;
+pub use cost::Cost;
 pub use refused::Asked;
 
 use super::matcher::Matcher;
@@ -22,18 +28,19 @@ use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, Number, Raw, Type};
 use crate::catalog::Collection;
 use crate::collation::{ValueOrder, may_hold_texts};
-use crate::collection::entry_key;
 use crate::commands::Fields;
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
 use crate::index::keys::id_key;
-use tree::{Access, Gives, IndexScan, Plan};
+use tree::{Access, Plan};
 
 /// What is asked of a collection.
 #[derive(Debug, Default)]
 pub struct Query {
     /// Which documents.
     pub matcher: Option<Arc<Matcher>>,
+    /// The filter taken apart at an `$or`: documents that match it match one of these, and the other way round.
+    branches: Vec<Arc<Matcher>>,
     /// The one `_id` that the filter allows, encoded by `order`.
     pub id: Option<Vec<u8>>,
     /// Whether that `_id` holds texts.
@@ -118,17 +125,6 @@ pub struct Rejected {
     pub cost: Cost,
 }
 
-/// What running a plan is expected to take.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Cost {
-    /// Index entries looked at.
-    pub keys: f64,
-    /// Documents looked at.
-    pub documents: f64,
-    /// All of it, in steps of a cursor.
-    pub total: f64,
-}
-
 impl Hint {
     /// The `hint` of a command or statement; null and the empty document ask for nothing.
     ///
@@ -184,6 +180,7 @@ impl Query {
         }
         let mut query = Query::of_id(filter, scope.order());
         query.matcher = Some(Arc::new(Matcher::parse(filter, scope)?));
+        query.branches = branches::of(filter, scope);
         match scope.take_folding_error() {
             Some(error) => Err(error.with_prefix("Failed to optimize expression :: caused by :: ")),
             None => Ok(query),
@@ -241,96 +238,6 @@ fn plain_id(filter: Doc<'_>) -> Option<Raw<'_>> {
         _ => true,
     };
     plain.then_some(id)
-}
-
-/// Chooses the way to the documents of `query` in `collection`.
-///
-/// # Errors
-/// `BadValue` (2) for a hint that names no index.
-pub fn choose(_read: &dyn Read, collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
-    let matcher = query.matcher.clone();
-    let done = |access: Access, sorted: bool, rest: Option<Arc<Matcher>>| Chosen {
-        plan: Plan {
-            collection: collection.clone(),
-            access,
-            exact: rest.is_none(),
-            matcher: rest,
-            gives: Gives::Documents,
-        },
-        sorted,
-        filter: matcher.clone(),
-        rejected: Vec::new(),
-    };
-    let natural = match &query.hint {
-        Some(Hint::Natural(direction)) => Some(*direction),
-        _ => query.natural,
-    };
-    if !query.range.is_everything() {
-        let (access, sorted) = ranged::access(collection, &query, natural)?;
-        return Ok(done(access, sorted, matcher.clone()));
-    }
-    if let Some(direction) = natural {
-        let reverse = direction == Direction::Descending;
-        let sorted = query.sort.is_none();
-        return Ok(done(natural_order(collection, reverse), sorted, matcher.clone()));
-    }
-    let hinted =
-        query.hint.as_ref().map(|hint| hinted_index(collection, &query, hint)).transpose()?;
-    if hinted.is_none_or(|index| index.is_id())
-        && let Some(index) = collection.id_index()
-        && let Some(id) = query.id_in(index)
-    {
-        let rest = if query.id_only { None } else { matcher.clone() };
-        return Ok(done(Access::Id(entry_key(index, id, 0)), true, rest));
-    }
-    let sort = query.sort.as_ref();
-    let filter = matcher.as_deref();
-    let eligible = match hinted {
-        Some(index) => eligible::hinted(index, filter),
-        None => eligible::eligible(collection, filter),
-    };
-    let forced = hinted.is_some();
-    let of = |one| index::candidate(one, filter, &query.order, sort, forced);
-    let candidates: Vec<Candidate<'_>> = eligible.iter().filter_map(of).collect();
-    let best = candidates.into_iter().max_by_key(rank);
-    let Some(best) = best else {
-        let access = natural_order(collection, false);
-        return Ok(done(access, sort.is_none(), matcher.clone()));
-    };
-    let sorted = sort.is_none() || best.order.is_some();
-    let access = Access::Index(IndexScan {
-        index: best.index.clone(),
-        ranges: best.ranges,
-        reverse: best.order.unwrap_or(false),
-        fields: best.fields,
-        ranged: best.ranged,
-        merged_from: 0,
-    });
-    Ok(done(access, sorted, matcher.clone()))
-}
-
-/// All documents in natural order: that of their insertion, or of `_id` in a clustered collection.
-fn natural_order(collection: &Collection, reverse: bool) -> Access {
-    match collection.id_index().filter(|index| index.clustered) {
-        Some(index) => {
-            let whole = (index.id.to_be_bytes().to_vec(), (index.id + 1).to_be_bytes().to_vec());
-            Access::Index(IndexScan::of_range(index.clone(), whole, reverse))
-        }
-        None => Access::Collection { reverse },
-    }
-}
-
-/// How good a candidate is: the larger the better.
-fn rank(candidate: &Candidate<'_>) -> (bool, usize, bool, bool, std::cmp::Reverse<usize>) {
-    let unique = candidate.index.unique && candidate.equalities == candidate.index.directions.len();
-    let fields = candidate.index.directions.len();
-    (
-        unique,
-        candidate.equalities,
-        candidate.range,
-        candidate.order.is_some(),
-        std::cmp::Reverse(fields),
-    )
 }
 
 fn hinted_index<'c>(

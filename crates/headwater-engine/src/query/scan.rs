@@ -13,7 +13,7 @@ use std::ops::Bound;
 
 use headwater_store::{Direction, Read};
 
-use super::plan::tree::{Access, Gives, Plan};
+use super::plan::tree::{Access, Gives, IndexScan, Plan};
 use crate::bson::Doc;
 use crate::catalog::tables;
 use crate::collection::{RecordId, document_key, find_by_entry, record_of};
@@ -310,4 +310,35 @@ impl Scan {
         }
         Ok(())
     }
+}
+
+/// What the first keys of a scan tell of the rest.
+#[derive(Debug, Default)]
+pub(in crate::query) struct Probed {
+    /// Keys looked at.
+    pub(in crate::query) keys: u64,
+    /// Of them those inside all bounds.
+    pub(in crate::query) found: u64,
+    /// Times that the cursor was put somewhere.
+    pub(in crate::query) seeks: u64,
+    /// The last key looked at; none if the scan ended.
+    pub(in crate::query) last: Option<Vec<u8>>,
+}
+
+/// Looks at the first `keys` keys of a scan of an index, forwards.
+///
+/// # Errors
+/// Those of the store.
+pub(in crate::query) fn probe(scan: &IndexScan, read: &dyn Read, keys: u64) -> Result<Probed> {
+    let mut place = Place::default();
+    let mut walk = Walk::new(scan, read, &mut place).at_most(keys);
+    let mut probed = Probed::default();
+    while let Some((key, _)) = walk.next()? {
+        walk.take(key);
+        probed.found += 1;
+    }
+    probed.last = walk.cut_at().map(<[u8]>::to_vec);
+    drop(walk);
+    (probed.keys, probed.seeks) = (place.keys, place.seeks);
+    Ok(probed)
 }

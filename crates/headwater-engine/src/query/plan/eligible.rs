@@ -82,7 +82,31 @@ impl Eligible<'_> {
         found
     }
 
+    /// Whether the bounds of [`Eligible::bounds`] decide alone: every key inside all of them is of a document that
+    /// matches.
+    pub(crate) fn decides(
+        &self,
+        matcher: Option<&Matcher>,
+        order: &ValueOrder,
+        found: &[Option<Bounds>],
+    ) -> bool {
+        let plain = |field: &KeyField<'_>| matches!(field.content, Content::Values(Form::Values));
+        let Some(matcher) = matcher else { return true };
+        self.fields.iter().all(plain)
+            && self.ask(order, |paths, multikey, keys| {
+                bounds::decide(matcher, paths, multikey, keys, found)
+            })
+    }
+
     fn asked(&self, matcher: &Matcher, order: &ValueOrder) -> Vec<Option<Bounds>> {
+        self.ask(order, |paths, multikey, keys| bounds::for_paths(matcher, paths, multikey, keys))
+    }
+
+    fn ask<T>(
+        &self,
+        order: &ValueOrder,
+        answer: impl FnOnce(&[&Path], &Multikey, Keys<'_>) -> T,
+    ) -> T {
         let collation = self.index.order.collation();
         let collate = |text: &str, out: &mut Vec<u8>| {
             if let Some(collation) = collation {
@@ -94,7 +118,7 @@ impl Eligible<'_> {
         let keys = Keys { collate, foreign: self.index.order != *order, forms: &forms };
         let paths: Vec<&Path> = self.fields.iter().map(|field| &*field.path).collect();
         let multikey = Multikey(self.fields.iter().map(|field| field.multikey).collect());
-        bounds::for_paths(matcher, &paths, &multikey, keys)
+        answer(&paths, &multikey, keys)
     }
 }
 

@@ -52,7 +52,7 @@ pub(super) fn access(
     }
     let sort = query.sort.as_ref();
     let order = sort.and_then(|sort| {
-        eligible::hinted(index, None).first().and_then(|whole| index::order(whole, 0, sort))
+        eligible::hinted(index, None).first().and_then(|whole| index::order(whole, &[], sort))
     });
     let reverse = order.unwrap_or(false);
     let access = Access::Index(IndexScan::of_range(index.clone(), (lower, upper), reverse));

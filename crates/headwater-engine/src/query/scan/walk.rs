@@ -47,6 +47,9 @@ pub(super) struct Walk<'r, 'p> {
     cursor: Option<Cursor<'r>>,
     /// The last key that was taken, of the range the cursor is in.
     taken: Option<&'r [u8]>,
+    /// Keys that are looked at, at most, and the last of them once there were so many.
+    keys_max: u64,
+    cut_at: Option<&'r [u8]>,
     fields: Fields<'p>,
 }
 
@@ -59,7 +62,20 @@ impl<'r, 'p> Walk<'r, 'p> {
         read: &'r dyn Read,
         place: &'p mut Place,
     ) -> Walk<'r, 'p> {
-        Walk { scan, read, place, cursor: None, taken: None, fields: Fields::of(scan) }
+        let fields = Fields::of(scan);
+        let (keys_max, cut_at) = (u64::MAX, None);
+        Walk { scan, read, place, cursor: None, taken: None, keys_max, cut_at, fields }
+    }
+
+    /// The same ended after that many keys.
+    pub(super) fn at_most(mut self, keys_max: u64) -> Walk<'r, 'p> {
+        self.keys_max = keys_max;
+        self
+    }
+
+    /// The last key looked at, if the walk did not come to its end.
+    pub(super) fn cut_at(&self) -> Option<&'r [u8]> {
+        self.cut_at
     }
 
     /// The next key inside all bounds, `None` at the end.
@@ -75,6 +91,10 @@ impl<'r, 'p> Walk<'r, 'p> {
                 (self.place.last, self.taken) = (None, None);
                 continue;
             };
+            if self.place.keys >= self.keys_max {
+                self.cut_at = Some(key);
+                return Ok(None);
+            }
             self.place.keys += 1;
             match self.fields.beyond(key) {
                 None => {

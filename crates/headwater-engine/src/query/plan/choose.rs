@@ -1,0 +1,247 @@
+//! Choosing: all ways that a query can take through a collection, and the cheapest of them.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use headwater_store::Read;
+
+use super::cost::{Cost, Estimator, Reach};
+use super::eligible::{self, Eligible};
+use super::index::Candidate;
+use super::tree::{Access, Gives, IndexScan, Plan};
+use super::way::{self, Rank, Way};
+use super::{Chosen, Hint, Query, Rejected, Wants, hinted_index, ranged, several};
+use crate::bson::key::Direction;
+use crate::catalog::Collection;
+use crate::collection::entry_key;
+use crate::error::Result;
+
+/// Documents below which an index that the filter bounds is taken before a walk through the collection, as MongoDB does
+/// whatever the number.
+const WALK_FROM: f64 = 10_000.0;
+/// Documents from which on an index is thought of whose first field the filter says nothing about.
+const LEAP_FROM: f64 = 1000.0;
+
+/// Chooses the way to the documents of `query` in `collection`.
+///
+/// # Errors
+/// `BadValue` (2) for a hint that names no index; those of the store.
+pub fn choose(read: &dyn Read, collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
+    let natural = match &query.hint {
+        Some(Hint::Natural(direction)) => Some(*direction),
+        _ => query.natural,
+    };
+    if !query.range.is_everything() {
+        let (access, sorted) = ranged::access(collection, &query, natural)?;
+        return Ok(query.take(collection, simple(access, sorted)));
+    }
+    if let Some(direction) = natural {
+        let access = natural_order(collection, direction == Direction::Descending);
+        let sorted = query.sort.is_none();
+        return Ok(query.take(collection, simple(access, sorted)));
+    }
+    let hinted =
+        query.hint.as_ref().map(|hint| hinted_index(collection, &query, hint)).transpose()?;
+    if hinted.is_none_or(|index| index.is_id())
+        && let Some(index) = collection.id_index()
+        && let Some(id) = query.id_in(index)
+    {
+        let mut way = simple(Access::Id(entry_key(index, id, 0)), true);
+        way.exact = query.id_only;
+        if way.exact && query.wants == Wants::Count {
+            way.gives = Gives::Nothing;
+        }
+        return Ok(query.take(collection, way));
+    }
+    if hinted.is_none() && query.is_empty() {
+        return Ok(query.take(collection, simple(Access::Nothing, true)));
+    }
+    let filter = query.matcher.clone();
+    let eligible = match hinted {
+        Some(index) => eligible::hinted(index, filter.as_deref()),
+        None => eligible::eligible(collection, filter.as_deref()),
+    };
+    let estimator = Estimator::new(read, collection);
+    let choice = Choice { query: &query, collection, estimator, forced: hinted.is_some() };
+    let ways = choice.ways(&eligible)?;
+    let Some((best, rest)) = way::best(ways) else {
+        let access = natural_order(collection, false);
+        let sorted = query.sort.is_none();
+        return Ok(query.take(collection, simple(access, sorted)));
+    };
+    let explains = query.explains;
+    let mut chosen = query.take(collection, best);
+    if explains {
+        chosen.rejected = rest.into_iter().map(Rejected::from).collect();
+    }
+    Ok(chosen)
+}
+
+impl Query {
+    fn take(self, collection: &Arc<Collection>, way: Way) -> Chosen {
+        let matcher = self.matcher;
+        let plan = Plan {
+            collection: collection.clone(),
+            access: way.access,
+            exact: way.exact || matcher.is_none(),
+            matcher: matcher.clone(),
+            gives: way.gives,
+        };
+        Chosen { plan, sorted: way.sorted, filter: matcher, rejected: Vec::new() }
+    }
+}
+
+/// A way that needs no comparison.
+fn simple(access: Access, sorted: bool) -> Way {
+    let rank = Rank {
+        unique: false,
+        fetchless: false,
+        equalities: 0,
+        range: false,
+        ordered: sorted,
+        size: Reverse(0),
+    };
+    let cost = Cost::default();
+    Way { access, sorted, exact: false, gives: Gives::Documents, cost, rank }
+}
+
+/// All documents in natural order: that of their insertion, or of `_id` in a clustered collection.
+fn natural_order(collection: &Collection, reverse: bool) -> Access {
+    match collection.id_index().filter(|index| index.clustered) {
+        Some(index) => {
+            let whole = (index.id.to_be_bytes().to_vec(), (index.id + 1).to_be_bytes().to_vec());
+            Access::Index(IndexScan::of_range(index.clone(), whole, reverse))
+        }
+        None => Access::Collection { reverse },
+    }
+}
+
+/// What is chosen for.
+pub(super) struct Choice<'c> {
+    pub query: &'c Query,
+    pub collection: &'c Arc<Collection>,
+    pub estimator: Estimator<'c>,
+    /// Whether an index must be used.
+    pub forced: bool,
+}
+
+/// A candidate and how much it reads.
+pub(super) struct Weighed<'e, 'q> {
+    pub candidate: Candidate<'e, 'q>,
+    pub reach: Reach,
+}
+
+impl Choice<'_> {
+    fn ways(&self, eligible: &[Eligible<'_>]) -> Result<Vec<Way>> {
+        let weighed = self.weigh(eligible)?;
+        let several = if self.forced { Vec::new() } else { several::branches(self)? };
+        let documents = self.estimator.documents()?;
+        let least = weighed.iter().map(|one| one.reach.found);
+        let result = several
+            .iter()
+            .map(|one| one.found)
+            .chain(least)
+            .chain([documents])
+            .fold(f64::INFINITY, f64::min);
+        let mut ways = Vec::new();
+        for Weighed { candidate, reach } in &weighed {
+            ways.extend(self.through(candidate, *reach, result));
+        }
+        for several in several {
+            ways.extend(several.ways(self, result));
+        }
+        ways.extend(several::intersection(self, &weighed, documents));
+        let has_index = ways.iter().any(|way| way.rank.equalities > 0 || way.rank.range);
+        if !self.forced && (ways.is_empty() || documents >= WALK_FROM) {
+            ways.push(self.walk(documents, result, has_index));
+        }
+        Ok(ways)
+    }
+
+    /// The indexes that are of use, and what they would read.
+    fn weigh<'e, 'q>(&self, eligible: &'e [Eligible<'q>]) -> Result<Vec<Weighed<'e, 'q>>> {
+        let query = self.query;
+        let mut weighed = Vec::new();
+        for one in eligible {
+            let candidate = Candidate::of(one, query.matcher.as_deref(), &query.order);
+            let ordered = query.sort.as_ref().is_some_and(|sort| candidate.order(sort).is_some());
+            let distinct = !matches!(query.wants, Wants::Documents)
+                && !matches!(candidate.gives(query, ordered), Gives::Documents | Gives::Keys)
+                && matches!(query.wants, Wants::Distinct(_));
+            let useful = candidate.is_bounded() || ordered || distinct || self.forced;
+            if !useful && (!candidate.leaps() || self.estimator.documents()? < LEAP_FROM) {
+                continue;
+            }
+            let reach = self.estimator.reach(&candidate.scan)?;
+            if !useful && reach.keys * 8.0 > self.estimator.documents()? {
+                continue;
+            }
+            weighed.push(Weighed { candidate, reach });
+        }
+        Ok(weighed)
+    }
+
+    /// The ways through one index: in its order, and in that of several scans merged.
+    fn through(&self, candidate: &Candidate<'_, '_>, reach: Reach, result: f64) -> Vec<Way> {
+        let order = self.query.sort.as_ref().map(|sort| candidate.order(sort));
+        let reverse = order.flatten();
+        let scan = IndexScan { reverse: reverse.unwrap_or(false), ..candidate.scan.clone() };
+        let sorted = order.is_none() || reverse.is_some();
+        let mut ways = vec![self.way(candidate, Access::Index(scan), sorted, reach, result)];
+        if let Some(sort) = self.query.sort.as_ref().filter(|_| !sorted)
+            && let Some(scans) = candidate.merged(sort)
+        {
+            ways.push(self.way(candidate, Access::Merge(scans), true, reach, result));
+        }
+        ways
+    }
+
+    fn way(
+        &self,
+        candidate: &Candidate<'_, '_>,
+        access: Access,
+        sorted: bool,
+        reach: Reach,
+        result: f64,
+    ) -> Way {
+        let gives = candidate.gives(self.query, sorted);
+        let single = candidate.points.iter().filter(|&&one| one).count();
+        let index = &candidate.scan.index;
+        let unique = index.unique && single == index.directions.len();
+        let rank = Rank {
+            unique,
+            fetchless: !matches!(gives, Gives::Documents),
+            equalities: candidate.points.len(),
+            range: candidate.range,
+            ordered: sorted && self.query.sort.is_some(),
+            size: Reverse(candidate.scan.fields.len() + access.scans().len()),
+        };
+        let cost = self.cost(reach, sorted, !rank.fetchless, result);
+        Way { access, sorted, exact: candidate.exact, gives, cost, rank }
+    }
+
+    /// What a way costs that has to go so far, of the documents that are wanted.
+    pub(super) fn cost(&self, reach: Reach, sorted: bool, fetches: bool, result: f64) -> Cost {
+        if !sorted {
+            return reach.cost(1.0, fetches).sorting(result, self.query.limit);
+        }
+        reach.cost(self.part(result), fetches)
+    }
+
+    /// Which part of a way has to be gone until there are enough documents.
+    fn part(&self, result: f64) -> f64 {
+        self.query.limit.map_or(1.0, |limit| (limit as f64 / result.max(1.0)).min(1.0))
+    }
+
+    /// A walk through the collection.
+    fn walk(&self, documents: f64, result: f64, bounded: bool) -> Way {
+        let sorted = self.query.sort.is_none();
+        let cost = if sorted {
+            Cost::of_walk(documents * self.part(result))
+        } else {
+            let sorting = if bounded { result } else { documents };
+            Cost::of_walk(documents).sorting(sorting, self.query.limit)
+        };
+        Way { cost, ..simple(natural_order(self.collection, false), sorted) }
+    }
+}

@@ -1,0 +1,99 @@
+//! What a scan can hand on without fetching documents, for what a query wants of them.
+
+use super::eligible::Content;
+use super::index::Candidate;
+use super::tree::Gives;
+use super::{Query, Wants};
+use crate::query::bounds::Form;
+use crate::query::matcher::{Matcher, Node, Test};
+use crate::query::path::Path;
+use crate::query::sort::SortPattern;
+
+impl Candidate<'_, '_> {
+    /// What the index gives for what is wanted; `sorted` says whether it gives the order too.
+    pub(super) fn gives(&self, query: &Query, sorted: bool) -> Gives {
+        match &query.wants {
+            Wants::Documents => Gives::Documents,
+            Wants::Count if self.exact => Gives::Nothing,
+            Wants::Distinct(path) if self.exact => self.distinct(query, path),
+            Wants::Fields(paths) => {
+                let sort = query.sort.as_ref().filter(|_| !sorted);
+                let fields = paths.iter().map(String::as_str).chain(sort_paths(sort));
+                let covers = self.holds_values()
+                    && fields.into_iter().all(|path| self.has(path))
+                    && sort.is_none_or(|sort| sort.fields().is_some())
+                    && (self.exact
+                        || query.matcher.as_ref().is_none_or(|m| self.decides_alike(m.root())));
+                if covers { Gives::Keys } else { Gives::Documents }
+            }
+            Wants::Count | Wants::Distinct(_) => Gives::Documents,
+        }
+    }
+
+    fn distinct(&self, query: &Query, path: &str) -> Gives {
+        let index = &self.scan.index;
+        let at = self.scan.fields.iter().position(|field| field.path.as_str() == path);
+        let plain = !index.is_multikey() && index.order == query.order && !is_positional(path);
+        at.filter(|_| plain).map_or(Gives::Documents, Gives::Distinct)
+    }
+
+    fn has(&self, path: &str) -> bool {
+        !is_positional(path) && self.scan.fields.iter().any(|field| field.path.as_str() == path)
+    }
+
+    /// Whether the values of documents can be made of the keys.
+    fn holds_values(&self) -> bool {
+        let index = &self.scan.index;
+        !index.is_multikey()
+            && !index.clustered
+            && index.order.collation().is_none()
+            && self
+                .eligible
+                .fields
+                .iter()
+                .all(|field| matches!(field.content, Content::Values(Form::Values)))
+    }
+
+    /// Whether the filter says the same of a document of the index's fields, absent ones null, as of the whole.
+    fn decides_alike(&self, node: &Node) -> bool {
+        match node {
+            Node::And(nodes) | Node::Or(nodes) | Node::Nor(nodes) => {
+                nodes.iter().all(|node| self.decides_alike(node))
+            }
+            Node::Not(node) => self.decides_alike(node),
+            Node::Always(_) => true,
+            Node::Field { path, test } => {
+                let blind =
+                    matches!(test, Test::Compare(_) | Test::In(_) | Test::Regex(_) | Test::Mod(_));
+                blind && self.has(path.as_str())
+            }
+            Node::Sample(_) | Node::Expr(_) | Node::Schema(_) => false,
+        }
+    }
+}
+
+/// Whether a path has a name that may be the position of an element.
+fn is_positional(path: &str) -> bool {
+    Path::parse(path).is_ok_and(|path| path.parts().iter().any(|part| part.index().is_some()))
+}
+
+fn sort_paths(sort: Option<&SortPattern>) -> impl Iterator<Item = &str> {
+    sort.and_then(SortPattern::fields).into_iter().flatten().map(|(path, _)| path.as_str())
+}
+
+impl Query {
+    /// Whether no document can match, whatever there is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.matcher.as_deref().is_some_and(never)
+    }
+}
+
+fn never(matcher: &Matcher) -> bool {
+    match matcher.root() {
+        Node::Always(yes) => !yes,
+        Node::Field { test: Test::In(list), .. } => {
+            list.values.is_empty() && list.regexes.is_empty()
+        }
+        _ => false,
+    }
+}
