@@ -2,6 +2,7 @@
 
 mod connector;
 mod engine;
+mod index;
 mod query;
 mod store;
 mod update;
@@ -20,6 +21,7 @@ const MEASUREMENTS: &[Row] = &[
     ),
     ("echo", "the echo server that `wire` compares with: echo ADDR", wire::echo::run),
     ("engine", "commands through the engine without sockets", engine::run),
+    ("index", "building indexes and writing with them: index [PART..] [--documents N]", index::run),
     ("query", "queries of whole collections beside a plain scan", query::run),
     ("start", "from the server's start to its first answer, its memory and size", wire::start::run),
     ("store", "the store beside LMDB alone and fjall: store [PART..] [--documents N]", store::run),

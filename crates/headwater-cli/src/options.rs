@@ -26,6 +26,7 @@ pub(crate) struct Settings {
     pub(crate) mongos: bool,
     pub(crate) test_commands: bool,
     pub(crate) connections_max: usize,
+    pub(crate) ttl_sleep_s: u32,
     pub(crate) log_format: Format,
     pub(crate) log_level: Level,
 }
@@ -55,6 +56,7 @@ impl Default for Settings {
             mongos: false,
             test_commands: false,
             connections_max: 10_000,
+            ttl_sleep_s: 60,
             log_format: Format::Text,
             log_level: Level::INFO,
         }
@@ -186,6 +188,16 @@ const ROWS: &[Row] = &[
                 "false" | "0" => false,
                 _ => return Err("true or false"),
             };
+            Ok(())
+        },
+    },
+    Row {
+        name: "ttl-monitor-sleep-secs",
+        value: Some("N"),
+        meaning: "seconds between two looks for documents that have expired (default 60)",
+        apply: |settings, value| {
+            let number = value.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+            settings.ttl_sleep_s = number.ok_or("a number from 1 to 86400")?;
             Ok(())
         },
     },

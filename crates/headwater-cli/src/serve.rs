@@ -48,6 +48,7 @@ fn open(settings: &Settings) -> Result<Engine, Failure> {
         replica_set: settings.replica_set.clone(),
         as_mongos: settings.mongos,
         test_commands: settings.test_commands,
+        ttl_sleep: Duration::from_secs(settings.ttl_sleep_s.into()),
         ..EngineOptions::default()
     };
     match &settings.data {

@@ -224,6 +224,25 @@ impl Collection {
         row.finish()
     }
 
+    /// An index's row in `listIndexes`: that of a clustered collection's order tells when documents expire.
+    pub fn describe_index(&self, index: &Index) -> DocBuf {
+        let row = index.describe();
+        let Some(after_s) = self.settings.expire_after_s.filter(|_| index.clustered) else {
+            return row;
+        };
+        let mut out = DocWriter::new();
+        for element in row.as_doc() {
+            if element.name == b"clustered" {
+                match i32::try_from(after_s) {
+                    Ok(after_s) => out.i32("expireAfterSeconds", after_s),
+                    Err(_) => out.i64("expireAfterSeconds", after_s),
+                }
+            }
+            out.raw_bytes(element.name, element.value);
+        }
+        out.finish()
+    }
+
     /// Whether it was created with these options.
     pub fn same_options(&self, options: Doc<'_>) -> bool {
         self.options.as_doc() == options

@@ -33,6 +33,7 @@ mod kill_cursors;
 mod list_collections;
 mod list_databases;
 mod list_indexes;
+mod parameters;
 mod ping;
 mod sessions;
 mod stats;
@@ -46,6 +47,7 @@ use std::time::Instant;
 
 pub use concern::WriteConcern;
 pub use context::Context;
+pub(crate) use delete::remove_document;
 pub(crate) use drop::drop_temporary;
 pub use fields::Fields;
 
@@ -134,7 +136,7 @@ pub const COMMANDS: &[Command] = &[
     diagnostics::GET_CMD_LINE_OPTS,
     diagnostics::GET_LOG,
     get_more::COMMAND,
-    diagnostics::GET_PARAMETER,
+    parameters::GET,
     hello::HELLO,
     diagnostics::HOST_INFO,
     insert::COMMAND,
@@ -154,6 +156,7 @@ pub const COMMANDS: &[Command] = &[
     diagnostics::REPL_SET_GET_CONFIG,
     diagnostics::REPL_SET_GET_STATUS,
     stats::SERVER_STATUS,
+    parameters::SET,
     sessions::START,
     update::COMMAND,
     validate::COMMAND,
@@ -220,7 +223,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "setClusterParameter",
     "setDefaultRWConcern",
     "setFeatureCompatibilityVersion",
-    "setParameter",
     "setQuerySettings",
     "shardCollection",
     "shutdown",

@@ -31,6 +31,7 @@ use crate::request::{Mode, Request, Step, Wait};
 use crate::session::Sessions;
 use crate::session::cursors::Cursors;
 use crate::status::Status;
+use crate::ttl::Ttl;
 
 /// How the engine presents itself and keeps its data.
 #[derive(Clone)]
@@ -41,6 +42,8 @@ pub struct EngineOptions {
     pub as_mongos: bool,
     /// Whether `configureFailPoint` and its kind are there.
     pub test_commands: bool,
+    /// Time between two looks for documents that have expired (`ttlMonitorSleepSecs`). Default 60 s.
+    pub ttl_sleep: Duration,
     /// The store's own options.
     pub store: headwater_store::Options,
 }
@@ -51,6 +54,7 @@ impl Default for EngineOptions {
             replica_set: "rs0".to_owned(),
             as_mongos: false,
             test_commands: false,
+            ttl_sleep: Duration::from_secs(60),
             store: headwater_store::Options::default(),
         }
     }
@@ -130,6 +134,8 @@ pub struct Shared {
     pub fail_points: Arc<FailPoints>,
     /// Counters that `serverStatus` shows.
     pub status: Status,
+    /// How documents expire.
+    pub ttl: Ttl,
     /// When the engine was opened.
     pub started: Instant,
     /// The folder for what does not fit into memory.
@@ -174,6 +180,7 @@ impl Engine {
     fn on(store: Store, options: EngineOptions, spill: PathBuf) -> Result<Engine> {
         let catalog = catalog::load(&store.snapshot()?)?;
         let (node, state) = node::start(&store)?;
+        let ttl = Ttl::new(options.ttl_sleep);
         let shared = Arc::new_cyclic(|weak| Shared {
             store,
             options,
@@ -183,6 +190,7 @@ impl Engine {
             sessions: Sessions::default(),
             fail_points: Arc::default(),
             status: Status::default(),
+            ttl,
             started: Instant::now(),
             spill,
             catalog: RwLock::new(Arc::new(catalog)),
@@ -194,6 +202,7 @@ impl Engine {
         });
         commands::drop_temporary(&shared)?;
         crate::housekeeping::start(&shared)?;
+        crate::ttl::start(&shared)?;
         Ok(Engine(shared))
     }
 

@@ -23,6 +23,7 @@ pub mod request;
 pub mod session;
 pub mod sizes;
 pub mod status;
+mod ttl;
 pub mod update;
 pub mod validation;
 

@@ -17,6 +17,8 @@ pub struct Settings {
     pub images: bool,
     /// Whether its natural order is that of `_id`.
     pub clustered: bool,
+    /// After how many seconds documents expire, by `_id` in a clustered collection, by their time in a time series.
+    pub expire_after_s: Option<i64>,
     /// The collation of what is asked of it without one, and of indexes made without one.
     pub collation: Option<Arc<Collation>>,
     /// Set if it is a time series.
@@ -49,6 +51,10 @@ impl Settings {
             capped: capped(options),
             images: images(options),
             clustered: options.get("clusteredIndex").is_some(),
+            expire_after_s: options
+                .get("expireAfterSeconds")
+                .and_then(Number::from_raw)
+                .map(Number::to_i64_saturating),
             collation: collation(options),
             time_series: options.get("timeseries").and_then(Raw::as_doc).and_then(time_series),
         }

@@ -5,9 +5,11 @@ mod view;
 
 use std::sync::Arc;
 
-use super::create::options::{action, check_validated, images, keep_images, level, number, whole};
+use super::create::options::{
+    action, check_expiry, check_validated, images, keep_images, level, number, whole,
+};
 use super::{Command, Context, Fields, Flow, Needs};
-use crate::bson::{Doc, DocBuf, DocWriter};
+use crate::bson::{Doc, DocBuf, DocWriter, Number};
 use crate::catalog::{Collection, store_collection};
 use crate::change::event::{EventWriter, Kind};
 use crate::engine::{WriteGuard, now_ms};
@@ -91,9 +93,6 @@ fn check_types(fields: Fields<'_>) -> Result<()> {
     if fields.loose_bool("dryRun")?.unwrap_or(false) {
         return Err(Error::not_supported("the option 'dryRun' of collMod"));
     }
-    if fields.get("expireAfterSeconds").is_some() {
-        return Err(Error::not_supported("the option 'expireAfterSeconds' of collMod"));
-    }
     Ok(())
 }
 
@@ -126,6 +125,7 @@ fn changed_options(fields: Fields<'_>, collection: &Collection) -> Result<DocBuf
     let mut changes: Vec<(&str, Option<DocBuf>)> = Vec::new();
     capped(fields, collection, &mut changes)?;
     validation(fields, collection, &mut changes)?;
+    expiry(fields, collection, &mut changes)?;
     if let Some(keep) = images(fields, COMMAND.name, &collection.namespace)? {
         changes.push(("changeStreamPreAndPostImages", keep.then(|| only(keep_images)).flatten()));
     }
@@ -177,6 +177,40 @@ fn capped(
         let max = if max <= 0 { i64::from(i32::MAX) } else { max };
         changes.push(("max", only(|out| number(out, "max", max))));
     }
+    Ok(())
+}
+
+/// Seconds, or `off`. Source: MongoDB's description of the option.
+fn expiry(
+    fields: Fields<'_>,
+    collection: &Collection,
+    changes: &mut Vec<(&'static str, Option<DocBuf>)>,
+) -> Result<()> {
+    let Some(raw) = fields.get("expireAfterSeconds") else { return Ok(()) };
+    let invalid = |message: String| Err(Error::new(Code::INVALID_OPTIONS, message));
+    let settings = &collection.settings;
+    if !settings.clustered && settings.time_series.is_none() {
+        let message =
+            "'expireAfterSeconds' option is only supported on collections clustered by _id";
+        return invalid(message.to_owned());
+    }
+    let change = match (raw.as_str(), Number::from_raw(raw).map(Number::to_i64_saturating)) {
+        (Some("off"), _) => None,
+        (Some(other), _) => {
+            return invalid(format!(
+                "Invalid string value for the 'clusteredIndex::expireAfterSeconds' option. Got: '{other}'. Accepted value is 'off'"
+            ));
+        }
+        (None, Some(seconds)) => {
+            check_expiry(seconds)?;
+            only(|out| out.i64("expireAfterSeconds", seconds))
+        }
+        (None, None) => {
+            let expected = ["string", "long"];
+            return Err(fields.wrong_type("expireAfterSeconds", raw.kind, &expected));
+        }
+    };
+    changes.push(("expireAfterSeconds", change));
     Ok(())
 }
 

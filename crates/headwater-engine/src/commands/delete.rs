@@ -194,7 +194,7 @@ fn remove_many(context: &Context<'_>, guard: &mut WriteGuard<'_>, plan: Plan) ->
 ///
 /// # Errors
 /// Those of the store.
-pub(super) fn remove_document(
+pub(crate) fn remove_document(
     guard: &mut WriteGuard<'_>,
     collection: &Collection,
     record: RecordId,

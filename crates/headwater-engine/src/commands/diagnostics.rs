@@ -1,4 +1,4 @@
-//! What tools and drivers ask a node about itself: host, parameters, command line, replica set, connection.
+//! What tools and drivers ask a node about itself: host, command line, replica set, connection.
 
 use super::hello::{seconds_ms, write_op_time};
 use super::{COMMANDS, Command, Context, Flow, Needs};
@@ -16,8 +16,6 @@ const fn asks(
 }
 
 pub(super) const HOST_INFO: Command = asks("hostInfo", "Describes the machine", &[], host_info);
-pub(super) const GET_PARAMETER: Command =
-    asks("getParameter", "Gives parameters of the node", &["*"], get_parameter);
 pub(super) const GET_CMD_LINE_OPTS: Command =
     asks("getCmdLineOpts", "Gives the options that the node was started with", &[], cmd_line);
 pub(super) const CONNECTION_STATUS: Command = asks(
@@ -68,38 +66,6 @@ fn host_info(_context: &mut Context<'_>) -> Result<Flow> {
         os.str("version", kernel.trim());
     });
     reply.document("extra", |_| {});
-    Ok(Flow::Reply(reply))
-}
-
-/// The parameters that a client may ask for, sorted.
-const PARAMETERS: [&str; 4] =
-    ["authenticationMechanisms", "enableTestCommands", "featureCompatibilityVersion", "quiet"];
-fn get_parameter(context: &mut Context<'_>) -> Result<Flow> {
-    if context.db != "admin" {
-        let message = "getParameter may only be run against the admin database.";
-        return Err(Error::new(Code::UNAUTHORIZED, message));
-    }
-    let body = context.request.body;
-    let all = context.target().as_str() == Some("*");
-    let mut reply = DocWriter::new();
-    let mut found = false;
-    for name in PARAMETERS {
-        if !all && body.get(name).is_none() {
-            continue;
-        }
-        found = true;
-        match name {
-            "authenticationMechanisms" => reply.array(name, |_| {}),
-            "enableTestCommands" => reply.bool(name, context.shared.options.test_commands),
-            "featureCompatibilityVersion" => {
-                reply.document(name, |version| version.str("version", "8.0"));
-            }
-            _ => reply.bool(name, false),
-        }
-    }
-    if !found {
-        return Err(Error::new(Code::INVALID_OPTIONS, "no option found to get"));
-    }
     Ok(Flow::Reply(reply))
 }
 

@@ -22,6 +22,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
     };
     let building = collection.building.iter().map(|building| &building.index);
-    let rows = collection.indexes.iter().chain(building).map(|index| index.describe()).collect();
+    let rows = collection
+        .indexes
+        .iter()
+        .chain(building)
+        .map(|index| collection.describe_index(index))
+        .collect();
     reply_rows(context, namespace.as_str().to_owned(), rows)
 }

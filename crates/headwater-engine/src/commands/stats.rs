@@ -1,5 +1,7 @@
 //! `dbStats`, `collStats`, `serverStatus`: figures.
 
+use std::sync::atomic::Ordering;
+
 use super::{Command, Context, Flow, Needs, build_info};
 use crate::bson::DocWriter;
 use crate::catalog::Collection;
@@ -131,6 +133,15 @@ fn server_status(context: &mut Context<'_>) -> Result<Flow> {
                 out.i64("pinned", pinned as i64);
                 out.i64("total", open as i64);
             });
+        });
+        metrics.document("ttl", |ttl| {
+            for (name, counter) in [
+                ("deletedDocuments", &shared.ttl.deleted),
+                ("invalidTTLIndexSkips", &shared.ttl.invalid),
+                ("passes", &shared.ttl.passes),
+            ] {
+                ttl.i64(name, counter.load(Ordering::Relaxed));
+            }
         });
     });
     reply.document("opcounters", |out| {

@@ -14,6 +14,7 @@ mod query;
 mod sessions;
 mod spilling;
 mod streams;
+mod ttl;
 mod update;
 mod watches;
 mod writes;

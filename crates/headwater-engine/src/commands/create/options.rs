@@ -4,6 +4,7 @@ use super::{clustered, time_series};
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw};
 use crate::collation;
 use crate::commands::Fields;
+use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
 use crate::validation::{Action, Level, check_validator};
@@ -55,7 +56,9 @@ pub(super) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf>
         out.doc("collation", collation.as_doc());
     }
     let series = time_series::parse(fields, namespace)?;
-    expiry(fields, series.is_some(), clustered.is_some())?;
+    if let Some(seconds) = expiry(fields, series.is_some(), clustered.is_some())? {
+        out.i64("expireAfterSeconds", seconds);
+    }
     if let Some(series) = &series {
         out.doc("timeseries", series.as_doc());
     }
@@ -249,21 +252,42 @@ pub(in crate::commands) fn action(fields: Fields<'_>) -> Result<Option<Action>> 
     Action::named(name).map(Some).ok_or_else(|| fields.no_such_value("validationAction", name))
 }
 
-/// Checks `expireAfterSeconds`. Documents do not expire in this version.
-fn expiry(fields: Fields<'_>, of_series: bool, of_clustered: bool) -> Result<()> {
+/// The `expireAfterSeconds` option of a time series or a clustered collection.
+///
+/// # Errors
+/// `InvalidOptions` (72).
+fn expiry(fields: Fields<'_>, of_series: bool, of_clustered: bool) -> Result<Option<i64>> {
     let Some(seconds) = whole(fields, "expireAfterSeconds", i64::MIN, i64::MAX)? else {
-        return Ok(());
+        return Ok(None);
     };
     if !of_series && !of_clustered {
         let message = "'expireAfterSeconds' is only supported on time-series collections or when the 'clusteredIndex' option is specified";
         return Err(Error::new(Code::INVALID_OPTIONS, message));
     }
-    if seconds < 0 {
-        let message = "TTL index 'expireAfterSeconds' option cannot be less than 0";
-        let error = Error::new(Code::INVALID_OPTIONS, message);
-        return Err(if of_series { error.with_prefix(time_series::PREFIX) } else { error });
-    }
-    Err(Error::not_supported("the option 'expireAfterSeconds' of create"))
+    let checked = check_expiry(seconds);
+    checked.map(|()| Some(seconds)).map_err(|error| match of_series {
+        true => error.with_prefix(time_series::PREFIX),
+        false => error,
+    })
+}
+
+/// Checks after how many seconds documents are to expire.
+///
+/// # Errors
+/// `InvalidOptions` (72).
+pub(in crate::commands) fn check_expiry(seconds: i64) -> Result<()> {
+    let option = "TTL index 'expireAfterSeconds' option";
+    let now_s = now_ms() / 1000;
+    let message = if seconds < 0 {
+        format!("{option} cannot be less than 0")
+    } else if seconds.checked_mul(1000).is_none() {
+        format!("{option} cannot overflow int64_t when cast as milliseconds, found {seconds}")
+    } else if seconds > now_s {
+        format!("{option} cannot exceed time since last epoch ({now_s}s) found {seconds}")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::INVALID_OPTIONS, message))
 }
 
 /// Whether an option is there and asks for something.
