@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use headwater_engine::bson::Raw;
+use headwater_engine::bson::{DocBuf, Raw};
 use headwater_engine::{Engine, EngineOptions};
 
-use crate::commands::{Session, number};
+use crate::commands::{Session, batch, cursor_id, number, text};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -45,6 +45,81 @@ fn ids(session: &Session) -> Vec<i64> {
 
 fn insert(session: &Session, documents: &[String]) {
     session.ok(&format!(r#"{{"insert": "c", "documents": [{}]}}"#, documents.join(", ")));
+}
+
+fn index(session: &Session, more: &str) -> DocBuf {
+    session.ok(&format!(
+        r#"{{"createIndexes": "c", "indexes": [{{"key": {{"at": 1}}, "name": "at_1", "expireAfterSeconds": 100{more}}}]}}"#
+    ))
+}
+
+#[test]
+fn dates_that_are_old_enough_go_and_nothing_else() {
+    let session = session();
+    let (old, new) = (date(-200), date(-50));
+    let values = [
+        old.clone(),
+        new.clone(),
+        format!("[{new}, {old}]"),
+        format!("[{new}]"),
+        format!(r#"["x", 1, {old}]"#),
+        "5".to_owned(),
+        "null".to_owned(),
+        "[]".to_owned(),
+        r#"{"$timestamp": {"t": 1, "i": 1}}"#.to_owned(),
+    ];
+    let documents: Vec<_> =
+        (0..).zip(&values).map(|(n, at)| format!(r#"{{"n": {n}, "at": {at}}}"#)).collect();
+    insert(&session, &documents);
+    insert(&session, &[r#"{"n": 9}"#.to_owned()]);
+    let stream = session.ok(
+        r#"{"aggregate": "c", "pipeline": [{"$changeStream": {}}], "cursor": {"batchSize": 0}}"#,
+    );
+    index(&session, "");
+    await_pass(&session);
+    assert_eq!(ids(&session), [1, 3, 5, 6, 7, 8, 9]);
+    assert_eq!(ttl(&session).0, 3);
+    let events = session.ok(&format!(
+        r#"{{"getMore": {{"$numberLong": "{}"}}, "collection": "c", "maxTimeMS": 1000}}"#,
+        cursor_id(&stream)
+    ));
+    let deletes = batch(&events);
+    let deletes = deletes.iter().filter(|event| text(event, "operationType") == "delete").count();
+    assert_eq!(deletes, 3, "{events:?}");
+    session.ok(r#"{"dropIndexes": "c", "index": "at_1"}"#);
+    insert(&session, &[format!(r#"{{"n": 10, "at": {old}}}"#)]);
+    await_pass(&session);
+    assert!(ids(&session).contains(&10));
+}
+
+#[test]
+fn a_partial_index_expires_what_it_holds() {
+    let session = session();
+    let old = date(-200);
+    insert(&session, &[0, 1, 2, 3].map(|n| format!(r#"{{"n": {n}, "at": {old}}}"#)));
+    index(&session, r#", "partialFilterExpression": {"n": {"$gt": 1}}"#);
+    await_pass(&session);
+    assert_eq!(ids(&session), [0, 1]);
+}
+
+#[test]
+fn more_documents_than_go_at_once_go_while_others_are_written() {
+    let session = session();
+    let old = date(-200);
+    let documents: Vec<_> = (0..1000).map(|n| format!(r#"{{"n": {n}, "at": {old}}}"#)).collect();
+    insert(&session, &documents);
+    index(&session, "");
+    let begun = Instant::now();
+    let mut written = 0;
+    while ttl(&session).0 < 1000 {
+        insert(&session, &[format!(r#"{{"n": {}}}"#, 1000 + written)]);
+        written += 1;
+        assert!(begun.elapsed() < PATIENCE, "{:?}", ttl(&session));
+    }
+    let left = session.ok(r#"{"count": "c"}"#);
+    assert_eq!(number(left.as_doc().get("n")), written);
+    let valid = session.ok(r#"{"validate": "c"}"#);
+    assert_eq!(valid.as_doc().get("valid").and_then(Raw::as_bool), Some(true), "{valid:?}");
 }
 
 #[test]
