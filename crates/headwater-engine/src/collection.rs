@@ -74,15 +74,23 @@ pub fn find_by_entry<'r>(
     Ok(bytes.map(|bytes| (record, Doc::trusted(bytes))))
 }
 
+/// Writes an entry. Beside its key stands what that does not tell: the types of its values, then the record id where the
+/// key has none.
 fn put_entry(
     op: &mut Operation<'_, '_>,
     index: &Index,
     encoded: &[u8],
+    types: &[u8],
     record: RecordId,
 ) -> Result<()> {
     let key = entry_key(index, encoded, record);
-    let value = if index.unique { &record.to_be_bytes()[..] } else { &[] };
-    Ok(op.put(tables::INDEX, &key, value)?)
+    let id = record.to_be_bytes();
+    match (index.unique, types) {
+        (false, types) => op.put(tables::INDEX, &key, types)?,
+        (true, []) => op.put(tables::INDEX, &key, &id)?,
+        (true, types) => op.put(tables::INDEX, &key, &[types, &id].concat())?,
+    }
+    Ok(())
 }
 
 /// Adds a document.
@@ -107,7 +115,7 @@ pub fn insert(
     for (index, keys) in &entries {
         note_multikey(op, collection, index, keys)?;
         for encoded in &keys.keys {
-            put_entry(op, index, encoded, record)?;
+            put_entry(op, index, encoded, &keys.types, record)?;
         }
     }
     op.put(tables::DOCUMENTS, &document_key(collection.id, record), doc.as_bytes())?;
@@ -130,23 +138,27 @@ pub fn replace(
 ) -> Result<()> {
     let mut changes = Vec::new();
     for index in collection.indexes.iter().filter(|index| !index.is_id()) {
-        let before = keys(index, old)?.keys;
+        let before = keys(index, old)?;
         let after = keys(index, new)?;
-        if before == after.keys {
+        let retyped = before.types != after.types;
+        let before = before.keys;
+        if before == after.keys && !retyped {
             continue;
         }
         for encoded in added(&before, &after.keys) {
             check_unique(op, collection, index, encoded, record, new)?;
         }
-        changes.push((index, before, after));
+        // An entry of the same key is written again if it tells other types.
+        let kept = if retyped { Vec::new() } else { before.clone() };
+        changes.push((index, before, kept, after));
     }
-    for (index, before, after) in &changes {
+    for (index, before, kept, after) in &changes {
         note_multikey(op, collection, index, after)?;
         for encoded in added(&after.keys, before) {
             op.delete(tables::INDEX, &entry_key(index, encoded, record))?;
         }
-        for encoded in added(before, &after.keys) {
-            put_entry(op, index, encoded, record)?;
+        for encoded in added(kept, &after.keys) {
+            put_entry(op, index, encoded, &after.types, record)?;
         }
     }
     op.put(tables::DOCUMENTS, &document_key(collection.id, record), new.as_bytes())?;

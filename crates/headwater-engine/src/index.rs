@@ -51,6 +51,9 @@ pub struct Index {
     pub clustered: bool,
     /// Whether documents with the same key stand in the order of `_id`, as in a clustered collection.
     pub by_id: bool,
+    /// Whether its entries tell the types of the values, so that documents can be made of them: not those of an index
+    /// from before it was so.
+    pub typed: bool,
     /// The specification as `listIndexes` shows it.
     pub spec: DocBuf,
     /// Whether some document has, or had, more than one key.
@@ -83,6 +86,7 @@ impl Index {
             hidden: false,
             clustered: false,
             by_id: false,
+            typed: true,
             spec: spec.finish(),
             multikey: Arc::default(),
             accesses: Arc::default(),
@@ -142,7 +146,7 @@ impl Index {
             Error::new(Code::INTERNAL_ERROR, "a stored index specification does not parse")
         })?;
         let (multikey, accesses) = (self.multikey.clone(), self.accesses.clone());
-        Ok(Index { multikey, accesses, ..index.in_order_of_id(self.by_id) })
+        Ok(Index { multikey, accesses, typed: self.typed, ..index.in_order_of_id(self.by_id) })
     }
 
     /// The key pattern.
@@ -205,6 +209,7 @@ impl Index {
         let mut record = DocWriter::new();
         record.i64("id", i64::from(self.id));
         record.bool("multikey", self.is_multikey());
+        record.bool("typed", self.typed);
         record.doc("spec", self.spec.as_doc());
         record.finish()
     }
@@ -217,6 +222,7 @@ impl Index {
         };
         let spec = record.get("spec")?.as_doc()?;
         let mut index = index_of(id, spec)?;
+        index.typed = record.get("typed").and_then(Raw::as_bool).unwrap_or(false);
         index.multikey = Arc::new(AtomicBool::new(record.get("multikey")?.as_bool()?));
         Some(index)
     }

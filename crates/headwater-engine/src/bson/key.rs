@@ -237,6 +237,16 @@ impl<'a> KeyWriter<'a> {
 }
 
 impl Types {
+    /// What the ascending or descending keys of these values do not tell, texts compared by their bytes.
+    pub fn of(values: &[Raw<'_>]) -> Types {
+        if values.iter().all(|value| is_usual(*value)) {
+            return Types::default();
+        }
+        let mut writer = KeyWriter::new().with_types();
+        values.iter().for_each(|value| writer.push(*value, Direction::Ascending));
+        writer.into_parts().1
+    }
+
     /// The types that were stored as bytes.
     pub fn from_bytes(bytes: &[u8]) -> Types {
         Types(bytes.to_vec())
@@ -258,6 +268,22 @@ impl Types {
             }
         }
         self.0.truncate(keep);
+    }
+}
+
+/// Whether the key of a value tells all of it; `false` where that takes a closer look.
+fn is_usual(value: Raw<'_>) -> bool {
+    match value.kind {
+        Type::Int64 => match value.view() {
+            View::Int64(number) => i32::try_from(number).is_err(),
+            _ => false,
+        },
+        Type::Double => match value.view() {
+            View::Double(number) => number.fract() != 0.0,
+            _ => false,
+        },
+        Type::Decimal | Type::Symbol | Type::Document | Type::Array | Type::CodeWithScope => false,
+        _ => true,
     }
 }
 

@@ -37,7 +37,7 @@ fn change(
 ) -> Result<()> {
     let index = &building.index;
     // A document that has no keys cannot have entries.
-    let before = old.map(|old| keys(index, old).unwrap_or_default().keys).unwrap_or_default();
+    let before = old.map(|old| keys(index, old).unwrap_or_default()).unwrap_or_default();
     let after = match new.map(|new| keys(index, new)).transpose() {
         Ok(keys) => keys.unwrap_or_default(),
         Err(error) => {
@@ -45,7 +45,8 @@ fn change(
             return Ok(());
         }
     };
-    if old.is_some() && new.is_some() && before == after.keys {
+    let same = before.keys == after.keys && before.types == after.types;
+    if old.is_some() && new.is_some() && same {
         return Ok(());
     }
     if let Some(new) = new {
@@ -57,12 +58,12 @@ fn change(
         }
     }
     note_keys(index, &after);
-    for encoded in added(&after.keys, &before) {
+    for encoded in added(&after.keys, &before.keys) {
         delete_own(op, index, encoded, record)?;
     }
     // All of them: what the builder would have added of this document, it will not add any more.
     for encoded in &after.keys {
-        put_entry(op, index, encoded, record)?;
+        put_entry(op, index, encoded, &after.types, record)?;
     }
     building.touch(record, !after.keys.is_empty());
     Ok(())
@@ -99,7 +100,7 @@ pub fn complete(
     note_keys(index, &keys);
     for encoded in &keys.keys {
         check_unique(op, collection, index, encoded, record, doc)?;
-        put_entry(op, index, encoded, record)?;
+        put_entry(op, index, encoded, &keys.types, record)?;
     }
     Ok(())
 }
@@ -112,9 +113,10 @@ pub fn put(
     op: &mut Operation<'_, '_>,
     index: &Index,
     encoded: &[u8],
+    types: &[u8],
     record: RecordId,
 ) -> Result<()> {
-    put_entry(op, index, encoded, record)
+    put_entry(op, index, encoded, types, record)
 }
 
 /// The document that has a key of a unique index, if it is another than `record`.

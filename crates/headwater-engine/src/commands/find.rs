@@ -150,6 +150,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let name = namespace.as_str().to_owned();
     shape.sort = query.sort.clone();
     shape.show.sort = query.sort.clone();
+    query.wants = shape.show.wants();
     query.limit = shape.limit.map(|limit| limit.saturating_add(shape.skip));
     let chosen = choose(run.store(), &collection, query)?;
     let reply = reply_first(context, &run, name, first, start(chosen, shape));

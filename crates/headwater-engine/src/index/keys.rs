@@ -1,7 +1,7 @@
 //! The keys of a document in an index, encoded, and the values behind a key.
 
 use super::Index;
-use crate::bson::key::Direction;
+use crate::bson::key::{Direction, Types};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
 use crate::collation::ValueOrder;
 use crate::error::Result;
@@ -15,6 +15,8 @@ pub const KEY_BYTES_MAX: usize = 1800;
 pub struct Keys {
     /// The keys, without index id and record id.
     pub keys: Vec<Vec<u8>>,
+    /// What the key does not tell of its values, if there is one key.
+    pub types: Vec<u8>,
     /// Whether the document makes the index multikey.
     pub multikey: bool,
 }
@@ -45,12 +47,16 @@ fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     {
         return Ok(top_field(index, doc.get_bytes(part.name())));
     }
-    let mut keys = Vec::new();
+    let (mut keys, mut types) = (Vec::new(), Vec::new());
     let mut multikey = Multikey::default();
     let mut is_there = false;
     index.paths.each_key(doc, &mut multikey, &mut |values, missing| {
         is_there |= missing < values.len();
-        keys.push(encode(index, values));
+        let key = encode(index, values);
+        if keys.is_empty() {
+            types = types_of(index, &key, values);
+        }
+        keys.push(key);
         Ok(())
     })?;
     // A sparse index leaves out documents without any of the fields, not single keys.
@@ -61,18 +67,30 @@ fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     if multikey {
         keys.sort_unstable();
         keys.dedup();
+        types.clear();
     }
-    Ok(Keys { keys, multikey })
+    Ok(Keys { keys, types, multikey })
+}
+
+/// What the key of these values does not tell of them. Nothing is noted where the values cannot be told anyway: of a key
+/// that was cut, and where texts are kept as collation keys.
+fn types_of(index: &Index, key: &[u8], values: &[Raw<'_>]) -> Vec<u8> {
+    match index.order.collation() {
+        None if key.len() < KEY_BYTES_MAX => Types::of(values).as_bytes().to_vec(),
+        _ => Vec::new(),
+    }
 }
 
 /// The keys of a field at the top of the document: the common case, without any walk.
 fn top_field(index: &Index, value: Option<Raw<'_>>) -> Keys {
     let Some(value) = value else {
         let keys = if index.sparse { vec![] } else { vec![encode(index, &[Raw::NULL])] };
-        return Keys { keys, multikey: false };
+        return Keys { keys, ..Keys::default() };
     };
     let Some(array) = value.as_array() else {
-        return Keys { keys: vec![encode(index, &[value])], multikey: false };
+        let key = encode(index, &[value]);
+        let types = types_of(index, &key, &[value]);
+        return Keys { keys: vec![key], types, multikey: false };
     };
     let mut keys: Vec<_> = array.iter().map(|element| encode(index, &[element])).collect();
     if keys.is_empty() {
@@ -80,7 +98,7 @@ fn top_field(index: &Index, value: Option<Raw<'_>>) -> Keys {
     }
     keys.sort_unstable();
     keys.dedup();
-    Keys { keys, multikey: true }
+    Keys { keys, multikey: true, ..Keys::default() }
 }
 
 /// Of the keys of `doc` that are inside the ranges of a scan (whole keys, lower included, upper excluded) the one that

@@ -239,6 +239,7 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
         hidden: on("hidden"),
         clustered: on("clustered"),
         by_id: false,
+        typed: true,
         spec: spec.to_buf(),
         multikey: Arc::default(),
         accesses: Arc::default(),

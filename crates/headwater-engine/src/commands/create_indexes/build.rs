@@ -228,7 +228,7 @@ impl<'c, 'a> Build<'c, 'a> {
             for (building, entries) in self.indexes.iter().zip(&mut *all) {
                 let keys = keys(&building.index, Doc::trusted(doc))?;
                 note_keys(&building.index, &keys);
-                keys.keys.iter().try_for_each(|key| entries.push(key, record))?;
+                keys.keys.iter().try_for_each(|key| entries.push(key, &keys.types, record))?;
             }
             (count, bytes) = (count + 1, bytes + doc.len());
             if count >= STRETCH || bytes >= STRETCH_BYTES {
@@ -253,7 +253,7 @@ impl<'c, 'a> Build<'c, 'a> {
         self.operation(guard, |op| {
             building.with_touched(|touched| {
                 for _ in 0..CHUNK {
-                    let Some((key, record)) = sorted.next()? else { return Ok(false) };
+                    let Some((key, types, record)) = sorted.next()? else { return Ok(false) };
                     if touched.has(record) {
                         continue;
                     }
@@ -261,7 +261,7 @@ impl<'c, 'a> Build<'c, 'a> {
                     if index.unique && (foreign || last.is_empty() || last == key) {
                         self.check_unique(op, index, key, record)?;
                     }
-                    put(op, index, key, record)?;
+                    put(op, index, key, types, record)?;
                     last.clear();
                     last.extend_from_slice(key);
                 }

@@ -16,7 +16,7 @@ pub(super) struct Entries {
     count: u64,
 }
 
-/// Entries in memory: their bytes one after the other, and where each stands.
+/// Entries in memory: their bytes one after the other (key, record id, types), and where each stands.
 #[derive(Default)]
 pub(super) struct Held {
     bytes: Vec<u8>,
@@ -28,7 +28,8 @@ pub(super) struct Held {
 struct Place {
     prefix: u64,
     at: u32,
-    key_bytes: u32,
+    key_bytes: u16,
+    types_bytes: u16,
 }
 
 const RECORD_BYTES: usize = size_of::<RecordId>();
@@ -40,24 +41,32 @@ impl Held {
 
     fn key(&self, place: Place) -> &[u8] {
         let at = place.at as usize;
-        self.bytes.get(at..at + place.key_bytes as usize).unwrap_or_default()
+        self.bytes.get(at..at + usize::from(place.key_bytes)).unwrap_or_default()
     }
 
     fn record(&self, place: Place) -> RecordId {
-        let at = (place.at + place.key_bytes) as usize;
+        let at = place.at as usize + usize::from(place.key_bytes);
         let bytes = self.bytes.get(at..).and_then(<[u8]>::first_chunk::<RECORD_BYTES>);
         bytes.copied().map(RecordId::from_be_bytes).unwrap_or_default()
     }
 
-    fn push(&mut self, key: &[u8], record: RecordId) {
+    fn types(&self, place: Place) -> &[u8] {
+        let at = place.at as usize + usize::from(place.key_bytes) + RECORD_BYTES;
+        self.bytes.get(at..at + usize::from(place.types_bytes)).unwrap_or_default()
+    }
+
+    /// Key and types are short, as [`crate::index::keys`] makes them.
+    fn push(&mut self, key: &[u8], types: &[u8], record: RecordId) {
         let head = key.len().min(size_of::<u64>());
         let mut prefix = [0; size_of::<u64>()];
         prefix[..head].copy_from_slice(&key[..head]);
         let prefix = u64::from_be_bytes(prefix);
-        let (at, key_bytes) = (self.bytes.len() as u32, key.len() as u32);
-        self.places.push(Place { prefix, at, key_bytes });
+        let (at, key_bytes, types_bytes) =
+            (self.bytes.len() as u32, key.len() as u16, types.len() as u16);
+        self.places.push(Place { prefix, at, key_bytes, types_bytes });
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(&record.to_be_bytes());
+        self.bytes.extend_from_slice(types);
     }
 
     fn sort(&mut self) {
@@ -74,7 +83,7 @@ impl Held {
         self.places.iter().map(|place| Entry {
             key: self.key(*place).to_vec(),
             came: self.record(*place),
-            doc: Vec::new(),
+            doc: self.types(*place).to_vec(),
         })
     }
 }
@@ -91,9 +100,9 @@ impl Entries {
     ///
     /// # Errors
     /// `FileStreamFailed` (39), `OutOfDiskSpace` (14031).
-    pub(super) fn push(&mut self, key: &[u8], record: RecordId) -> Result<()> {
+    pub(super) fn push(&mut self, key: &[u8], types: &[u8], record: RecordId) -> Result<()> {
         self.count += 1;
-        self.held.push(key, record);
+        self.held.push(key, types, record);
         if self.held.len() > self.bytes_max { self.spill() } else { Ok(()) }
     }
 
@@ -138,21 +147,26 @@ pub(super) enum Ordered {
     Merged(Merge, Option<Entry>),
 }
 
+/// A key, what it does not tell of its types, and a record id.
+type Next<'e> = (&'e [u8], &'e [u8], RecordId);
+
 impl Ordered {
-    /// The next entry: its key and its record id.
+    /// The next entry: its key, what that does not tell of its types, and its record id.
     ///
     /// # Errors
     /// `FileStreamFailed` (39).
-    pub(super) fn next(&mut self) -> Result<Option<(&[u8], RecordId)>> {
+    pub(super) fn next(&mut self) -> Result<Option<Next<'_>>> {
         match self {
             Ordered::Held(held, at) => {
                 let Some(place) = held.places.get(*at).copied() else { return Ok(None) };
                 *at += 1;
-                Ok(Some((held.key(place), held.record(place))))
+                Ok(Some((held.key(place), held.types(place), held.record(place))))
             }
             Ordered::Merged(merge, last) => {
                 *last = merge.next().transpose()?;
-                Ok(last.as_ref().map(|entry| (entry.key.as_slice(), entry.came)))
+                Ok(last
+                    .as_ref()
+                    .map(|entry| (entry.key.as_slice(), entry.doc.as_slice(), entry.came)))
             }
         }
     }
@@ -164,7 +178,8 @@ mod tests {
 
     fn all(mut ordered: Ordered) -> Vec<(Vec<u8>, RecordId)> {
         let mut found = Vec::new();
-        while let Some((key, record)) = ordered.next().unwrap() {
+        while let Some((key, types, record)) = ordered.next().unwrap() {
+            assert_eq!(types, &key[..record as usize % 3]);
             found.push((key.to_vec(), record));
         }
         found
@@ -181,7 +196,9 @@ mod tests {
         }
         for bytes_max in [1 << 20, 20_000] {
             let mut entries = Entries::new(bytes_max, folder.path());
-            expected.iter().for_each(|(key, record)| entries.push(key, *record).unwrap());
+            for (key, record) in &expected {
+                entries.push(key, &key[..*record as usize % 3], *record).unwrap();
+            }
             assert_eq!(entries.count(), 3000);
             assert_eq!(entries.runs.is_some(), bytes_max == 20_000);
             let mut sorted = expected.clone();

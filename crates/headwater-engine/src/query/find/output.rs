@@ -10,6 +10,7 @@ use crate::index::Index;
 use crate::index::keys::key_inside;
 use crate::query::cursor::Batch;
 use crate::query::matcher::Matcher;
+use crate::query::plan::Wants;
 use crate::query::plan::tree::{Access, Plan};
 use crate::query::projection::Projection;
 use crate::query::scan::Next;
@@ -32,6 +33,14 @@ impl Show {
     /// Whether that is the document and nothing else.
     pub fn is_whole(&self) -> bool {
         self.projection.is_none() && !self.record_id && self.key_only.is_none()
+    }
+
+    /// What of the documents has to be read for it.
+    pub fn wants(&self) -> Wants {
+        let projection = self.projection.as_ref().filter(|projection| {
+            !projection.needs_position() && !self.needs().any() && self.key_only.is_none()
+        });
+        projection.and_then(Projection::included_paths).map_or(Wants::Documents, Wants::Fields)
     }
 
     /// What has to be known of a document beside its fields.

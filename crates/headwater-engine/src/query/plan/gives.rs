@@ -44,7 +44,8 @@ impl Candidate<'_, '_> {
     /// Whether the values of documents can be made of the keys.
     fn holds_values(&self) -> bool {
         let index = &self.scan.index;
-        !index.is_multikey()
+        index.typed
+            && !index.is_multikey()
             && !index.clustered
             && index.order.collation().is_none()
             && self
