@@ -3,6 +3,7 @@
 mod node;
 pub mod operations;
 mod park;
+pub mod snapshots;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use node::{Node, store_node};
 use operations::Operations;
 use park::park_until;
 pub(crate) use park::unparker;
+use snapshots::Snapshots;
 pub use writing::WriteGuard;
 
 use crate::bson::{DocBuf, DocWriter};
@@ -126,6 +128,8 @@ pub struct Shared {
     pub node: Node,
     /// Open cursors.
     pub cursors: Cursors,
+    /// Moments that reads share.
+    pub snapshots: Snapshots,
     /// Change streams that wait.
     pub watches: Watches,
     /// Sessions and what their retryable writes did.
@@ -186,6 +190,7 @@ impl Engine {
             options,
             node,
             cursors: Cursors::default(),
+            snapshots: Snapshots::default(),
             watches: Watches::new(weak.clone()),
             sessions: Sessions::default(),
             fail_points: Arc::default(),
@@ -304,6 +309,7 @@ impl Engine {
     pub fn close(&self) -> Result<()> {
         self.0.closing.store(true, Ordering::Release);
         self.0.cursors.clear();
+        self.0.snapshots.clear();
         self.0.watches.close();
         Ok(self.0.store.clone().close()?)
     }

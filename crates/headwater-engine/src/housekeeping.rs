@@ -133,6 +133,7 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
             let _ = purge(&shared);
             if round % EXPIRE_EVERY == 0 {
                 shared.cursors.expire();
+                shared.snapshots.expire();
                 let _ = expire_sessions(&shared);
             }
         }

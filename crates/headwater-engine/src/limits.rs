@@ -38,6 +38,10 @@ pub const ARRAY_PADDING_MAX: usize = 1_500_000;
 pub const UPDATE_PATH_PARTS_MAX: usize = 256;
 /// Most open cursors.
 pub const CURSORS_MAX: usize = 100_000;
+/// Longest that a snapshot is kept for reads at its moment, in seconds.
+pub const SNAPSHOT_SECONDS_MAX: u64 = 60;
+/// Most snapshots that are kept for reads at their moments.
+pub const SNAPSHOTS_KEPT_MAX: usize = 64;
 /// Most sessions known at a time.
 pub const SESSIONS_MAX: usize = 1_000_000;
 /// Bytes of documents in one reply batch.

@@ -75,6 +75,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     status::count(&context.shared.status.operations.query, 1);
     let scope = scope(context, collation.as_ref())?;
     if let Some(argument) = change_stream(stages) {
+        context.read_concern().check_stream()?;
         return watch(context, stages, argument, namespace.as_ref(), &scope, first);
     }
     let hint = Hint::argument(fields)?;

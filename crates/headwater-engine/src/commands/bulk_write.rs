@@ -289,7 +289,7 @@ impl Reply {
         let mut body = Box::new(Rows::new(self.rows));
         let mut batch = ArrayWriter::new();
         let filled = fill(context, &run, first, body.as_mut(), &mut batch)?;
-        keep(context, filled, CURSOR.to_owned(), first, body)?;
+        keep(context, filled, CURSOR.to_owned(), first, None, body)?;
         let batch = batch.into_bytes();
         let mut reply = DocWriter::new();
         reply.document("cursor", |cursor| {

@@ -3,9 +3,9 @@
 //! `majority` (the default) and `j: true` wait until the write is durable; `w: 1, j: false` until it is in the log file.
 //! More members than one cannot answer: the write is done and the reply says so.
 
-use super::Fields;
+use super::{Command, Fields, Needs};
 use crate::aggregate::expressions::bson_text;
-use crate::bson::{Doc, DocWriter, Number, Raw, Type};
+use crate::bson::{Doc, DocWriter, Number, Raw, Type, View};
 use crate::error::{Code, Error, Result};
 
 /// How far a write must have come before it is acknowledged.
@@ -142,8 +142,45 @@ const READ_FIELDS: &[&str] =
 pub(super) struct ReadConcern {
     /// Whether what is read must be durable first.
     pub durable: bool,
-    /// Whether the level is `snapshot`.
-    pub snapshot: bool,
+    /// The level, where one is given.
+    pub level: Option<Level>,
+    /// The moment to read at.
+    pub at: Option<u64>,
+}
+
+/// The levels of a read concern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub(super) enum Level {
+    Local,
+    Available,
+    Majority,
+    Linearizable,
+    Snapshot,
+}
+
+impl Level {
+    fn named(name: &str) -> Option<Level> {
+        Some(match name {
+            "local" => Level::Local,
+            "available" => Level::Available,
+            "majority" => Level::Majority,
+            "linearizable" => Level::Linearizable,
+            "snapshot" => Level::Snapshot,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Level::Local => "local",
+            Level::Available => "available",
+            Level::Majority => "majority",
+            Level::Linearizable => "linearizable",
+            Level::Snapshot => "snapshot",
+        }
+    }
 }
 
 impl ReadConcern {
@@ -154,32 +191,82 @@ impl ReadConcern {
     pub(super) fn parse(doc: Doc<'_>) -> Result<ReadConcern> {
         let fields = Fields::new(doc, "readConcern");
         fields.only(READ_FIELDS)?;
-        let mut concern = ReadConcern::default();
-        match fields.str("level")? {
-            None | Some("local" | "available") => {}
-            Some("majority" | "linearizable") => concern.durable = true,
-            Some("snapshot") => (concern.durable, concern.snapshot) = (true, true),
+        let level = match fields.str("level")? {
+            None => None,
+            Some(name) => Some(Level::named(name).ok_or_else(|| no_such_level(name))?),
+        };
+        let (after, at) = (time(fields, "afterClusterTime")?, time(fields, "atClusterTime")?);
+        let refuse = |message: &str| Err(Error::new(Code::INVALID_OPTIONS, message));
+        if after.is_some() && at.is_some() {
+            return refuse("Can not specify both 'afterClusterTime' and 'atClusterTime'");
+        }
+        if after.is_some() && matches!(level, Some(Level::Available | Level::Linearizable)) {
+            return refuse(
+                "afterClusterTime field can be set only if level is equal to majority, local, or snapshot",
+            );
+        }
+        if at.is_some() && level != Some(Level::Snapshot) {
+            return refuse("atClusterTime field can be set only if level is equal to snapshot");
+        }
+        if after == Some(0) {
+            return refuse("afterClusterTime cannot be a null timestamp");
+        }
+        if at == Some(0) {
+            return refuse("atClusterTime cannot be a null timestamp");
+        }
+        let durable = !matches!(level, None | Some(Level::Local | Level::Available));
+        Ok(ReadConcern { durable, level, at })
+    }
+
+    /// Refuses the level `snapshot` for a command that cannot read at a moment.
+    ///
+    /// # Errors
+    /// `InvalidOptions` (72).
+    pub(super) fn check_command(&self, command: &Command) -> Result<()> {
+        const AT_A_MOMENT: &[&str] = &["aggregate", "distinct", "find"];
+        if self.level != Some(Level::Snapshot) || AT_A_MOMENT.contains(&command.name) {
+            return Ok(());
+        }
+        let why = match command.needs {
+            Needs::Read => "read concern snapshot not supported",
+            Needs::Nothing | Needs::Write => "read concern not supported",
+        };
+        let message = format!(
+            "Command {} does not support {{ readConcern: {{ level: \"snapshot\", provenance: \"clientSupplied\" }} }} :: caused by :: {why}",
+            command.name
+        );
+        Err(Error::new(Code::INVALID_OPTIONS, message))
+    }
+
+    /// Refuses levels that a change stream does not take.
+    ///
+    /// # Errors
+    /// `InvalidOptions` (72).
+    pub(super) fn check_stream(&self) -> Result<()> {
+        match self.level {
+            None | Some(Level::Majority) => Ok(()),
             Some(level) => {
-                return Err(Error::new(
-                    Code::BAD_VALUE,
-                    format!(
-                        "Enumeration value '{level}' for field 'readConcern.level' is not a valid value."
-                    ),
-                ));
+                let message = format!(
+                    "Aggregation stage $changeStream cannot run with a readConcern other than 'majority', or in a multi-document transaction. Current readConcern: {}",
+                    level.name()
+                );
+                Err(Error::new(Code::INVALID_OPTIONS, message))
             }
         }
-        if let Some(time) = fields.get("afterClusterTime")
-            && time.kind != Type::Timestamp
-        {
-            return Err(fields.wrong_type("afterClusterTime", time.kind, &["timestamp"]));
-        }
-        if fields.get("atClusterTime").is_some() {
-            return Err(Error::not_supported("reading at a cluster time"));
-        }
-        if concern.snapshot {
-            return Err(Error::not_supported("the read concern level 'snapshot'"));
-        }
-        Ok(concern)
+    }
+}
+
+fn no_such_level(name: &str) -> Error {
+    let message =
+        format!("Enumeration value '{name}' for field 'readConcern.level' is not a valid value.");
+    Error::new(Code::BAD_VALUE, message)
+}
+
+fn time(fields: Fields<'_>, name: &str) -> Result<Option<u64>> {
+    match fields.get(name).map(|raw| (raw, raw.view())) {
+        None => Ok(None),
+        Some((_, View::Timestamp(time))) => Ok(Some(time)),
+        Some((raw, _)) => Err(fields.wrong_type(name, raw.kind, &["timestamp"])),
     }
 }
 

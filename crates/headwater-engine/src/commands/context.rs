@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::concern::{ReadConcern, WriteConcern};
+use super::concern::{Level, ReadConcern, WriteConcern};
 use super::fields::Fields;
 use super::{Command, Needs, UNSUPPORTED, api, find_command};
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, View};
@@ -130,6 +130,9 @@ impl<'a> Context<'a> {
     /// # Errors
     /// Those of the store; `MaxTimeMSExpired` (50) while waiting.
     pub fn read(&self) -> Result<Option<Run<'a>>> {
+        if self.read_concern.level == Some(Level::Snapshot) {
+            return self.read_at(self.read_concern.at);
+        }
         let store = &self.shared.store;
         let last = store.last();
         if self.read_concern.durable && store.durable() < last {
@@ -141,6 +144,23 @@ impl<'a> Context<'a> {
             }
         }
         Run::now(self.shared, self.interrupt()).map(Some)
+    }
+
+    /// A view of a moment that reads share; `None` if this thread may not wait for it.
+    ///
+    /// # Errors
+    /// Those of [`Snapshots::at`](crate::engine::snapshots::Snapshots::at).
+    pub fn read_at(&self, time: Option<u64>) -> Result<Option<Run<'a>>> {
+        if self.mode == Mode::Inline {
+            return Ok(None);
+        }
+        let moment = self.shared.snapshots.at(self.shared, time, self.deadline)?;
+        Ok(Some(Run::at(self.shared, moment, self.interrupt())))
+    }
+
+    /// What it says of how fresh and durable its reads are to be.
+    pub(super) fn read_concern(&self) -> &ReadConcern {
+        &self.read_concern
     }
 
     /// How long it may still take, if there is a limit.
@@ -290,6 +310,7 @@ impl<'a> Context<'a> {
         }
         if let Some(concern) = fields.document("readConcern")? {
             self.read_concern = ReadConcern::parse(concern)?;
+            self.read_concern.check_command(self.command)?;
         }
         if let Some(concern) = fields.document("writeConcern")? {
             if self.command.needs != Needs::Write && !self.command.fields.contains(&"pipeline") {

@@ -92,11 +92,12 @@ pub(super) fn reply_first(
                 fill(context, run, first, body.as_mut(), documents)
             })?;
             body.write_beside(cursor);
+            write_moment(cursor, run.cluster_time());
             end_cursor(cursor, filled.0, &namespace);
             Ok::<_, Error>(filled)
         })?
     };
-    keep(context, filled, namespace, first, body)?;
+    keep(context, filled, namespace, first, run.cluster_time(), body)?;
     Ok(Flow::Reply(reply))
 }
 
@@ -109,6 +110,7 @@ pub(super) fn keep(
     (id, documents): (i64, usize),
     namespace: String,
     first: First,
+    moment: Option<u64>,
     body: Box<dyn Body>,
 ) -> Result<()> {
     if id == 0 {
@@ -118,9 +120,18 @@ pub(super) fn keep(
     let (disk_use, api) = (first.disk_use, context.api);
     let activity = Activity::new(shown(context.request.body), documents);
     let time_left = context.time_left();
-    let cursor =
-        Cursor { id, namespace, session, no_timeout, disk_use, api, time_left, activity, body };
-    context.shared.cursors.insert(cursor)
+    context.shared.cursors.insert(Cursor {
+        id,
+        namespace,
+        session,
+        no_timeout,
+        disk_use,
+        moment,
+        api,
+        time_left,
+        activity,
+        body,
+    })
 }
 
 /// Fills the first batch; gives the id of the cursor that is to be kept, or 0, and the number of documents.
@@ -153,14 +164,22 @@ fn write_listing(reply: &mut DocWriter, documents: ArrayWriter, id: i64, namespa
 }
 
 /// The reply that holds one document at most, and no cursor.
-pub(super) fn reply_one(namespace: &str, document: Option<Doc<'_>>) -> Flow {
+pub(super) fn reply_one(namespace: &str, document: Option<Doc<'_>>, moment: Option<u64>) -> Flow {
     let bytes = document.map_or(0, |document| document.as_bytes().len());
     let mut reply = DocWriter::with_capacity(bytes + REPLY_BYTES);
     reply.document("cursor", |cursor| {
         cursor.array("firstBatch", |batch| document.into_iter().for_each(|it| batch.doc(it)));
+        write_moment(cursor, moment);
         end_cursor(cursor, 0, namespace);
     });
     Flow::Reply(reply)
+}
+
+/// The cluster time of what is read, where the client chose a moment or was given one.
+fn write_moment(cursor: &mut DocWriter, moment: Option<u64>) {
+    if let Some(time) = moment {
+        cursor.timestamp("atClusterTime", time);
+    }
 }
 
 fn end_cursor(cursor: &mut DocWriter, id: i64, namespace: &str) {
@@ -168,20 +187,20 @@ fn end_cursor(cursor: &mut DocWriter, id: i64, namespace: &str) {
     cursor.str("ns", namespace);
 }
 
-/// The `cursor` document of a reply.
+/// The `cursor` document of a reply; `id` is 0 where the cursor has ended.
 pub(super) fn write_batch(
     name: &str,
     documents: ArrayWriter,
     id: i64,
-    namespace: &str,
-    body: &dyn Body,
+    cursor: &Cursor,
 ) -> DocWriter {
     let mut reply = DocWriter::new();
     let documents = documents.into_bytes();
-    reply.document("cursor", |cursor| {
-        cursor.raw(name, Raw { kind: Type::Array, data: &documents });
-        body.write_beside(cursor);
-        end_cursor(cursor, id, namespace);
+    reply.document("cursor", |out| {
+        out.raw(name, Raw { kind: Type::Array, data: &documents });
+        cursor.body.write_beside(out);
+        write_moment(out, cursor.moment);
+        end_cursor(out, id, &cursor.namespace);
     });
     reply
 }

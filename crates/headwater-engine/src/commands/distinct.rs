@@ -35,11 +35,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Busy);
     }
     if views::is_view(context, &namespace)? {
-        let distinct = views::distinct(context, &namespace, path)?;
+        let (distinct, moment) = views::distinct(context, &namespace, path)?;
         context.int_ok = true;
-        let mut reply = DocWriter::new();
-        reply.array("values", |values| distinct.write(values));
-        return Ok(Flow::Reply(reply));
+        return Ok(reply(&distinct, moment));
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection());
@@ -65,7 +63,14 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             Ok(Next::Continue)
         })?;
     }
+    Ok(reply(&distinct, run.cluster_time()))
+}
+
+fn reply(distinct: &Distinct, moment: Option<u64>) -> Flow {
     let mut reply = DocWriter::new();
     reply.array("values", |values| distinct.write(values));
-    Ok(Flow::Reply(reply))
+    if let Some(time) = moment {
+        reply.timestamp("atClusterTime", time);
+    }
+    Flow::Reply(reply)
 }

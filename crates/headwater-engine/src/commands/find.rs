@@ -64,6 +64,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
     if collection.is_none() && views::is_view(context, &namespace)? {
+        drop(run);
         return match context.mode {
             Mode::Inline => Ok(Flow::Busy),
             Mode::Blocking => views::find(context, &namespace, first),
@@ -129,12 +130,13 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     status::count(&context.shared.status.operations.query, 1);
     let Some(collection) = collection else {
         // A batch size of 0 makes no cursor for documents that are not there.
-        return Ok(reply_one(namespace.as_str(), None));
+        return Ok(reply_one(namespace.as_str(), None, run.cluster_time()));
     };
     if let Some(id) = express(&query, &shape, first, &collection) {
         collection.id_index().into_iter().for_each(|index| index.accesses.count());
         let found = crate::collection::find_by_id(run.store(), &collection, id)?;
-        return Ok(reply_one(namespace.as_str(), found.map(|(_, document)| document)));
+        let document = found.map(|(_, document)| document);
+        return Ok(reply_one(namespace.as_str(), document, run.cluster_time()));
     }
     if shape.tailing.is_some() {
         if collection.settings.capped.is_none() {

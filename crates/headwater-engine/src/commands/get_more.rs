@@ -9,6 +9,7 @@ use crate::engine::Shared;
 use crate::error::{Code, Error, Result};
 use crate::query::cursor::{Batch, Fill};
 use crate::query::run::Run;
+use crate::session::cursors::Cursor;
 use crate::status;
 
 /// What MongoDB puts before errors of a running cursor.
@@ -64,7 +65,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             "cannot set maxTimeMS on getMore command for a non-awaitData cursor",
         ));
     }
-    if context.mode == crate::request::Mode::Inline && !cursor.body.runs_inline() {
+    if context.mode == crate::request::Mode::Inline
+        && (cursor.moment.is_some() || !cursor.body.runs_inline())
+    {
         shared.cursors.put_back(cursor);
         return Ok(Flow::Busy);
     }
@@ -84,7 +87,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let filled = match cursor.body.rest(shared, context.waiting_since.is_some()) {
         Some(wait) => Ok(Fill::Await(wait)),
-        None => Run::now(shared, context.interrupt())
+        None => view_for(context, &cursor)
             .map(|run| run.with_disk_use(cursor.disk_use))
             .and_then(|run| cursor.body.fill(&run, &mut Batch::new(&mut documents, size))),
     };
@@ -113,13 +116,23 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     cursor.activity.gave(documents.count());
     cursor.time_left = context.time_left().or(cursor.time_left);
     let open = if ended { 0 } else { id };
-    let reply = write_batch("nextBatch", documents, open, &cursor.namespace, cursor.body.as_ref());
+    let reply = write_batch("nextBatch", documents, open, &cursor);
     if open == 0 {
         shared.cursors.end(id);
     } else {
         shared.cursors.put_back(cursor);
     }
     Ok(Flow::Reply(reply))
+}
+
+/// What the next batch is read from: the moment of the first one, if that is kept for the cursor, or else the present.
+fn view_for<'a>(context: &Context<'a>, cursor: &Cursor) -> Result<Run<'a>> {
+    match cursor.moment {
+        None => Run::now(context.shared, context.interrupt()),
+        Some(time) => context.read_at(Some(time))?.ok_or_else(|| {
+            Error::new(Code::INTERNAL_ERROR, "a moment was asked for on a thread that may not wait")
+        }),
+    }
 }
 
 /// What the fail point `failGetMoreAfterCursorCheckout` makes of it.

@@ -97,7 +97,7 @@ pub(super) fn distinct(
     context: &Context<'_>,
     namespace: &Namespace,
     path: &str,
-) -> Result<Distinct> {
+) -> Result<(Distinct, Option<u64>)> {
     let fields = context.fields();
     let mut stages = ArrayWriter::new();
     push(&mut stages, "$match", fields.document("query")?.unwrap_or(Doc::EMPTY));
@@ -112,7 +112,7 @@ pub(super) fn distinct(
     while let Some(doc) = source.next(&run).map_err(|error| error.with_prefix(PREFIX))? {
         distinct.add(doc.as_doc(), collate)?;
     }
-    Ok(distinct)
+    Ok((distinct, run.cluster_time()))
 }
 
 /// What the command sees. It runs only where its thread may wait for that.

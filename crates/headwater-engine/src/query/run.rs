@@ -16,6 +16,7 @@ use crate::catalog::view::Resolved;
 use crate::collation::ValueOrder;
 use crate::collection::load_figures;
 use crate::engine::operations::{Interrupt, Wanted, rows};
+use crate::engine::snapshots::Lent;
 use crate::engine::{Shared, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
@@ -35,6 +36,7 @@ pub struct Run<'a> {
 
 enum View<'a> {
     Snapshot(Snapshot),
+    Lent(Lent),
     Writer(&'a dyn Read),
 }
 
@@ -47,6 +49,12 @@ impl<'a> Run<'a> {
         let (catalog, snapshot) = shared.read()?;
         let interrupt = interrupt.into();
         Ok(Run { shared, catalog, read: View::Snapshot(snapshot), interrupt, disk_use: true })
+    }
+
+    /// A view of a moment that reads share.
+    pub fn at(shared: &'a Shared, moment: Lent, interrupt: impl Into<Interrupt>) -> Run<'a> {
+        let (catalog, interrupt) = (Arc::clone(&moment.catalog), interrupt.into());
+        Run { shared, catalog, read: View::Lent(moment), interrupt, disk_use: true }
     }
 
     /// The view of a writer's operation: what it has changed so far included.
@@ -70,7 +78,16 @@ impl<'a> Run<'a> {
     pub fn seq(&self) -> u64 {
         match &self.read {
             View::Snapshot(snapshot) => snapshot.seq(),
+            View::Lent(moment) => moment.time,
             View::Writer(_) => 0,
+        }
+    }
+
+    /// The cluster time of the moment, if it is one that reads share.
+    pub fn cluster_time(&self) -> Option<u64> {
+        match &self.read {
+            View::Lent(moment) => Some(moment.time),
+            View::Snapshot(_) | View::Writer(_) => None,
         }
     }
 
@@ -78,6 +95,7 @@ impl<'a> Run<'a> {
     pub fn store(&self) -> &dyn Read {
         match &self.read {
             View::Snapshot(snapshot) => snapshot,
+            View::Lent(moment) => &*moment.snapshot,
             View::Writer(read) => *read,
         }
     }
@@ -144,7 +162,9 @@ impl Environment for Run<'_> {
         if !collection.figures.is_loaded() {
             // Counting needs the writer: nobody may write meanwhile.
             match &self.read {
-                View::Snapshot(_) => load_figures(self.shared.write()?.read()?, collection)?,
+                View::Snapshot(_) | View::Lent(_) => {
+                    load_figures(self.shared.write()?.read()?, collection)?
+                }
                 View::Writer(read) => load_figures(*read, collection)?,
             }
         }

@@ -27,6 +27,8 @@ pub struct Cursor {
     pub no_timeout: bool,
     /// Whether its sorts may use the disk.
     pub disk_use: bool,
+    /// The cluster time that it reads at, if that is not the present.
+    pub moment: Option<u64>,
     /// What the command that opened it said of the Stable API; a `getMore` must say the same.
     pub api: StableApi,
     /// How long its `getMore`s may take together, if the command that opened it had a time limit.

@@ -13,6 +13,7 @@ mod insight;
 mod plans;
 mod query;
 mod sessions;
+mod snapshots;
 mod spilling;
 mod streams;
 mod ttl;
