@@ -33,12 +33,13 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     bench.load();
     println!("| operation, {documents} documents of 1 KB | ns |\n|---|---|");
     type Make = fn(&Bench, u64) -> DocBuf;
-    let rows: [(&str, Make); 5] = [
+    let rows: [(&str, Make); 6] = [
         ("ping", |_, _| command("ping", "admin", |_| {})),
         ("find by _id", |bench, at| bench.find(at)),
         ("find all, batch of 101", |_, _| command("find", "bench", |_| {})),
         ("insertOne, session and txnNumber", |_, at| insert(1_000_000_000 + at, Some(at))),
         ("insertOne, plain", |_, at| insert(2_000_000_000 + at, None)),
+        ("$inc by _id, plain", |bench, at| bench.increment(at)),
     ];
     for (name, make) in rows {
         if only.as_ref().is_none_or(|only| name.starts_with(only.as_str())) {
@@ -70,6 +71,20 @@ impl Bench {
             find.i32("limit", 1);
             find.bool("singleBatch", true);
             write_session(find, None);
+        })
+    }
+
+    fn increment(&self, at: u64) -> DocBuf {
+        let id = at.wrapping_mul(0x9E37_79B9_7F4A_7C15) % self.documents;
+        command("update", "bench", |update| {
+            update.array("updates", |updates| {
+                updates.document(|entry| {
+                    entry.document("q", |q| q.i64("_id", id as i64));
+                    entry.document("u", |u| u.document("$inc", |inc| inc.i32("count", 1)));
+                });
+            });
+            update.bool("ordered", true);
+            write_session(update, None);
         })
     }
 

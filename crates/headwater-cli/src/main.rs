@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 use failure::Failure;
 
+/// Commands are many small allocations on few threads, which the C library's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A command of the binary.
 struct Command {
     name: &'static str,

@@ -1,5 +1,7 @@
 //! `delete`: removes documents that match.
 
+use std::sync::Arc;
+
 use super::collation::{argument, chosen};
 use super::write::chunks::{self, Pace};
 use super::write::{Statement, WriteReply};
@@ -89,7 +91,7 @@ pub(super) fn run_entry(
     let collection = catalog.collection(namespace.db(), namespace.collection());
     let default = collection.and_then(|collection| collection.collation());
     let collation = chosen(delete.collation)?.or(default);
-    let query = delete.query(&mut Scope::collated(variables, now_ms(), collation)?)?;
+    let query = delete.query(Scope::collated(variables, now_ms(), collation)?, collection)?;
     let Some(collection) = collection else { return Ok(0) };
     if !delete.one && context.transaction.is_some() {
         return Err(multi_with_transaction());
@@ -149,8 +151,12 @@ impl<'a> Delete<'a> {
         self.hint.is_none() && self.collation.is_none() && is_by_id(self.filter)
     }
 
-    fn query(&self, scope: &mut Scope) -> Result<Query> {
-        let mut query = Query::parse(self.filter, scope)?;
+    fn query(&self, mut scope: Scope, collection: Option<&Arc<Collection>>) -> Result<Query> {
+        if self.hint.is_none() {
+            let order = scope.order().clone();
+            return Query::express(self.filter, &order, collection.map(Arc::as_ref), || Ok(scope));
+        }
+        let mut query = Query::parse(self.filter, &mut scope)?;
         query.hint = self.hint.clone();
         Ok(query)
     }

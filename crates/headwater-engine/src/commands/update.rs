@@ -245,7 +245,13 @@ pub(super) fn run_entry(
         update::check_upsert_filter(entry.filter)?;
     }
     let update = Update::parse(entry.update, &options)?;
-    let mut query = Query::parse(entry.filter, &mut scope.clone())?;
+    let mut query = match update.needs_position() || entry.hint.is_some() {
+        true => Query::parse(entry.filter, &mut scope.clone())?,
+        false => {
+            let order = scope.order();
+            Query::express(entry.filter, order, collection.as_deref(), || Ok(scope.clone()))?
+        }
+    };
     query.hint = entry.hint.clone();
     if !is_of_one_id(&query) {
         set_order(&mut query, entry.sort.unwrap_or(Doc::EMPTY))?;

@@ -14,6 +14,7 @@ use crate::limits::COMMAND_DEPTH_MAX;
 #[derive(Debug, Clone)]
 pub struct Scope {
     order: ValueOrder,
+    /// What was defined, beside what [`Scope::system`] knows.
     names: Vec<(Box<str>, Binding)>,
     slots: usize,
     depth: usize,
@@ -59,19 +60,9 @@ impl Scope {
         now_ms: i64,
         collation: Option<Arc<Collation>>,
     ) -> Result<Scope> {
-        let names = vec![
-            ("ROOT".into(), Binding::Root),
-            ("CURRENT".into(), Binding::Root),
-            ("REMOVE".into(), Binding::Constant(Value::MISSING)),
-            ("NOW".into(), Binding::Constant(Value::date(now_ms))),
-            ("CLUSTER_TIME".into(), Binding::Unavailable),
-            ("USER_ROLES".into(), Binding::Unavailable),
-            ("JS_SCOPE".into(), Binding::Unavailable),
-            ("SEARCH_META".into(), Binding::Constant(Value::MISSING)),
-        ];
         let mut scope = Scope {
             order: ValueOrder::new(collation),
-            names,
+            names: Vec::new(),
             slots: 0,
             depth: 0,
             now_ms,
@@ -193,15 +184,30 @@ impl Scope {
     /// # Errors
     /// 17276 for a name that is not defined.
     pub(crate) fn resolve(&mut self, name: &str) -> Result<Binding> {
-        let found = self.names.iter().rev().find(|(known, _)| &**known == name);
-        self.uses_outer |= matches!(found, Some((_, Binding::Outer)));
-        self.reads_document |= matches!(found, Some((_, Binding::Root)));
+        let defined = self.names.iter().rev().find(|(known, _)| &**known == name);
+        let found = match defined {
+            Some((_, binding)) => Some(binding.clone()),
+            None => self.system(name),
+        };
+        self.uses_outer |= matches!(found, Some(Binding::Outer));
+        self.reads_document |= matches!(found, Some(Binding::Root));
         match found {
-            Some((_, Binding::Unavailable)) => {
+            Some(Binding::Unavailable) => {
                 Err(Error::location(51144, format!("Builtin variable '$${name}' is not available")))
             }
-            Some((_, binding)) => Ok(binding.clone()),
+            Some(binding) => Ok(binding),
             None => Err(Error::location(17276, format!("Use of undefined variable: {name}"))),
+        }
+    }
+
+    /// What a name stands for if nobody defined it.
+    fn system(&self, name: &str) -> Option<Binding> {
+        match name {
+            "ROOT" | "CURRENT" => Some(Binding::Root),
+            "REMOVE" | "SEARCH_META" => Some(Binding::Constant(Value::MISSING)),
+            "NOW" => Some(Binding::Constant(Value::date(self.now_ms))),
+            "CLUSTER_TIME" | "USER_ROLES" | "JS_SCOPE" => Some(Binding::Unavailable),
+            _ => None,
         }
     }
 
