@@ -358,6 +358,7 @@ mod tests {
                 "--as=mongos",
                 "--test-commands",
                 "--connections-max=5",
+                "--ttl-monitor-sleep-secs=7",
                 "--log-format=json",
                 "--log-level=debug",
             ],
@@ -372,6 +373,7 @@ mod tests {
             mongos: true,
             test_commands: true,
             connections_max: 5,
+            ttl_sleep_s: 7,
             log_format: Format::Json,
             log_level: Level::DEBUG,
         };

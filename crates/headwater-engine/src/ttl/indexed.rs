@@ -124,7 +124,7 @@ mod tests {
             let date = |ms: i64| is_inside(Type::Date, &ms.to_le_bytes());
             assert!(date(i64::MIN) && date(-1) && date(0) && date(1000), "{direction}");
             assert!(!date(1001) && !date(i64::MAX), "{direction}");
-            assert!(!is_inside(Type::Null, &[]) && !is_inside(Type::Boolean, &[1]));
+            assert!(!is_inside(Type::Null, &[]) && !is_inside(Type::Bool, &[1]));
             assert!(!is_inside(Type::Timestamp, &1_u64.to_le_bytes()), "{direction}");
         }
     }
