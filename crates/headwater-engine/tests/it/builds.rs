@@ -62,8 +62,11 @@ fn fill(session: &Session, documents: u64) {
 }
 
 fn document(id: u64, version: u64) -> String {
-    let list =
-        if version % 3 == 0 { format!(r#", "list": [{id}, {version}]"#) } else { String::new() };
+    let list = if version.is_multiple_of(3) {
+        format!(r#", "list": [{id}, {version}]"#)
+    } else {
+        String::new()
+    };
     format!(r#"{{"_id": {id}, "u": "{id}/{version}", "n": {version}{list}}}"#)
 }
 
