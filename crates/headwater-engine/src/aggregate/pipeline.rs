@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::expressions::Scope;
-use super::stages::{self, Parsed, Shape, StageSpec};
+use super::stages::{self, Parsed, Shape, StageSpec, Writes};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
@@ -150,6 +150,11 @@ impl Pipeline {
         &self.stages
     }
 
+    /// What the last stage writes, if it does.
+    pub fn writes(&self) -> Option<Writes<'_>> {
+        self.stages.last()?.writes()
+    }
+
     /// The filter of the leading `$match` stages, as far as it names no variable: what a collection may be asked for
     /// instead of all its documents. The stages stay.
     pub(crate) fn leading_filter(&self) -> DocBuf {
@@ -257,6 +262,10 @@ fn check_places(stages: &[Arc<dyn StageSpec>], context: &Context<'_>) -> Result<
         if stage.is_source() && at > 0 {
             let message = format!("{name} is only valid as the first stage in a pipeline");
             return Err(Error::location(40602, message));
+        }
+        if stage.writes().is_some() && at + 1 < stages.len() {
+            let message = format!("{name} can only be the final stage in the pipeline");
+            return Err(Error::location(40601, message));
         }
     }
     Ok(())

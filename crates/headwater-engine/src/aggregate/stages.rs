@@ -19,7 +19,9 @@ mod limit;
 mod list_local_sessions;
 mod lookup;
 mod matching;
+pub(crate) mod merge;
 mod nested;
+pub(crate) mod out;
 mod project;
 mod redact;
 mod replace_root;
@@ -68,10 +70,24 @@ pub trait StageSpec: fmt::Debug + Send + Sync {
         None
     }
 
+    /// What it writes, for a stage that does.
+    fn writes(&self) -> Option<Writes<'_>> {
+        None
+    }
+
     /// The stage when only the first `count` documents are asked of it, if it can make use of that.
     fn with_limit(&self, _count: u64) -> Option<Arc<dyn StageSpec>> {
         None
     }
+}
+
+/// A stage that writes the documents before it; it passes them on unchanged, and the command writes them.
+#[derive(Debug, Clone, Copy)]
+pub enum Writes<'a> {
+    /// They take the place of a collection.
+    Out(&'a out::Out),
+    /// They go into a collection one by one.
+    Merge(&'a merge::Merge),
 }
 
 /// What a planner may know about a stage.
@@ -121,6 +137,8 @@ pub static STAGES: &[Row] = &[
     row("$listLocalSessions", list_local_sessions::parse),
     row("$lookup", lookup::parse),
     row("$match", matching::parse),
+    row("$merge", merge::parse),
+    row("$out", out::parse),
     row("$project", project::project),
     row("$redact", redact::parse),
     row("$replaceRoot", replace_root::replace_root),
@@ -142,8 +160,6 @@ pub static UNSUPPORTED_STAGES: &[&str] = &[
     "$geoNear",
     "$listSampledQueries",
     "$listSessions",
-    "$merge",
-    "$out",
     "$planCacheStats",
     "$querySettings",
     "$queryStats",

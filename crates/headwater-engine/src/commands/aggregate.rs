@@ -1,5 +1,9 @@
 //! `aggregate`: runs a pipeline over a collection. The head of the pipeline that a find plan can answer is planned as one.
 
+mod merge;
+mod out;
+mod written;
+
 use std::sync::Arc;
 
 use super::collation::{argument, chosen, collation};
@@ -81,19 +85,30 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let hint = Hint::argument(fields)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     let run = run.with_disk_use(first.disk_use);
-    let source = open(context, &run, namespace.as_ref(), stages, &scope, hint)?;
+    let opened = open(context, &run, namespace.as_ref(), stages, &scope, hint)?;
     let name = match &namespace {
         Some(namespace) => namespace.as_str().to_owned(),
         None => format!("{}.$cmd.aggregate", context.db),
     };
-    let body = Box::new(StageBody::new(source));
+    if opened.pipeline.writes().is_some() {
+        return written::run(context, run, opened, &scope, &name);
+    }
+    let body = Box::new(StageBody::new(opened.stage));
     reply_first(context, &run, name, first, body).map_err(|error| error.with_prefix(PREFIX))
+}
+
+/// A pipeline that runs.
+pub(super) struct Opened {
+    /// What gives its documents.
+    pub stage: Box<dyn Stage>,
+    /// What it was made from.
+    pub pipeline: Pipeline,
 }
 
 /// The running pipeline of `stages` over a collection or view.
 ///
 /// # Errors
-/// Those of resolving the view, parsing and planning.
+/// Those of resolving the view, parsing and planning; those of a stage that writes and may not.
 pub(super) fn open(
     context: &Context<'_>,
     run: &Run<'_>,
@@ -101,16 +116,23 @@ pub(super) fn open(
     stages: Array<'_>,
     scope: &Scope,
     hint: Option<Hint>,
-) -> Result<Box<dyn Stage>> {
+) -> Result<Opened> {
     let view = namespace.map(|namespace| run.catalog.resolve(namespace)).transpose()?.flatten();
-    let Some(view) = view else {
-        let pipeline = parse(context, stages, namespace, scope)?;
-        return source(run, &pipeline, namespace, scope, hint);
+    let joined;
+    let (stages, namespace) = match &view {
+        Some(view) => {
+            check_collation(scope, view)?;
+            joined = view.with(stages);
+            (Array::trusted(&joined), Some(&view.base))
+        }
+        None => (stages, namespace),
     };
-    check_collation(scope, &view)?;
-    let joined = view.with(stages);
-    let pipeline = parse(context, Array::trusted(&joined), Some(&view.base), scope)?;
-    source(run, &pipeline, Some(&view.base), scope, hint)
+    let pipeline = parse(context, stages, namespace, scope)?;
+    if let Some(writes) = pipeline.writes() {
+        written::check(context, &run.catalog, writes, scope)?;
+    }
+    let stage = source(run, &pipeline, namespace, scope, hint)?;
+    Ok(Opened { stage, pipeline })
 }
 
 /// The argument of a leading `$changeStream`.

@@ -124,6 +124,11 @@ impl<'a> Context<'a> {
         Namespace::of_command(self.db, self.target())
     }
 
+    /// Whether the read concern's level is `linearizable`.
+    pub fn reads_linearizable(&self) -> bool {
+        self.read_concern.level == Some(Level::Linearizable)
+    }
+
     /// A view of the database for reading, as fresh and as durable as the read concern asks; `None` if this thread may
     /// not wait for that.
     ///

@@ -15,7 +15,7 @@ use crate::change::event::{EventWriter, Kind};
 use crate::collation::{self, ValueOrder};
 use crate::engine::{Shared, WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
-use crate::index::Index;
+use crate::index::{Index, index_of};
 use crate::namespace::Namespace;
 
 pub(super) const COMMAND: Command = Command {
@@ -152,12 +152,36 @@ pub(super) fn create_collection(
     namespace: &Namespace,
     options: DocBuf,
 ) -> Result<Arc<Collection>> {
+    create_with_indexes(shared, guard, namespace, options, &[])
+}
+
+/// As [`create_collection`], with all the indexes of another; `specs` are checked, that of `_id` among them if there is
+/// to be one.
+///
+/// # Errors
+/// As [`create_collection`].
+pub(super) fn create_with_indexes(
+    shared: &Shared,
+    guard: &mut WriteGuard<'_>,
+    namespace: &Namespace,
+    options: DocBuf,
+    specs: &[DocBuf],
+) -> Result<Arc<Collection>> {
     let catalog = guard.catalog();
     check_case(&catalog, namespace.db())?;
-    let (id, index_id) = (guard.new_id(), guard.new_id());
     let settings = Arc::new(Settings::of(options.as_doc()));
-    let order = ValueOrder::new(settings.collation.clone());
-    let indexes = first_indexes(index_id, options.as_doc(), order);
+    let id = guard.new_id();
+    let mut indexes = Vec::new();
+    for spec in specs {
+        let index = index_of(guard.new_id(), spec.as_doc()).ok_or_else(|| {
+            Error::new(Code::INTERNAL_ERROR, "a checked index specification does not parse")
+        })?;
+        indexes.push(Arc::new(index.in_order_of_id(settings.clustered)));
+    }
+    if specs.is_empty() {
+        let order = ValueOrder::new(settings.collation.clone());
+        indexes = first_indexes(guard.new_id(), options.as_doc(), order);
+    }
     let next_id = guard.next_id();
     let collection = Collection {
         id,

@@ -98,7 +98,10 @@ fn run_drop_database(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 /// Removes a collection: at once from the catalog, its bytes later.
-fn drop_collection(guard: &mut WriteGuard<'_>, collection: &Collection) -> Result<()> {
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn drop_collection(guard: &mut WriteGuard<'_>, collection: &Collection) -> Result<()> {
     let namespace = &collection.namespace;
     let event = EventWriter::new(Kind::Drop, namespace, Some(&collection.uuid), now_ms());
     let orphan = Orphan::collection(collection);
@@ -183,10 +186,27 @@ fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
     if target.is_some() && !drop_target {
         return Err(Error::new(Code::NAMESPACE_EXISTS, "target namespace exists"));
     }
-    let orphan = target.map(|target| Orphan::collection(target));
     let uuid = if from.db() == to.db() { source.uuid } else { new_uuid() };
     let renamed = Collection { namespace: to.clone(), uuid, ..Collection::clone(source) };
-    let mut event = EventWriter::new(Kind::Rename, &from, Some(&source.uuid), now_ms());
+    rename(&mut guard, source, renamed, target.map(|target| &**target))?;
+    context.wrote(guard.last());
+    drop(guard);
+    Ok(Flow::Written(DocWriter::new()))
+}
+
+/// Puts `renamed` into the place of `source`, and of `target` if it has that name, with the event of a renaming.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn rename(
+    guard: &mut WriteGuard<'_>,
+    source: &Collection,
+    renamed: Collection,
+    target: Option<&Collection>,
+) -> Result<()> {
+    let (from, to) = (&source.namespace, &renamed.namespace);
+    let orphan = target.map(Orphan::collection);
+    let mut event = EventWriter::new(Kind::Rename, from, Some(&source.uuid), now_ms());
     let mut detail = DocWriter::new();
     detail.document("to", |name| {
         name.str("db", to.db());
@@ -197,19 +217,15 @@ fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
     }
     event.detail(detail.finish().as_doc());
     guard.operation(&mut None, 0, Default::default(), event, |op| {
-        op.delete(tables::CATALOG, &key_of(&from))?;
+        op.delete(tables::CATALOG, &key_of(from))?;
         if let Some(orphan) = &orphan {
             housekeeping::note_orphan(op, orphan)?;
         }
         store_collection(op, &renamed)
     })?;
-    guard.set_catalog(guard.catalog().without(&from).with(renamed));
-    if let Some(orphan) = orphan {
-        guard.leave_orphan(orphan);
-    }
-    context.wrote(guard.last());
-    drop(guard);
-    Ok(Flow::Written(DocWriter::new()))
+    guard.set_catalog(guard.catalog().without(from).with(renamed));
+    orphan.into_iter().for_each(|orphan| guard.leave_orphan(orphan));
+    Ok(())
 }
 
 fn full_namespace(raw: Raw<'_>, field: &str) -> Result<Namespace> {

@@ -145,7 +145,8 @@ fn open(
     let stages = stages.into_bytes();
     let collation = collation(context, namespace)?;
     let scope = aggregate::scope(context, collation.as_ref())?;
-    aggregate::open(context, run, Some(namespace), Array::trusted(&stages), &scope, hint)
+    let stages = Array::trusted(&stages);
+    Ok(aggregate::open(context, run, Some(namespace), stages, &scope, hint)?.stage)
 }
 
 /// Refuses a collation other than the view's own.

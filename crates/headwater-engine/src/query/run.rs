@@ -74,6 +74,11 @@ impl<'a> Run<'a> {
         Run { disk_use, ..self }
     }
 
+    /// Whether sorts may use the disk.
+    pub fn disk_use(&self) -> bool {
+        self.disk_use
+    }
+
     /// The sequence number up to which the view shows everything; 0 where that is not known.
     pub fn seq(&self) -> u64 {
         match &self.read {

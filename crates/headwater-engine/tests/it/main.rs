@@ -20,3 +20,4 @@ mod ttl;
 mod update;
 mod watches;
 mod writes;
+mod written;

@@ -11,10 +11,10 @@ use headwater_engine::{Engine, EngineOptions, Request};
 use crate::commands::{Session, batch, cursor_id, number, text};
 
 /// More than one chunk takes, and a few stretches of a scan.
-const DOCUMENTS: i64 = 12_000;
+pub(crate) const DOCUMENTS: i64 = 12_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn engine_with(documents: i64) -> Engine {
+pub(crate) fn engine_with(documents: i64) -> Engine {
     let engine = Engine::open_in_memory(EngineOptions::default()).unwrap();
     let client = engine.client("test", "test");
     let mut insert = DocWriter::new();
@@ -36,7 +36,7 @@ fn engine_with(documents: i64) -> Engine {
     engine
 }
 
-fn count(db: &Session, query: &str) -> i64 {
+pub(crate) fn count(db: &Session, query: &str) -> i64 {
     number(db.ok(&format!(r#"{{"count": "c", "query": {query}}}"#)).as_doc().get("n"))
 }
 
@@ -50,7 +50,7 @@ fn operation(db: &Session, comment: &str) -> Option<DocBuf> {
 
 /// Starts the command on another thread, lets `meanwhile` act once it has let others in, and gives its reply with what
 /// `meanwhile` gave. A command that ends before that is undone by `again` and started anew.
-fn beside<T>(
+pub(crate) fn beside<T>(
     engine: &Engine,
     command: &str,
     again: impl Fn(&Session),

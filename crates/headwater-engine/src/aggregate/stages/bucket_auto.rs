@@ -2,6 +2,7 @@
 
 mod granularity;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::bucket::is_computed;
@@ -120,6 +121,7 @@ struct Entry {
     key: Vec<u8>,
     value: Value<'static>,
     doc: DocBuf,
+    position: usize,
 }
 
 impl Stage for Bucketing {
@@ -132,11 +134,11 @@ impl Stage for Bucketing {
     }
 }
 
-/// A bucket while it is being filled.
+/// A bucket: its bounds, and which of the sorted documents are in it.
 struct Bucket {
     min: Value<'static>,
     max: Value<'static>,
-    group: Group,
+    entries: Range<usize>,
 }
 
 impl BucketAuto {
@@ -156,7 +158,8 @@ impl BucketAuto {
                 let message = "Sort exceeded memory limit of 104857600 bytes, but did not opt in to external sorting.";
                 return Err(Error::new(Code(292), message));
             }
-            entries.push(Entry { key, value, doc });
+            let position = entries.len();
+            entries.push(Entry { key, value, doc, position });
         }
         entries.sort_by(|a, b| a.key.cmp(&b.key));
         Ok(entries)
@@ -164,58 +167,70 @@ impl BucketAuto {
 
     fn buckets(&self, entries: &[Entry]) -> Result<Vec<DocBuf>> {
         let size = (entries.len() as f64 / self.buckets as f64).round().max(1.0) as usize;
-        let mut buckets: Vec<Bucket> = Vec::new();
+        let mut written: Vec<DocBuf> = Vec::new();
+        let mut before = None;
         let mut at = 0;
-        while let Some(first) = entries.get(at) {
-            let mut bucket = Bucket {
-                min: first.value.clone(),
-                max: first.value.clone(),
-                group: Group::new(&self.statements, Doc::EMPTY)?,
-            };
-            let last_bucket = buckets.len() + 1 == self.buckets;
-            let wanted = if last_bucket { entries.len() - at } else { size };
-            let mut taken = 0;
-            while let Some(entry) = entries.get(at) {
-                let same = self.order.compare_values(&entry.value, &bucket.max).is_eq();
-                if taken >= wanted && !same {
-                    break;
-                }
-                bucket.group.add(&self.statements, entry.doc.as_doc())?;
-                bucket.max = entry.value.clone();
-                taken += 1;
-                at += 1;
-            }
-            if let Some(granularity) = self.granularity {
-                let bound = granularity.above(&bucket.max);
-                // What lies below the rounded bound belongs to the bucket too.
-                while let Some(entry) = entries.get(at) {
-                    if self.order.compare_values(&entry.value, &bound).is_ge() {
-                        break;
-                    }
-                    bucket.group.add(&self.statements, entry.doc.as_doc())?;
-                    at += 1;
-                }
-                bucket.min = match buckets.last() {
-                    Some(before) => before.max.clone(),
-                    None => granularity.below(&bucket.min),
-                };
-                bucket.max = bound;
-            }
-            buckets.push(bucket);
-        }
-        let mut written = Vec::new();
-        for (i, bucket) in buckets.iter().enumerate() {
-            let next = buckets.get(i + 1).filter(|_| self.granularity.is_none());
-            let max = next.map_or(&bucket.max, |next| &next.min);
-            let mut doc = DocWriter::new();
-            doc.document("_id", |id| {
-                id.raw("min", bucket.min.raw().unwrap_or(Raw::NULL));
-                id.raw("max", max.raw().unwrap_or(Raw::NULL));
-            });
-            bucket.group.write(&self.statements, &mut doc)?;
-            written.push(doc.finish());
+        while at < entries.len() {
+            let last = written.len() + 1 == self.buckets;
+            let end = if last { entries.len() } else { entries.len().min(at + size) };
+            let bucket = self.bucket(entries, at..end, before.take());
+            written.push(self.write(entries, &bucket)?);
+            at = bucket.entries.end;
+            before = Some(bucket.max);
         }
         Ok(written)
+    }
+
+    /// The bucket that begins with some of the documents, grown by those that belong to it too. `before` is where the
+    /// one before it ended.
+    fn bucket(
+        &self,
+        entries: &[Entry],
+        mut range: Range<usize>,
+        before: Option<Value<'static>>,
+    ) -> Bucket {
+        let value = |at: usize| entries.get(at).map(|entry| &entry.value);
+        let min = value(range.start).cloned().unwrap_or(Value::NULL);
+        let mut max = value(range.end - 1).cloned().unwrap_or(Value::NULL);
+        let same = |next: &Value<'_>| self.order.compare_values(next, &max).is_eq();
+        while value(range.end).is_some_and(same) {
+            range.end += 1;
+        }
+        let Some(granularity) = self.granularity else {
+            max = value(range.end).cloned().unwrap_or(max);
+            return Bucket { min, max, entries: range };
+        };
+        let min = before.unwrap_or_else(|| granularity.below(&min));
+        max = granularity.above(&max);
+        let below = |next: &Value<'_>| self.order.compare_values(next, &max).is_lt();
+        while value(range.end).is_some_and(below) {
+            range.end += 1;
+        }
+        // Behind nothing but zeros the bucket ends where the next one begins.
+        if let Some(next) = value(range.end)
+            && Number::from_value(&max).is_some_and(Number::is_zero)
+        {
+            max = granularity.below(next);
+        }
+        Bucket { min, max, entries: range }
+    }
+
+    /// The document of a bucket. Its accumulators see the documents in the order in which they came.
+    fn write(&self, entries: &[Entry], bucket: &Bucket) -> Result<DocBuf> {
+        let inside = entries.get(bucket.entries.clone()).unwrap_or_default();
+        let mut inside: Vec<&Entry> = inside.iter().collect();
+        inside.sort_by_key(|entry| entry.position);
+        let mut group = Group::new(&self.statements, Doc::EMPTY)?;
+        for entry in inside {
+            group.add(&self.statements, entry.doc.as_doc())?;
+        }
+        let mut doc = DocWriter::new();
+        doc.document("_id", |id| {
+            id.raw("min", bucket.min.raw().unwrap_or(Raw::NULL));
+            id.raw("max", bucket.max.raw().unwrap_or(Raw::NULL));
+        });
+        group.write(&self.statements, &mut doc)?;
+        Ok(doc.finish())
     }
 }
 

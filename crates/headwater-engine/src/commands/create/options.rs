@@ -19,7 +19,7 @@ const DOCUMENTS_MAX: i64 = 0x7fff_ffff;
 /// # Errors
 /// `InvalidOptions` (72) and others for options that exclude each other, 14 and 2 for wrong values, those of validators;
 /// 'not supported' for what cannot be honoured.
-pub(super) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf> {
+pub(in crate::commands) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf> {
     refuse_unsupported(fields)?;
     let capped = capped(fields)?;
     let mut out = DocWriter::new();

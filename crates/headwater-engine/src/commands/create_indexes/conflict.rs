@@ -66,7 +66,12 @@ fn on(spec: Doc<'_>, option: &str) -> bool {
 
 /// Whether two specifications agree in what tells one index from another.
 fn same_identity(new: Doc<'_>, old: Doc<'_>) -> bool {
-    let collation = |spec: Doc<'_>| spec.get("collation").and_then(Raw::as_doc).map(Doc::to_buf);
+    // The collections that `$out` makes name the simple collation, which is the same as none.
+    let collation = |spec: Doc<'_>| {
+        let given = spec.get("collation").and_then(Raw::as_doc)?;
+        let is_simple = given.get("locale").and_then(Raw::as_str) == Some("simple");
+        (!is_simple).then(|| given.to_buf())
+    };
     if !same_pattern(key_of(new), key_of(old))
         || collation(new) != collation(old)
         || ["unique", "sparse"].iter().any(|option| on(new, option) != on(old, option))

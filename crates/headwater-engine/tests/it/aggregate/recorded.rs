@@ -51,6 +51,9 @@ fn run(command: Doc<'_>, memory: &Memory) -> Option<Result<Vec<DocBuf>>> {
             .with_user_roles(Array::trusted(Doc::EMPTY.as_bytes()).as_raw());
         let mut context = Context::new(&mut scope, "test", collection);
         let pipeline = Pipeline::parse_value(stages, &mut context)?;
+        if pipeline.writes().is_some() {
+            return Ok(None);
+        }
         let source = match collection {
             Some(collection) if !pipeline.has_source() => {
                 memory.open("test", collection, Doc::EMPTY, &Default::default())?
@@ -62,9 +65,9 @@ fn run(command: Doc<'_>, memory: &Memory) -> Option<Result<Vec<DocBuf>>> {
         while let Some(doc) = run.next(memory)? {
             docs.push(doc);
         }
-        Ok(docs)
+        Ok(Some(docs))
     };
-    Some(run())
+    run().transpose()
 }
 
 /// The message without what the layers above put before it.
