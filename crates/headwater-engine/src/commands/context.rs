@@ -129,6 +129,11 @@ impl<'a> Context<'a> {
         self.read_concern.level == Some(Level::Linearizable)
     }
 
+    /// Whether the read concern's level is `snapshot`.
+    pub fn reads_one_moment(&self) -> bool {
+        self.read_concern.level == Some(Level::Snapshot)
+    }
+
     /// A view of the database for reading, as fresh and as durable as the read concern asks; `None` if this thread may
     /// not wait for that.
     ///

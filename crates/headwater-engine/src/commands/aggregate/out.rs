@@ -102,7 +102,9 @@ impl Making {
             context.wrote(guard.last());
             drop(guard);
             yielded(context);
-            run = Run::now(context.shared, context.interrupt())?.with_disk_use(run.disk_use());
+            if !context.reads_one_moment() {
+                run = Run::now(context.shared, context.interrupt())?.with_disk_use(run.disk_use());
+            }
         }
     }
 
