@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use headwater_store::{Direction, Operation, Read, Table};
 
@@ -18,7 +18,10 @@ const ROUND: Duration = Duration::from_millis(200);
 /// Rounds between two looks for idle cursors and sessions.
 const EXPIRE_EVERY: u32 = 25;
 /// Keys that one operation removes.
-const KEYS_AT_ONCE: usize = 1000;
+const KEYS_AT_ONCE: usize = 500;
+/// Time between two looks whether a checkpoint has ended, and how many of them there are.
+const CHECKPOINT_LOOK: Duration = Duration::from_millis(5);
+const CHECKPOINT_LOOKS: u32 = 40;
 /// The head of an orphan's record in the catalog table.
 const ORPHAN: u8 = b'o';
 
@@ -152,11 +155,12 @@ fn purge(shared: &Shared) -> Result<()> {
     let ready: Vec<Orphan> = shared.take_orphans(|catalog| catalog.strong_count() == 0);
     for orphan in ready {
         for (table, id) in orphan.prefixes() {
-            let mut more = true;
-            while more && !shared.is_closing() {
-                let (lower, upper) = (id.to_be_bytes(), (id + 1).to_be_bytes());
-                let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
-                more = remove_some(shared, table, lower, upper)?;
+            let (mut lower, upper) = (id.to_be_bytes().to_vec(), (id + 1).to_be_bytes());
+            while !shared.is_closing() {
+                let begun = Instant::now();
+                let Some(last) = remove_some(shared, table, &lower, &upper)? else { break };
+                lower = last;
+                let_others_work(shared, begun);
             }
         }
         if shared.is_closing() {
@@ -170,16 +174,29 @@ fn purge(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Removes the first keys of a range in one operation; `true` if there may be more.
+/// Gives whoever works beside twice the time that was taken since `begun`, and a checkpoint a while to end: what is removed
+/// must not fill the memory that writers need meanwhile.
+pub(crate) fn let_others_work(shared: &Shared, begun: Instant) {
+    std::thread::sleep(begun.elapsed() * 2);
+    let mut left = CHECKPOINT_LOOKS;
+    while left > 0 && shared.store.stats().frozen_bytes > 0 && !shared.is_closing() {
+        std::thread::sleep(CHECKPOINT_LOOK);
+        left -= 1;
+    }
+}
+
+/// Removes the first keys of a range (lower bound included, upper excluded) in one operation. Gives the last one of them
+/// if there may be more: to go on from there, and not to walk again over what has just gone.
 fn remove_some(
     shared: &Shared,
     table: Table,
-    lower: Bound<&[u8]>,
-    upper: Bound<&[u8]>,
-) -> Result<bool> {
+    lower: &[u8],
+    upper: &[u8],
+) -> Result<Option<Vec<u8>>> {
     let mut guard = shared.write()?;
-    let mut keys = Vec::new();
+    let mut keys: Vec<Vec<u8>> = Vec::new();
     {
+        let (lower, upper) = (Bound::Included(lower), Bound::Excluded(upper));
         let mut cursor = guard.read()?.range(table, lower, upper, Direction::Forward)?;
         while keys.len() < KEYS_AT_ONCE
             && let Some((key, _)) = cursor.next()?
@@ -188,14 +205,15 @@ fn remove_some(
         }
     }
     if keys.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
     let mut op = guard.begin()?;
     for key in &keys {
         op.delete(table, key)?;
     }
     op.commit(clock_floor(), &[])?;
-    Ok(keys.len() == KEYS_AT_ONCE)
+    let more = keys.len() == KEYS_AT_ONCE;
+    Ok(keys.pop().filter(|_| more))
 }
 
 fn expire_sessions(shared: &Shared) -> Result<()> {
@@ -205,9 +223,12 @@ fn expire_sessions(shared: &Shared) -> Result<()> {
     }
     shared.cursors.kill_sessions(|id| old.contains(id));
     for id in old {
-        let (lower, upper) = (retry::key(&id, 0), retry::key(&id, i32::MAX));
-        let (lower, upper) = (Bound::Included(&lower[..]), Bound::Included(&upper[..]));
-        while remove_some(shared, tables::SESSIONS, lower, upper)? {}
+        let (mut lower, mut upper) =
+            (retry::key(&id, 0).to_vec(), retry::key(&id, i32::MAX).to_vec());
+        upper.push(0);
+        while let Some(last) = remove_some(shared, tables::SESSIONS, &lower, &upper)? {
+            lower = last;
+        }
     }
     Ok(())
 }

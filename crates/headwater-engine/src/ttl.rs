@@ -195,11 +195,6 @@ fn remove(
     Ok(())
 }
 
-/// Leaves writers as much time as the chunk took.
-fn rest(begun: Instant) {
-    std::thread::sleep(begun.elapsed());
-}
-
 fn date(raw: Raw<'_>) -> Option<i64> {
     match raw.view() {
         View::Date(ms) => Some(ms),

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use headwater_store::{Direction, Read};
 
-use super::{CHUNK, cutoff_ms, is_over, now, remove, rest};
+use super::{CHUNK, cutoff_ms, is_over, now, remove};
 use crate::bson::key::Direction as Order;
 use crate::bson::{Doc, DocBuf, Raw, Type};
 use crate::catalog::{Collection, tables};
 use crate::collection::{RecordId, document_key, record_of};
 use crate::engine::Shared;
 use crate::error::Result;
+use crate::housekeeping::let_others_work;
 use crate::index::Index;
 
 /// Whether the entries of an index stand in the order of its first field's values.
@@ -29,6 +30,8 @@ pub(super) fn sweep(
     index: u32,
     after_s: &dyn Fn(&Collection, &Index) -> Option<i64>,
 ) -> Result<()> {
+    // Where the last chunk ended: what has gone is not walked over again.
+    let mut from: Vec<u8> = Vec::new();
     while !is_over(shared) {
         let begun = Instant::now();
         let mut guard = shared.write()?;
@@ -36,7 +39,7 @@ pub(super) fn sweep(
         let index = collection.indexes.iter().find(|there| there.id == index);
         let after_s = index.and_then(|index| after_s(&collection, index));
         let (Some(index), Some(after_s)) = (index, after_s) else { return Ok(()) };
-        let found = due(guard.read()?, &collection, index, cutoff_ms(after_s))?;
+        let found = due(guard.read()?, &collection, index, cutoff_ms(after_s), &mut from)?;
         for (record, doc) in &found {
             remove(shared, &mut guard, &collection, *record, doc.as_doc())?;
         }
@@ -44,31 +47,39 @@ pub(super) fn sweep(
         if found.len() < CHUNK {
             break;
         }
-        rest(begun);
+        let_others_work(shared, begun);
     }
     Ok(())
 }
 
-/// The first documents whose date is not later than `cutoff_ms`.
+/// The first documents whose date is not later than `cutoff_ms`, behind the entry `from`, which moves on.
 fn due(
     read: &dyn Read,
     collection: &Collection,
     index: &Index,
     cutoff_ms: i64,
+    from: &mut Vec<u8>,
 ) -> Result<Vec<(RecordId, DocBuf)>> {
     let (lower, upper) = range(index, cutoff_ms);
-    let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+    let lower =
+        if lower > *from { Bound::Included(&lower[..]) } else { Bound::Excluded(&from[..]) };
+    let upper = Bound::Excluded(&upper[..]);
     let mut cursor = read.range(tables::INDEX, lower, upper, Direction::Forward)?;
     let mut found: Vec<(RecordId, DocBuf)> = Vec::new();
+    let mut next = None;
     while found.len() < CHUNK
         && let Some((key, value)) = cursor.next()?
     {
+        next = Some(key);
         let record = record_of(if index.unique { value } else { key });
         let record = record.filter(|record| !found.iter().any(|(other, _)| other == record));
         let Some(record) = record else { continue };
         if let Some(doc) = read.get(tables::DOCUMENTS, &document_key(collection.id, record))? {
             found.push((record, Doc::trusted(doc).to_buf()));
         }
+    }
+    if let Some(next) = next {
+        *from = next.to_vec();
     }
     Ok(found)
 }

@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use headwater_store::Direction;
 
-use super::{CHUNK, cutoff_ms, date, is_over, now, remove, rest};
+use super::{CHUNK, cutoff_ms, date, is_over, now, remove};
 use crate::bson::{Doc, DocBuf};
 use crate::catalog::{Collection, tables};
 use crate::collection::{RecordId, document_key, record_of};
 use crate::engine::{Shared, WriteGuard};
 use crate::error::Result;
+use crate::housekeeping::let_others_work;
 
 /// Documents that are read from one snapshot.
 const STRETCH: usize = 10_000;
@@ -47,7 +48,7 @@ impl Series {
                     return Ok(());
                 }
                 drop(guard);
-                rest(begun);
+                let_others_work(shared, begun);
             }
         }
     }
