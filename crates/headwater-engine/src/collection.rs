@@ -83,14 +83,34 @@ fn put_entry(
     types: &[u8],
     record: RecordId,
 ) -> Result<()> {
-    let key = entry_key(index, encoded, record);
     let id = record.to_be_bytes();
-    match (index.unique, types) {
-        (false, types) => op.put(tables::INDEX, &key, types)?,
-        (true, []) => op.put(tables::INDEX, &key, &id)?,
-        (true, types) => op.put(tables::INDEX, &key, &[types, &id].concat())?,
-    }
+    with_entry_key(index, encoded, record, |key| match (index.unique, types) {
+        (false, types) => op.put(tables::INDEX, key, types),
+        (true, []) => op.put(tables::INDEX, key, &id),
+        (true, types) => op.put(tables::INDEX, key, &[types, &id].concat()),
+    })?;
     Ok(())
+}
+
+/// Runs `then` with the key of an index entry, made on the stack if it is short.
+fn with_entry_key<T>(
+    index: &Index,
+    encoded: &[u8],
+    record: RecordId,
+    then: impl FnOnce(&[u8]) -> T,
+) -> T {
+    const SHORT: usize = 96;
+    let (id, record) = (index.id.to_be_bytes(), record.to_be_bytes());
+    let tail = if index.unique { &[][..] } else { &record[..] };
+    let (keyed, whole) = (id.len() + encoded.len(), id.len() + encoded.len() + tail.len());
+    if whole > SHORT {
+        return then(&[&id[..], encoded, tail].concat());
+    }
+    let mut short = [0; SHORT];
+    short[..id.len()].copy_from_slice(&id);
+    short[id.len()..keyed].copy_from_slice(encoded);
+    short[keyed..whole].copy_from_slice(tail);
+    then(&short[..whole])
 }
 
 /// Adds a document.
@@ -148,15 +168,15 @@ pub fn replace(
         for encoded in added(&before, &after.keys) {
             check_unique(op, collection, index, encoded, record, new)?;
         }
-        // An entry of the same key is written again if it tells other types.
-        let kept = if retyped { Vec::new() } else { before.clone() };
-        changes.push((index, before, kept, after));
+        changes.push((index, before, retyped, after));
     }
-    for (index, before, kept, after) in &changes {
+    for (index, before, retyped, after) in &changes {
         note_multikey(op, collection, index, after)?;
         for encoded in added(&after.keys, before) {
-            op.delete(tables::INDEX, &entry_key(index, encoded, record))?;
+            with_entry_key(index, encoded, record, |key| op.delete(tables::INDEX, key))?;
         }
+        // An entry of the same key is written again if it tells other types.
+        let kept = if *retyped { &[] } else { &before[..] };
         for encoded in added(kept, &after.keys) {
             put_entry(op, index, encoded, &after.types, record)?;
         }
@@ -185,7 +205,7 @@ pub fn remove(
 ) -> Result<()> {
     for index in &collection.indexes {
         for encoded in keys(index, doc)?.keys {
-            op.delete(tables::INDEX, &entry_key(index, &encoded, record))?;
+            with_entry_key(index, &encoded, record, |key| op.delete(tables::INDEX, key))?;
         }
     }
     op.delete(tables::DOCUMENTS, &document_key(collection.id, record))?;
@@ -227,7 +247,7 @@ fn check_unique(
     if !index.unique {
         return Ok(());
     }
-    match op.get(tables::INDEX, &entry_key(index, encoded, record))? {
+    match with_entry_key(index, encoded, record, |key| op.get(tables::INDEX, key))? {
         Some(holder) if record_of(holder) != Some(record) => {
             Err(duplicate_key(collection, index, encoded, doc))
         }
