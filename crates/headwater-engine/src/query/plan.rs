@@ -7,6 +7,7 @@ mod branches;
 mod choose;
 mod cost;
 pub(crate) mod eligible;
+pub mod ends;
 mod gives;
 mod index;
 mod ranged;

@@ -9,6 +9,7 @@ mod normal;
 mod parse;
 mod print;
 mod shape;
+mod values;
 mod write;
 
 use std::borrow::Cow;

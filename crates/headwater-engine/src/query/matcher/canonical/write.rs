@@ -55,8 +55,7 @@ impl Test<'_> {
             Test::In { values, regexes } => out.array("$in", |out| {
                 sorted(values).into_iter().for_each(|value| out.raw(value));
                 for regex in regexes {
-                    let data = [regex.pattern.as_bytes(), &[0], regex.options.as_bytes(), &[0]];
-                    out.raw(Raw { kind: Type::Regex, data: &data.concat() });
+                    regex.to_value().raw().into_iter().for_each(|regex| out.raw(regex));
                 }
             }),
             Test::Regex(regex) => {
