@@ -75,6 +75,8 @@ impl<'c> Context<'c> {
 #[derive(Debug, Clone, Default)]
 pub struct Pipeline {
     stages: Vec<Arc<dyn StageSpec>>,
+    /// By stage, the place of the stage in the command that it comes from.
+    origins: Vec<usize>,
 }
 
 /// The head of a pipeline that a find plan can answer.
@@ -116,12 +118,14 @@ impl Pipeline {
             return Err(Error::location(7_749_501, message));
         }
         check_names(stages)?;
-        for doc in stages.iter().filter_map(Raw::as_doc) {
+        let mut origins = Vec::with_capacity(count);
+        for (at, doc) in stages.iter().filter_map(Raw::as_doc).enumerate() {
             stages::parse(doc, context, &mut parsed)?;
+            origins.resize(parsed.len(), at);
         }
         check_places(&parsed, context)?;
         optimize(&mut parsed);
-        Ok(Pipeline { stages: parsed })
+        Ok(Pipeline { stages: parsed, origins })
     }
 
     /// Parses the value of a command's or stage's `pipeline`.
@@ -153,6 +157,11 @@ impl Pipeline {
     /// What the last stage writes, if it does.
     pub fn writes(&self) -> Option<Writes<'_>> {
         self.stages.last()?.writes()
+    }
+
+    /// The stages as they are run, each with the place in the command of the stage that it comes from.
+    pub fn with_origins(&self) -> impl Iterator<Item = (&Arc<dyn StageSpec>, usize)> {
+        self.stages.iter().zip(self.origins.iter().copied())
     }
 
     /// The filter of the leading `$match` stages, as far as it names no variable: what a collection may be asked for
@@ -191,7 +200,8 @@ impl Pipeline {
             head.limit = Some(count);
             at += 1;
         }
-        (head, Pipeline { stages: self.stages.iter().skip(at).cloned().collect() })
+        let stages = self.stages.iter().skip(at).cloned().collect();
+        (head, Pipeline { stages, origins: self.origins.iter().skip(at).copied().collect() })
     }
 
     fn shape(&self, at: usize) -> Option<Shape<'_>> {

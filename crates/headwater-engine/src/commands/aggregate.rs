@@ -60,7 +60,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     fields.loose_bool("bypassDocumentValidation")?;
     fields.loose_bool("fromMongos")?;
     if fields.loose_bool("explain")?.unwrap_or(false) {
-        return Err(Error::not_supported("the option 'explain' of aggregate"));
+        return match context.mode {
+            crate::request::Mode::Inline => Ok(Flow::Busy),
+            crate::request::Mode::Blocking => super::explain::aggregated(context),
+        };
     }
     let Some(mut first) = cursor_argument(fields)? else {
         return Err(Error::new(
@@ -165,7 +168,10 @@ fn watch(
 }
 
 /// The collection, or `None` for an aggregation on the database.
-fn target(context: &Context<'_>) -> Result<Option<Namespace>> {
+///
+/// # Errors
+/// `InvalidNamespace` (73).
+pub(super) fn target(context: &Context<'_>) -> Result<Option<Namespace>> {
     match context.target().kind.is_number() {
         true => Ok(None),
         false => context.namespace().map(Some),

@@ -106,6 +106,35 @@ impl<'a> Context<'a> {
         Ok(context)
     }
 
+    /// The context of a command inside this one, whose document is the body of `request`. Its generic arguments are not
+    /// read.
+    pub(super) fn inner<'b>(
+        &'b self,
+        request: &'b Request<'b>,
+        command: &'static Command,
+    ) -> Context<'b> {
+        Context {
+            shared: self.shared,
+            client: self.client,
+            request,
+            command,
+            db: self.db,
+            mode: self.mode,
+            deadline: self.deadline,
+            waiting_since: None,
+            write_concern: WriteConcern::default(),
+            session: self.session,
+            transaction: None,
+            api: self.api,
+            running: None,
+            closes: None,
+            int_ok: false,
+            fields: Fields::new(request.body, command.name),
+            read_concern: ReadConcern::default(),
+            seq: None,
+        }
+    }
+
     /// The command's arguments.
     pub fn fields(&self) -> Fields<'a> {
         self.fields

@@ -89,9 +89,7 @@ pub(super) fn run_entry(
     let catalog = guard.catalog();
     catalog.refuse_view(namespace)?;
     let collection = catalog.collection(namespace.db(), namespace.collection());
-    let default = collection.and_then(|collection| collection.collation());
-    let collation = chosen(delete.collation)?.or(default);
-    let query = delete.query(Scope::collated(variables, now_ms(), collation)?, collection)?;
+    let query = delete.compile(collection.map(|collection| &**collection), variables)?;
     let Some(collection) = collection else { return Ok(0) };
     if !delete.one && context.transaction.is_some() {
         return Err(multi_with_transaction());
@@ -118,7 +116,11 @@ pub(super) struct Delete<'a> {
 }
 
 impl<'a> Delete<'a> {
-    fn parse(doc: Doc<'a>) -> Result<Delete<'a>> {
+    /// Reads a statement of `delete`.
+    ///
+    /// # Errors
+    /// Unknown fields, wrong types, `FailedToParse` (9).
+    pub(super) fn parse(doc: Doc<'a>) -> Result<Delete<'a>> {
         let fields = Fields::new(doc, "delete.deletes");
         fields.only(&["collation", "hint", "limit", "q", "sampleId"])?;
         let filter = fields.document("q")?.ok_or_else(|| fields.missing("q"))?;
@@ -147,14 +149,35 @@ impl<'a> Delete<'a> {
         Ok(Delete { filter, one, collation, hint: Hint::argument(fields)? })
     }
 
+    /// Which documents it removes.
+    pub(super) fn filter(&self) -> Doc<'a> {
+        self.filter
+    }
+
+    /// Whether it may remove many documents.
+    pub(super) fn is_multi(&self) -> bool {
+        !self.one
+    }
+
     fn is_short(&self) -> bool {
         self.hint.is_none() && self.collation.is_none() && is_by_id(self.filter)
     }
 
-    fn query(&self, mut scope: Scope, collection: Option<&Arc<Collection>>) -> Result<Query> {
+    /// The query for what it removes.
+    ///
+    /// # Errors
+    /// Those of parsing the filter.
+    pub(super) fn compile(
+        &self,
+        collection: Option<&Collection>,
+        variables: Option<Doc<'_>>,
+    ) -> Result<Query> {
+        let default = collection.and_then(|collection| collection.collation());
+        let collation = chosen(self.collation)?.or(default);
+        let mut scope = Scope::collated(variables, now_ms(), collation)?;
         if self.hint.is_none() {
             let order = scope.order().clone();
-            return Query::express(self.filter, &order, collection.map(Arc::as_ref), || Ok(scope));
+            return Query::express(self.filter, &order, collection, || Ok(scope));
         }
         let mut query = Query::parse(self.filter, &mut scope)?;
         query.hint = self.hint.clone();

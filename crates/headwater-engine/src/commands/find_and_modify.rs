@@ -101,7 +101,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 /// What is asked for.
-struct Task<'a> {
+pub(super) struct Task<'a> {
     filter: Doc<'a>,
     matcher: Option<Arc<Matcher>>,
     /// `None` to remove.
@@ -113,7 +113,26 @@ struct Task<'a> {
 }
 
 impl<'a> Task<'a> {
-    fn parse(context: &Context<'a>) -> Result<(Task<'a>, Query)> {
+    /// Which document it is about.
+    pub(super) fn filter(&self) -> Doc<'a> {
+        self.filter
+    }
+
+    /// Whether it inserts a document if there is none.
+    pub(super) fn upserts(&self) -> bool {
+        self.upsert
+    }
+
+    /// The change, `None` to remove.
+    pub(super) fn into_update(self) -> Option<Update> {
+        self.update
+    }
+
+    /// Reads the arguments: what is asked for, and of which document.
+    ///
+    /// # Errors
+    /// Wrong types and what does not go together; those of compiling filter, update and projection.
+    pub(super) fn parse(context: &Context<'a>) -> Result<(Task<'a>, Query)> {
         let fields = context.fields();
         let wrong = |message: &str| Err(Error::new(Code::FAILED_TO_PARSE, message));
         let remove = fields.loose_bool("remove")?.unwrap_or(false);

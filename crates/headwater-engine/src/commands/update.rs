@@ -138,7 +138,11 @@ const ENTRY_FIELDS: &[&str] = &[
 ];
 
 impl<'a> Entry<'a> {
-    fn parse(doc: Doc<'a>) -> Result<Entry<'a>> {
+    /// Reads a statement of `update`.
+    ///
+    /// # Errors
+    /// Those of [`Entry::read`]; unknown fields.
+    pub(super) fn parse(doc: Doc<'a>) -> Result<Entry<'a>> {
         let fields = Fields::new(doc, "update.updates");
         fields.only(ENTRY_FIELDS)?;
         let entry = Entry::read(fields, &NAMES)?;
@@ -172,6 +176,58 @@ impl<'a> Entry<'a> {
             hint: Hint::argument(fields)?,
             collation,
         })
+    }
+
+    /// The update and the query for what it changes.
+    ///
+    /// # Errors
+    /// Those of compiling either.
+    pub(super) fn compile(
+        &self,
+        collection: Option<&Collection>,
+        variables: Option<Doc<'_>>,
+    ) -> Result<(Update, Query)> {
+        let default = collection.and_then(|collection| collection.collation());
+        let collation = chosen(self.collation)?.or(default);
+        let scope = Scope::collated(variables, now_ms(), collation)?;
+        let options = UpdateOptions {
+            scope: Some(&scope),
+            multi: self.multi,
+            upsert: self.upsert,
+            array_filters: self.array_filters,
+            constants: self.constants,
+            upsert_supplied: self.upsert_supplied,
+        };
+        if self.upsert {
+            update::check_upsert_filter(self.filter)?;
+        }
+        let update = Update::parse(self.update, &options)?;
+        let mut query = match update.needs_position() || self.hint.is_some() {
+            true => Query::parse(self.filter, &mut scope.clone())?,
+            false => {
+                Query::express(self.filter, scope.order(), collection, || Ok(scope.clone()))?
+            }
+        };
+        query.hint = self.hint.clone();
+        if !is_of_one_id(&query) {
+            set_order(&mut query, self.sort.unwrap_or(Doc::EMPTY))?;
+        }
+        Ok((update, query))
+    }
+
+    /// Which documents it changes.
+    pub(super) fn filter(&self) -> Doc<'a> {
+        self.filter
+    }
+
+    /// The order in which it looks for them.
+    pub(super) fn order(&self) -> Doc<'a> {
+        self.sort.unwrap_or(Doc::EMPTY)
+    }
+
+    /// Whether it inserts a document if there is none to change.
+    pub(super) fn upserts(&self) -> bool {
+        self.upsert
     }
 
     /// Refuses an order for a statement on many documents.
@@ -230,32 +286,7 @@ pub(super) fn run_entry(
 ) -> Result<Outcome> {
     let catalog = guard.catalog();
     let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
-    let default = collection.as_ref().and_then(|collection| collection.collation());
-    let collation = chosen(entry.collation)?.or(default);
-    let scope = Scope::collated(variables, now_ms(), collation)?;
-    let options = UpdateOptions {
-        scope: Some(&scope),
-        multi: entry.multi,
-        upsert: entry.upsert,
-        array_filters: entry.array_filters,
-        constants: entry.constants,
-        upsert_supplied: entry.upsert_supplied,
-    };
-    if entry.upsert {
-        update::check_upsert_filter(entry.filter)?;
-    }
-    let update = Update::parse(entry.update, &options)?;
-    let mut query = match update.needs_position() || entry.hint.is_some() {
-        true => Query::parse(entry.filter, &mut scope.clone())?,
-        false => {
-            let order = scope.order();
-            Query::express(entry.filter, order, collection.as_deref(), || Ok(scope.clone()))?
-        }
-    };
-    query.hint = entry.hint.clone();
-    if !is_of_one_id(&query) {
-        set_order(&mut query, entry.sort.unwrap_or(Doc::EMPTY))?;
-    }
+    let (update, query) = entry.compile(collection.as_deref(), variables)?;
     guard.catalog().refuse_view(namespace)?;
     let now = now();
     if let Some(collection) = &collection {

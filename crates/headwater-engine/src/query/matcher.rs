@@ -19,6 +19,7 @@ mod schema;
 mod table;
 mod test;
 
+pub(crate) use canonical::canonical as write_expression;
 pub use canonical::{Canonical, hash as shape_hash};
 pub(crate) use comparison::{Comparison, Relation};
 pub use equalities::Equality;

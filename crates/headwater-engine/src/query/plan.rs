@@ -13,6 +13,7 @@ mod index;
 mod ranged;
 mod refused;
 mod several;
+mod shape;
 pub mod tree;
 mod way;
 

@@ -1,10 +1,8 @@
 //! The way to the documents as stages: collection and index scans, and what joins several of them.
 
 use super::node::{Node, Work, document, number, shown_filter};
-use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::index::Index;
-use crate::query::matcher::Matcher;
 use crate::query::plan::ends::{End, Ends, text};
 use crate::query::plan::tree::{Access, Gives, IndexScan, Plan};
 use crate::query::scan::{Counts, Taken};
@@ -132,7 +130,7 @@ impl Drawing<'_> {
         match self.plan.gives {
             Gives::Documents => self.fetched(self.index("IXSCAN", scan, counts)),
             Gives::Keys => self.index("IXSCAN", scan, counts).filtered(self.residual()),
-            Gives::Nothing => match self.ends(&scan.index).single(scan) {
+            Gives::Nothing => match self.single(scan) {
                 Some(bounds) => self.counting(scan, &bounds, counts),
                 None => self.index("IXSCAN", scan, counts),
             },
@@ -148,7 +146,11 @@ impl Drawing<'_> {
     ) -> Node {
         let input = |(at, scan): (usize, &IndexScan)| {
             let counts = self.ran.and_then(|(taken, _)| taken.scans.get(at));
-            self.index("IXSCAN", scan, counts.map(|counts| Entries { counts: *counts, ..Entries::default() }))
+            self.index(
+                "IXSCAN",
+                scan,
+                counts.map(|counts| Entries { counts: *counts, ..Entries::default() }),
+            )
         };
         let inputs: Vec<Node> = scans.iter().enumerate().map(input).collect();
         let units = inputs.iter().filter_map(|input| input.work).map(|work| work.units).sum();
@@ -191,8 +193,12 @@ impl Drawing<'_> {
         let node = Node::new(name, |out| {
             write_index(out, &scan.index);
             out.str("direction", direction(scan.reverse));
+            // Of a range from key to key, as `min` and `max` name it, the fields are not bounded.
+            let of_keys = scan.ranged == 0 && !scan.is_whole() && !scan.ranges.is_empty();
+            let of_keys = of_keys && scan.fields.iter().all(|field| field.is_everything());
+            let fields = if of_keys { &[][..] } else { scan.fields.as_slice() };
             out.document("indexBounds", |out| {
-                for field in &scan.fields {
+                for field in fields {
                     out.array(field.path.as_str(), |out| {
                         let intervals = ends.intervals(field, scan.reverse);
                         intervals.iter().for_each(|interval| out.str(&text(interval)));
@@ -215,16 +221,17 @@ impl Drawing<'_> {
                     false => (("startKey", "startKeyInclusive"), ("endKey", "endKeyInclusive")),
                     true => (("endKey", "endKeyInclusive"), ("startKey", "startKeyInclusive")),
                 };
-                let sides: [fn(&(End, End)) -> &End; 2] = [|(from, _)| from, |(_, to)| to];
-                for ((key, inclusive), side) in [first, second].into_iter().zip(sides) {
+                let (from, to): (Vec<&End>, Vec<&End>) =
+                    bounds.iter().map(|(from, to)| (from, to)).unzip();
+                for ((key, inclusive), ends) in [(first, from), (second, to)] {
                     out.document(key, |out| {
-                        for (field, interval) in scan.fields.iter().zip(bounds) {
-                            if let Some(value) = side(interval).value.raw() {
+                        for (field, end) in scan.fields.iter().zip(&ends) {
+                            if let Some(value) = end.value.raw() {
                                 out.raw(field.path.as_str(), value);
                             }
                         }
                     });
-                    out.bool(inclusive, bounds.iter().all(|interval| side(interval).inclusive));
+                    out.bool(inclusive, ends.iter().all(|end| end.inclusive));
                 }
             });
         });
@@ -237,8 +244,18 @@ impl Drawing<'_> {
         }
     }
 
+    /// The one interval of each field of a scan, if no field has several.
+    fn single(&self, scan: &IndexScan) -> Option<Vec<(End, End)>> {
+        let ends = self.ends(&scan.index);
+        let only = |field| match <[_; 1]>::try_from(ends.intervals(field, scan.reverse)) {
+            Ok([interval]) => Some(interval),
+            Err(_) => None,
+        };
+        scan.fields.iter().map(only).collect()
+    }
+
     fn ends(&self, index: &Index) -> Ends {
-        Ends::of(self.plan.matcher.as_deref().map(|matcher: &Matcher| matcher), &index.order)
+        Ends::of(self.plan.matcher.as_deref(), &index.order)
     }
 }
 
@@ -272,17 +289,6 @@ impl Entries {
     }
 }
 
-impl Ends {
-    /// The one interval of each field of a scan, if no field has several.
-    fn single(&self, scan: &IndexScan) -> Option<Vec<(End, End)>> {
-        let only = |field| match <[_; 1]>::try_from(self.intervals(field, scan.reverse)) {
-            Ok([interval]) => Some(interval),
-            Err(_) => None,
-        };
-        scan.fields.iter().map(only).collect()
-    }
-}
-
 fn raw_copy(raw: crate::bson::Raw<'_>) -> (crate::bson::Type, Vec<u8>) {
     (raw.kind, raw.data.to_vec())
 }
@@ -299,12 +305,8 @@ fn write_index(out: &mut DocWriter, index: &Index) {
         out.doc("collation", collation.spec());
     }
     out.bool("isMultiKey", index.is_multikey());
-    out.bool("isUnique", index.unique && !index.is_id());
+    out.bool("isUnique", index.unique);
     out.bool("isSparse", index.sparse);
     out.bool("isPartial", index.spec.as_doc().get("partialFilterExpression").is_some());
     out.i32("indexVersion", 2);
 }
-
-/// The direction of a field as a key pattern has it.
-#[cfg(test)]
-fn _direction(_: Direction) {}

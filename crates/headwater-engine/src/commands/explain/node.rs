@@ -93,7 +93,9 @@ impl Node {
             number(out, "advanced", work.advanced);
             number(out, "needTime", work.waited());
             // Nothing here lets others go first while it reads.
-            ["needYield", "saveState", "restoreState"].map(|name| out.i32(name, 0));
+            for name in ["needYield", "saveState", "restoreState"] {
+                out.i32(name, 0);
+            }
             out.i32("isEOF", i32::from(work.ended));
             out.extend(self.fields.as_doc());
         }

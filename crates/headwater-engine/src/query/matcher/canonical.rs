@@ -16,6 +16,7 @@ use std::borrow::Cow;
 
 use crate::bson::{Doc, DocBuf, Raw};
 
+pub(crate) use expression::canonical;
 pub use shape::hash;
 
 /// A filter in canonical form.
@@ -95,6 +96,11 @@ impl<'f> Canonical<'f> {
     /// ```
     pub fn of(filter: Doc<'f>) -> Canonical<'f> {
         Canonical { root: normal::ordered(parse::filter(filter)) }
+    }
+
+    /// Whether it asks for one of several things.
+    pub fn is_alternative(&self) -> bool {
+        matches!(self.root, Condition::Or(_))
     }
 
     /// Whether every document matches.

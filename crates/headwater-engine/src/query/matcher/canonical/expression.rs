@@ -7,7 +7,7 @@ use crate::bson::{Array, ArrayWriter, Doc, DocWriter, Raw, Type};
 const BARE: [&str; 3] = ["$getField", "$meta", "$rand"];
 
 /// Appends an expression as a field.
-pub(super) fn canonical(out: &mut DocWriter, name: &str, value: Raw<'_>) {
+pub(crate) fn canonical(out: &mut DocWriter, name: &str, value: Raw<'_>) {
     match value.kind {
         Type::String if value.as_str().is_some_and(|text| text.starts_with('$')) => {
             out.raw(name, value);
