@@ -34,7 +34,7 @@ use crate::commands::Fields;
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
 use crate::index::keys::id_key;
-use tree::{Access, Plan};
+use tree::{Access, Gives, Plan};
 
 /// What is asked of a collection.
 #[derive(Debug, Default)]
@@ -123,6 +123,10 @@ pub struct Rejected {
     pub access: Access,
     /// Whether documents come in the order that is asked for.
     pub sorted: bool,
+    /// Whether its bounds decide alone.
+    pub exact: bool,
+    /// What it would have handed on.
+    pub gives: Gives,
     /// What it was expected to cost.
     pub cost: Cost,
 }

@@ -1,6 +1,7 @@
 //! The way to the documents as stages: collection and index scans, and what joins several of them.
 
 use super::node::{Node, Work, document, number, shown_filter};
+use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::index::Index;
 use crate::query::plan::ends::{End, Ends, text};
@@ -35,7 +36,8 @@ impl Drawing<'_> {
             Access::Any(scans) => self.fetched(self.joined("OR", scans, |_| {})),
             Access::Merge(scans) => {
                 let sort = |out: &mut DocWriter| out.doc("sortPattern", self.sort);
-                self.fetched(self.joined("SORT_MERGE", scans, sort))
+                let scans: Vec<IndexScan> = scans.iter().map(of_one_range).collect();
+                self.fetched(self.joined("SORT_MERGE", &scans, sort))
             }
             Access::All(scans) => self.fetched(self.joined("AND_HASH", scans, |_| {})),
         }
@@ -239,6 +241,7 @@ impl Drawing<'_> {
             None => node,
             Some(entries) => {
                 let keys = entries.counts.keys;
+                let node = Node { figures_first: true, ..node };
                 node.worked(entries.work(), |out| number(out, "keysExamined", keys))
             }
         }
@@ -287,6 +290,30 @@ impl Entries {
         number(out, "dupsTested", self.tested);
         number(out, "dupsDropped", self.dropped);
     }
+}
+
+/// A scan of one range of several, its leading fields bound to the values that all keys of the range share.
+fn of_one_range(scan: &IndexScan) -> IndexScan {
+    let mut narrowed = scan.clone();
+    let [(lower, _)] = scan.ranges.as_slice() else { return narrowed };
+    let mut at = size_of_val(&scan.index.id);
+    for field in &mut narrowed.fields {
+        if at >= scan.merged_from {
+            break;
+        }
+        let rest = lower.get(at..).unwrap_or_default();
+        let directed = field.directed();
+        let shared = directed.iter().position(|one| one.is_point() && rest.starts_with(&one.lower));
+        let Some(place) = shared else { break };
+        at += directed[place].lower.len();
+        // Descending fields have their intervals in the order of ascending values.
+        let place = match field.direction {
+            Direction::Ascending => place,
+            Direction::Descending => directed.len() - 1 - place,
+        };
+        field.intervals = field.intervals.get(place).cloned().into_iter().collect();
+    }
+    narrowed
 }
 
 fn raw_copy(raw: crate::bson::Raw<'_>) -> (crate::bson::Type, Vec<u8>) {

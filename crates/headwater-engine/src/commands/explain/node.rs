@@ -20,6 +20,8 @@ pub(super) struct Node {
     pub(super) returned: u64,
     /// Where it gets documents from.
     pub(super) inputs: Vec<Node>,
+    /// Whether what it did is shown before what it is told to do.
+    pub(super) figures_first: bool,
     /// Whether it shows its inputs as a list however few they are.
     pub(super) many: bool,
 }
@@ -97,9 +99,13 @@ impl Node {
                 out.i32(name, 0);
             }
             out.i32("isEOF", i32::from(work.ended));
-            out.extend(self.fields.as_doc());
         }
-        out.extend(self.figures.as_doc());
+        let parts = match (self.work, self.figures_first) {
+            (None, _) => [&self.figures, &DocBuf::new()],
+            (_, true) => [&self.figures, &self.fields],
+            (_, false) => [&self.fields, &self.figures],
+        };
+        parts.iter().for_each(|part| out.extend(part.as_doc()));
         self.write_inputs(out, &|node, out| node.write_run(out, took));
     }
 

@@ -12,7 +12,7 @@ use crate::catalog::Collection;
 use crate::error::Result;
 use crate::query::matcher::{Canonical, shape_hash};
 use crate::query::plan::tree::{Access, Plan};
-use crate::query::plan::{Query, choose};
+use crate::query::plan::{Query, Rejected, choose};
 use crate::query::run::Run;
 
 /// What is written beside the plan.
@@ -88,7 +88,12 @@ pub(super) fn explain(
     let plan = draw(&chosen.plan, chosen.sorted, None);
     let others: Vec<Node> = rejected
         .iter()
-        .map(|other| answered.node(&chosen.plan, &other.access, other.sorted, false, None))
+        .map(|other| {
+            let Rejected { exact, gives, sorted, ref access, .. } = *other;
+            let exact = exact || chosen.plan.matcher.is_none();
+            let plan = Plan { access: access.clone(), exact, gives, ..copy(&chosen.plan) };
+            answered.node(&plan, access, sorted, false, None)
+        })
         .collect();
     reply.document("queryPlanner", |out| {
         answered.write_planner(out, namespace.as_str(), about, &plan, &others);

@@ -12,7 +12,8 @@ use crate::commands::{Context, Fields};
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
-use crate::query::plan::{Asked, Hint, Query};
+use crate::query::find::Show;
+use crate::query::plan::{Asked, Hint, Query, Wants};
 use crate::query::projection::Projection;
 use crate::update::Update;
 
@@ -69,9 +70,10 @@ impl<'a> Question<'a> {
             "find" => find(fields, namespace, collection)?,
             "count" => count(fields, namespace, collection)?,
             "distinct" => {
-                fields.str("key")?.ok_or_else(|| fields.missing("key"))?;
+                let path = fields.str("key")?.ok_or_else(|| fields.missing("key"))?;
                 let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
-                let query = query(fields, filter, collection)?;
+                let mut query = query(fields, filter, collection)?;
+                query.wants = Wants::Distinct(path.to_owned());
                 Question { namespace, query, filter, sort: Doc::EMPTY, purpose: Purpose::Distinct }
             }
             "update" => update(context, namespace, collection)?,
@@ -106,11 +108,17 @@ fn find<'a>(
     let skip = fields.cut_count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = fields.cut_count("limit")?.filter(|&limit| limit > 0).map(i64::unsigned_abs);
     let mut query = query(fields, filter, collection)?;
+    let (key_only, record_id) =
+        (fields.strict_bool("returnKey")?, fields.strict_bool("showRecordId")?);
+    let mut show = Show { record_id, ..Show::default() };
     if !projection.is_empty() {
         let mut scope = scope(fields, collection)?;
         scope.offer_metadata(!sort.is_empty() && sort.get("$natural").is_none());
-        Projection::parse_find(projection, &mut scope)?;
+        show.projection = Some(Projection::parse_find(projection, &mut scope)?);
     }
+    show.key_only = key_only.then(Vec::new);
+    query.wants = show.wants();
+    query.limit = limit.map(|limit| limit.saturating_add(skip));
     query.range = key_range(fields)?;
     query.asked = Some(Box::new(Asked {
         projection: projection.to_buf(),
@@ -121,8 +129,6 @@ fn find<'a>(
         in_pipeline: false,
     }));
     set_order(&mut query, sort)?;
-    let (key_only, record_id) =
-        (fields.strict_bool("returnKey")?, fields.strict_bool("showRecordId")?);
     let purpose = Purpose::Find { skip, limit, projection, key_only, record_id };
     Ok(Question { namespace, query, filter, sort, purpose })
 }
@@ -133,7 +139,8 @@ fn count<'a>(
     collection: Option<&Collection>,
 ) -> Result<Question<'a>> {
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
-    let query = query(fields, filter, collection)?;
+    let mut query = query(fields, filter, collection)?;
+    query.wants = Wants::Count;
     let skip = fields.cut_count("skip")?.unwrap_or(0).unsigned_abs();
     let limit = fields.integer("limit")?.map(i64::unsigned_abs).filter(|&limit| limit > 0);
     let purpose = Purpose::Count { skip, limit };

@@ -57,6 +57,7 @@ pub(super) fn best(mut ways: Vec<Way>) -> Option<(Way, Vec<Way>)> {
 
 impl From<Way> for Rejected {
     fn from(way: Way) -> Rejected {
-        Rejected { access: way.access, sorted: way.sorted, cost: way.cost }
+        let Way { access, sorted, exact, gives, cost, .. } = way;
+        Rejected { access, sorted, exact, gives, cost }
     }
 }
