@@ -1,7 +1,5 @@
 //! `delete`: removes documents that match.
 
-use std::sync::Arc;
-
 use super::collation::{argument, chosen};
 use super::write::chunks::{self, Pace};
 use super::write::{Statement, WriteReply};

@@ -57,7 +57,7 @@ pub(super) fn explain(
         matches!(purpose, Purpose::Count { .. }) && filter.is_empty() && query.hint.is_none();
     let single = query.id_only && query.hint.is_none() && query.range.is_everything();
     let collation = query.order.collation().cloned();
-    let shape = shape(&query, &purpose);
+    let shape = shape(&query, filter, &purpose);
     let key = plan_key(&shape, &collection);
     let started = Instant::now();
     let mut chosen = choose(view.store(), &collection, query)?;
@@ -303,12 +303,12 @@ fn fast_count(
 }
 
 /// The shape of a query: what of it decides the plan but for values.
-fn shape(query: &Query, purpose: &Purpose<'_>) -> String {
+fn shape(query: &Query, filter: Doc<'_>, purpose: &Purpose<'_>) -> String {
     let projection = match purpose {
         Purpose::Find { projection, .. } => *projection,
         _ => Doc::EMPTY,
     };
-    query.shape(projection)
+    query.shape(filter, projection)
 }
 
 /// The shape and the indexes that there are.

@@ -3,13 +3,12 @@
 use super::Query;
 use crate::aggregate::expressions::document_text;
 use crate::bson::Doc;
-use crate::query::matcher::{Canonical, Matcher};
+use crate::query::matcher::Canonical;
 use crate::query::sort::SortPattern;
 
 impl Query {
-    /// The shape of the query with that projection, as text.
-    pub fn shape(&self, projection: Doc<'_>) -> String {
-        let filter = self.matcher.as_deref().map_or(Doc::EMPTY, Matcher::filter);
+    /// The shape of the query with that filter and projection, as text.
+    pub fn shape(&self, filter: Doc<'_>, projection: Doc<'_>) -> String {
         let filter = Canonical::of(filter).shape();
         let sort = document_text(self.sort.as_ref().map_or(Doc::EMPTY, SortPattern::spec));
         let collation = self.order.collation().map(|collation| document_text(collation.spec()));
