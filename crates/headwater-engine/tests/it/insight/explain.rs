@@ -194,3 +194,82 @@ fn explanations_are_those_of_mongodb() {
     assert!(wrong.is_empty(), "{}, {same} are the same:\n{}", wrong.len(), wrong.join("\n"));
     assert!(same > SAME_MIN, "{same} explanations are the same");
 }
+
+#[test]
+fn nothing_that_is_explained_is_written() {
+    let db = Session::new();
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1, "a": 1}, {"_id": 2, "a": 2}]}"#);
+    let before = db.batch(r#"{"find": "c"}"#);
+    for command in [
+        r#"{"update": "c", "updates": [{"q": {}, "u": {"$inc": {"a": 1}}, "multi": true}]}"#,
+        r#"{"update": "c", "updates": [{"q": {"a": 9}, "u": {"$set": {"b": 1}}, "upsert": true}]}"#,
+        r#"{"delete": "c", "deletes": [{"q": {}, "limit": 0}]}"#,
+        r#"{"findAndModify": "c", "query": {"a": 1}, "remove": true}"#,
+        r#"{"findAndModify": "c", "query": {"_id": 1}, "update": {"$set": {"a": 7}}}"#,
+        r#"{"aggregate": "c", "pipeline": [{"$out": "d"}], "cursor": {}}"#,
+        r#"{"aggregate": "c", "pipeline": [{"$set": {"a": 9}}, {"$merge": "d"}], "cursor": {}}"#,
+    ] {
+        db.ok(&format!(r#"{{"explain": {command}, "verbosity": "allPlansExecution"}}"#));
+    }
+    assert_eq!(db.batch(r#"{"find": "c"}"#), before);
+    let names = db.batch(r#"{"listCollections": 1, "nameOnly": true}"#);
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
+/// The counts of every stage of an explanation that ran, outermost first.
+fn counts(db: &Session, command: &str, names: &[&str]) -> Vec<(String, Vec<i64>)> {
+    let reply = db.ok(&format!(r#"{{"explain": {command}, "verbosity": "executionStats"}}"#));
+    let stats = reply.as_doc().get("executionStats").and_then(Raw::as_doc).unwrap();
+    let mut stage = stats.get("executionStages").and_then(Raw::as_doc);
+    let mut found = Vec::new();
+    while let Some(doc) = stage {
+        let name = doc.get("stage").and_then(Raw::as_str).unwrap_or_default().to_owned();
+        let count = |name: &&str| doc.get(name).map(|count| number(Some(count)));
+        found.push((name, names.iter().filter_map(count).collect()));
+        stage = doc.get("inputStage").and_then(Raw::as_doc);
+    }
+    found
+}
+
+#[test]
+fn counts_are_what_was_done() {
+    let db = Session::new();
+    let documents: Vec<String> =
+        (0..100).map(|n| format!(r#"{{"_id": {n}, "a": {}, "b": [{n}, {n}]}}"#, n % 10)).collect();
+    db.ok(&format!(r#"{{"insert": "c", "documents": [{}]}}"#, documents.join(",")));
+    db.ok(r#"{"createIndexes": "c", "indexes": [{"key": {"a": 1}, "name": "a"}, {"key": {"b": 1}, "name": "b"}]}"#);
+    let seen = |command: &str, names: &[&str]| counts(&db, command, names);
+    let stage = |name: &str, counts: &[i64]| (name.to_owned(), counts.to_vec());
+    // Ten of a hundred have the key; one of them is left.
+    assert_eq!(
+        seen(
+            r#"{"find": "c", "filter": {"a": 3, "_id": {"$mod": [50, 13]}}, "hint": "a"}"#,
+            &["nReturned", "keysExamined", "docsExamined", "works"]
+        ),
+        [stage("FETCH", &[2, 10, 11]), stage("IXSCAN", &[10, 10, 11])]
+    );
+    // A limit ends the scan behind the documents that it lets through.
+    assert_eq!(
+        seen(
+            r#"{"find": "c", "filter": {"_id": {"$gte": 0}}, "hint": {"$natural": 1}, "skip": 2, "limit": 3}"#,
+            &["nReturned", "docsExamined", "isEOF"]
+        ),
+        [stage("LIMIT", &[3, 1]), stage("SKIP", &[3, 0]), stage("COLLSCAN", &[5, 5, 0])]
+    );
+    // All are sorted, three are given.
+    assert_eq!(
+        seen(
+            r#"{"find": "c", "sort": {"_id": -1, "a": 1}, "limit": 3, "hint": {"$natural": 1}}"#,
+            &["nReturned", "docsExamined", "works", "needTime"]
+        ),
+        [stage("SORT", &[3, 105, 101]), stage("COLLSCAN", &[100, 100, 101, 0])]
+    );
+    // Nothing new is written, and only what changes counts.
+    assert_eq!(
+        seen(
+            r#"{"update": "c", "updates": [{"q": {"_id": {"$lt": 20}}, "u": {"$set": {"a": 3}}, "multi": true, "hint": {"$natural": 1}}]}"#,
+            &["nMatched", "nWouldModify", "nWouldUpsert"]
+        ),
+        [stage("UPDATE", &[20, 18, 0]), stage("COLLSCAN", &[])]
+    );
+}
