@@ -59,6 +59,19 @@ pub fn find_by_id<'r>(
     }
 }
 
+/// The document of a record id.
+///
+/// # Errors
+/// Those of the store.
+pub fn document<'r>(
+    read: &'r dyn Read,
+    collection: &Collection,
+    record: RecordId,
+) -> Result<Option<Doc<'r>>> {
+    let bytes = read.get(tables::DOCUMENTS, &document_key(collection.id, record))?;
+    Ok(bytes.map(Doc::trusted))
+}
+
 /// The document that an entry of a unique index leads to, by the entry's key, and its record id.
 ///
 /// # Errors

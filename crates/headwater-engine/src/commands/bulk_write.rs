@@ -4,6 +4,7 @@ use super::cursors::{First, fill, keep};
 use super::delete::{self, Delete, multi_with_transaction};
 use super::insert::{Place, insert_one};
 use super::update::{self, Entry, Names};
+use super::write::turns::Turn;
 use super::write::{Statement, check_writable};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::expressions::document_text;
@@ -70,10 +71,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     guard.unvalidated = unvalidated;
     let mut retry = context.retry(&guard)?;
     let mut reply = Reply { errors_only, ..Reply::default() };
-    let interrupt = context.interrupt();
+    let (mut turn, interrupt) = (Turn::begin(), context.interrupt());
     for (at, task) in tasks.iter().enumerate() {
         let Some(namespace) = namespaces.get(task.place) else { continue };
         interrupt.check()?;
+        turn.end_if_over(context, &mut guard, retry.as_ref())?;
         let statement = context.statement(at)?;
         let done = retry.as_ref().and_then(|retry| retry.done(statement));
         let outcome = match done {

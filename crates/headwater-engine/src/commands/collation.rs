@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use super::{Context, Fields};
+use crate::aggregate::expressions::Scope;
 use crate::bson::Doc;
+use crate::catalog::Collection;
 use crate::collation::{Chosen, Collation, parse};
+use crate::engine::now_ms;
 use crate::error::Result;
 use crate::namespace::Namespace;
 
@@ -37,6 +40,19 @@ pub(super) fn collation(
 ) -> Result<Option<Arc<Collation>>> {
     let chosen = chosen(argument(context.fields())?)?;
     Ok(chosen.or(default_collation(context, namespace).as_ref()))
+}
+
+/// The variables of one statement of a write, and the collation that it uses.
+///
+/// # Errors
+/// Those of [`chosen`] and of evaluating the variables.
+pub(super) fn scope_of(
+    collection: Option<&Collection>,
+    said: Option<Doc<'_>>,
+    variables: Option<Doc<'_>>,
+) -> Result<Scope> {
+    let collation = chosen(said)?.or(collection.and_then(|collection| collection.collation()));
+    Scope::collated(variables, now_ms(), collation)
 }
 
 /// The collation of what is asked of a collection or view without one.

@@ -1,10 +1,12 @@
 //! `delete`: removes documents that match.
 
-use super::collation::{argument, chosen};
+use super::collation::{argument, scope_of};
 use super::write::chunks::{self, Pace};
+use super::write::first::{First, Search};
+use super::write::turns::Turn;
 use super::write::{Statement, WriteReply};
 use super::{Command, Context, Fields, Flow, Needs};
-use crate::aggregate::expressions::{Scope, bson_text};
+use crate::aggregate::expressions::bson_text;
 use crate::bson::{Doc, Number, Raw, Type};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
@@ -13,8 +15,7 @@ use crate::engine::{WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
 use crate::query::plan::tree::Plan;
-use crate::query::plan::{Hint, Query, choose};
-use crate::query::scan::Scan;
+use crate::query::plan::{Chosen, Hint, Query, choose};
 use crate::session::retry::Outcome;
 use crate::status;
 
@@ -44,9 +45,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let mut retry = context.retry(&guard)?;
+    let mut turn = Turn::begin();
     let mut reply = WriteReply::default();
     status::count(&context.shared.status.operations.delete, statements.len());
     for (at, delete) in statements.iter().enumerate() {
+        turn.end_if_over(context, &mut guard, retry.as_ref())?;
         let statement = context.statement(at)?;
         if let Some(done) = retry.as_ref().and_then(|retry| retry.done(statement)) {
             reply.retried(statement);
@@ -92,10 +95,10 @@ pub(super) fn run_entry(
     if !delete.one && context.transaction.is_some() {
         return Err(multi_with_transaction());
     }
-    let plan = choose(guard.read()?, collection, query)?.plan;
+    let chosen = choose(guard.read()?, collection, query)?;
     let removed = match delete.one {
-        true => remove_one(context, guard, plan, retry, statement),
-        false => remove_many(context, guard, plan),
+        true => remove_one(context, guard, chosen, retry, statement),
+        false => remove_many(context, guard, chosen.plan),
     };
     removed.map_err(|error| error.with_prefix(PREFIX))
 }
@@ -170,9 +173,7 @@ impl<'a> Delete<'a> {
         collection: Option<&Collection>,
         variables: Option<Doc<'_>>,
     ) -> Result<Query> {
-        let default = collection.and_then(|collection| collection.collation());
-        let collation = chosen(self.collation)?.or(default);
-        let mut scope = Scope::collated(variables, now_ms(), collation)?;
+        let mut scope = scope_of(collection, self.collation, variables)?;
         if self.hint.is_none() {
             let order = scope.order().clone();
             return Query::express(self.filter, &order, collection, || Ok(scope));
@@ -193,16 +194,19 @@ pub(super) fn is_by_id(filter: Doc<'_>) -> bool {
 fn remove_one(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    plan: Plan,
+    chosen: Chosen,
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<i32> {
-    let collection = plan.collection.clone();
-    let mut scan = Scan::for_write(plan);
-    let found = chunks::find(context, guard, &mut scan, 1)?;
-    let Some((record, doc)) = found.first() else { return Ok(0) };
+    let search = Search { context, retry: retry.as_ref(), statement };
+    let found = match search.first(guard, chosen, None)? {
+        First::Nothing => return Ok(0),
+        First::Done(outcome) => return Ok(outcome.n),
+        First::Document(found) => found,
+    };
+    let (collection, doc) = (&found.collection, found.document.as_doc());
     let outcome = Outcome { n: 1, ..Outcome::default() };
-    remove_document(guard, &collection, *record, doc.as_doc(), retry, statement, outcome)?;
+    remove_document(guard, collection, found.record, doc, retry, statement, outcome)?;
     Ok(1)
 }
 

@@ -6,7 +6,8 @@ use super::collation::collation;
 use super::delete::{is_by_id, remove_document};
 use super::find::set_order;
 use super::time_series::{self, Asked};
-use super::update::{apply, check_documents, find_first, is_of_one_id, now, store_change, upsert};
+use super::update::{apply, check_documents, is_of_one_id, now, store_change, upsert};
+use super::write::first::{First, Search};
 use super::write::{Statement, open_for_writing};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
@@ -57,13 +58,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     guard.unvalidated = task.unvalidated;
     let mut retry = context.retry(&guard)?;
     let statement = context.statement(0)?;
-    if let Some(reply) = retry.as_ref().and_then(|r| r.done(statement)).and_then(|done| done.reply)
+    if let Some(done) = retry.as_ref().and_then(|retry| retry.done(statement))
+        && let Some(again) = reply_again(context, done, statement)
     {
-        context.wrote(Some(context.shared.store.last()));
-        let mut again = DocWriter::new();
-        again.extend(reply.as_doc());
-        again.i32("retriedStmtId", statement);
-        return Ok(Flow::Written(again));
+        return Ok(again);
     }
     let catalog = guard.catalog();
     catalog.refuse_view(&namespace)?;
@@ -78,15 +76,22 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         Some(collection) => {
             let sort = query.sort.clone();
             let chosen = choose(guard.read()?, collection, query)?;
-            find_first(context, &guard, chosen, sort).map_err(|error| error.with_prefix(PREFIX))?
+            let search = Search { context, retry: retry.as_ref(), statement };
+            let first = search.first(&mut guard, chosen, sort);
+            first.map_err(|error| error.with_prefix(PREFIX))?
         }
-        None => None,
+        None => First::Nothing,
     };
-    let reply = match (found, collection, &task.update) {
-        (Some((record, doc)), Some(collection), _) => {
-            task.change(&mut guard, &collection, record, doc.as_doc(), &mut retry, statement)
+    let reply = match (found, &task.update) {
+        (First::Done(done), _) => {
+            return Ok(reply_again(context, done, statement)
+                .unwrap_or_else(|| Flow::Written(DocWriter::new())));
         }
-        (None, _, Some(update)) if task.upsert => {
+        (First::Document(found), _) => {
+            let (collection, doc) = (&found.collection, found.document.as_doc());
+            task.change(&mut guard, collection, found.record, doc, &mut retry, statement)
+        }
+        (First::Nothing, Some(update)) if task.upsert => {
             let collection = open_for_writing(context, &mut guard, &namespace)?;
             task.insert(context, &mut guard, &collection, update, &mut retry, statement)
         }
@@ -98,6 +103,16 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut out = DocWriter::new();
     out.extend(reply.as_doc());
     Ok(Flow::Written(out))
+}
+
+/// The reply to a statement that was done before.
+fn reply_again(context: &mut Context<'_>, done: Outcome, statement: i32) -> Option<Flow> {
+    let reply = done.reply?;
+    context.wrote(Some(context.shared.store.last()));
+    let mut again = DocWriter::new();
+    again.extend(reply.as_doc());
+    again.i32("retriedStmtId", statement);
+    Some(Flow::Written(again))
 }
 
 /// What is asked for.

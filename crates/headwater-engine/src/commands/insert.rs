@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::capped;
 use super::time_series::measurement;
+use super::write::turns::Turn;
 use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Flow, Needs};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
@@ -54,10 +55,14 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     status::count(&context.shared.status.operations.insert, documents.len());
     let mut reply = WriteReply::default();
     let mut place = Place::new(&namespace);
+    let mut turn = Turn::begin();
     let interrupt = context.interrupt();
     for (at, doc) in documents.iter().enumerate() {
         if at % CHECK_EVERY == 0 {
             interrupt.check()?;
+            if turn.end_if_over(context, &mut guard, retry.as_ref())? {
+                place = Place::new(&namespace);
+            }
         }
         let statement = context.statement(at)?;
         if retry.as_ref().and_then(|retry| retry.done(statement)).is_some() {

@@ -1,14 +1,15 @@
 //! `update`: changes documents that match, or inserts one when none does.
 
-use super::collation::{argument, chosen};
+use super::collation::{argument, scope_of};
 use super::delete::{is_by_id, multi_with_transaction};
 use super::find::set_order;
 use super::insert::{check_id, insert_document};
 use super::time_series::{self, Asked};
 use super::write::chunks::{self, Pace};
+use super::write::first::{First, Search};
+use super::write::turns::Turn;
 use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Fields, Flow, Needs};
-use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::check_names;
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
@@ -19,7 +20,6 @@ use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
 use crate::query::matcher::Matcher;
 use crate::query::plan::{Chosen, Hint, Query, choose};
-use crate::query::scan::Scan;
 use crate::query::sort::SortPattern;
 use crate::session::retry::Outcome;
 use crate::status;
@@ -27,9 +27,6 @@ use crate::update::{self, Now, Update, UpdateOptions};
 
 /// What MongoDB puts before errors of a running update.
 const PREFIX: &str = "Plan executor error during update :: caused by :: ";
-
-/// Documents that are found in one go to be compared.
-const CHUNK: usize = 1000;
 
 pub(super) const COMMAND: Command = Command {
     name: "update",
@@ -56,9 +53,11 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     guard.unvalidated = unvalidated;
     let mut retry = context.retry(&guard)?;
+    let mut turn = Turn::begin();
     let mut reply = WriteReply::default();
     status::count(&context.shared.status.operations.update, statements.len());
     for (at, entry) in statements.iter().enumerate() {
+        turn.end_if_over(context, &mut guard, retry.as_ref())?;
         let statement = context.statement(at)?;
         let outcome = match retry.as_ref().and_then(|retry| retry.done(statement)) {
             Some(done) => {
@@ -187,9 +186,7 @@ impl<'a> Entry<'a> {
         collection: Option<&Collection>,
         variables: Option<Doc<'_>>,
     ) -> Result<(Update, Query)> {
-        let default = collection.and_then(|collection| collection.collation());
-        let collation = chosen(self.collation)?.or(default);
-        let scope = Scope::collated(variables, now_ms(), collation)?;
+        let scope = scope_of(collection, self.collation, variables)?;
         let options = UpdateOptions {
             scope: Some(&scope),
             multi: self.multi,
@@ -297,7 +294,7 @@ pub(super) fn run_entry(
         let found = if entry.multi {
             change_many(context, guard, chosen, &update, &now)
         } else {
-            change_one(context, guard, chosen, sort, &update, &now, retry, statement)
+            change_one(context, guard, (chosen, sort), &update, &now, retry, statement)
         };
         let found = found.map_err(|error| error.with_prefix(PREFIX))?;
         if found.n > 0 || !entry.upsert {
@@ -325,65 +322,30 @@ pub(super) fn now() -> Now {
     Now { ms: now_ms(), timestamp: clock_floor() }
 }
 
-#[allow(clippy::too_many_arguments)]
 fn change_one(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
-    chosen: Chosen,
-    sort: Option<SortPattern>,
+    (chosen, sort): (Chosen, Option<SortPattern>),
     update: &Update,
     now: &Now,
     retry: &mut Option<Statement>,
     statement: i32,
 ) -> Result<Outcome> {
-    let (matcher, collection) = (chosen.filter.clone(), chosen.plan.collection.clone());
-    let Some((record, doc)) = find_first(context, guard, chosen, sort)? else {
-        return Ok(Outcome::default());
+    let matcher = chosen.filter.clone();
+    let search = Search { context, retry: retry.as_ref(), statement };
+    let found = match search.first(guard, chosen, sort)? {
+        First::Nothing => return Ok(Outcome::default()),
+        First::Done(outcome) => return Ok(outcome),
+        First::Document(found) => found,
     };
-    let doc = doc.as_doc();
+    let doc = found.document.as_doc();
     let new = apply(update, matcher.as_deref(), doc, now)?;
     let outcome = Outcome { n: 1, modified: i32::from(new.is_some()), ..Outcome::default() };
     if let Some(new) = &new {
-        store_change(guard, &collection, record, doc, new, retry, statement, outcome.clone())?;
+        let (collection, record) = (&found.collection, found.record);
+        store_change(guard, collection, record, doc, new, retry, statement, outcome.clone())?;
     }
     Ok(outcome)
-}
-
-/// The first document of a plan in an order, as the writer sees it.
-///
-/// # Errors
-/// Those of scanning.
-pub(super) fn find_first(
-    context: &Context<'_>,
-    guard: &WriteGuard<'_>,
-    chosen: Chosen,
-    sort: Option<SortPattern>,
-) -> Result<Option<(RecordId, DocBuf)>> {
-    let sorted = chosen.sorted;
-    let mut scan = Scan::for_write(chosen.plan);
-    match sort {
-        Some(pattern) if !sorted => first_by(context, guard, &mut scan, &pattern),
-        _ => Ok(chunks::find(context, guard, &mut scan, 1)?.pop()),
-    }
-}
-
-fn first_by(
-    context: &Context<'_>,
-    guard: &WriteGuard<'_>,
-    scan: &mut Scan,
-    pattern: &SortPattern,
-) -> Result<Option<(RecordId, DocBuf)>> {
-    let mut best: Option<(Vec<u8>, RecordId, DocBuf)> = None;
-    while !scan.is_done() {
-        for (record, doc) in chunks::find(context, guard, scan, CHUNK)? {
-            let mut key = Vec::new();
-            pattern.write_key(doc.as_doc(), &mut key)?;
-            if best.as_ref().is_none_or(|(first, ..)| key < *first) {
-                best = Some((key, record, doc));
-            }
-        }
-    }
-    Ok(best.map(|(_, record, doc)| (record, doc)))
 }
 
 fn change_many(

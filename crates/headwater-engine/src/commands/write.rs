@@ -1,6 +1,8 @@
 //! What the writing commands share: the collection to write to, statements that are retried, replies with write errors.
 
 pub(super) mod chunks;
+pub(super) mod first;
+pub(super) mod turns;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use crate::session::retry::{Outcome, Session};
 pub struct Statement {
     session: Arc<Mutex<Session>>,
     id: [u8; 16],
+    transaction: i64,
     hurdle: Option<Hurdle>,
 }
 
@@ -30,6 +33,14 @@ impl Statement {
     /// What a statement did when it was sent before.
     pub fn done(&self, statement: i32) -> Option<Outcome> {
         self.session.lock().done(statement).cloned()
+    }
+
+    /// Goes on with the session after others were let in, who may have used it too.
+    ///
+    /// # Errors
+    /// `TransactionTooOld` (225).
+    fn go_on(&self, guard: &WriteGuard<'_>) -> Result<()> {
+        self.lock().begin(guard.read()?, &self.id, self.transaction)
     }
 
     fn lock(&self) -> MutexGuard<'_, Session> {
@@ -50,7 +61,7 @@ impl Context<'_> {
         session.lock().begin(guard.read()?, &id, transaction)?;
         let hurdle = self.closes.as_ref();
         let hurdle = hurdle.map(|closes| Hurdle::new(&self.shared.fail_points, closes));
-        Ok(Some(Statement { session, id, hurdle }))
+        Ok(Some(Statement { session, id, transaction, hurdle }))
     }
 
     /// The collection that a writing command names.

@@ -17,6 +17,7 @@ mod snapshots;
 mod spilling;
 mod streams;
 mod ttl;
+mod turns;
 mod update;
 mod watches;
 mod writes;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use super::turns::let_others_in;
 use crate::bson::{Doc, DocBuf};
 use crate::catalog::{Catalog, Collection};
 use crate::collection::RecordId;
@@ -22,7 +23,7 @@ const DOCUMENTS: usize = 1000;
 /// Bytes of the documents of a chunk, the last one excepted.
 const BYTES: usize = 4 * 1024 * 1024;
 /// Documents or index entries that are looked at for one chunk.
-const STRETCH: u64 = 10_000;
+pub(super) const STRETCH: u64 = 10_000;
 
 /// What becomes of the documents of a chunk when the walk fails behind them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +63,7 @@ pub(in crate::commands) fn for_each(
         if scan.is_done() {
             return Ok(());
         }
-        guard.let_others_in()?;
-        if let Some(running) = &context.running {
-            running.operation().yielded();
-        }
+        let_others_in(context, guard, None)?;
         collection = still_there(&guard.catalog(), scan.plan())?;
     }
 }
@@ -103,7 +101,10 @@ fn find_into(
 }
 
 /// The collection of a plan as it is now: others may have changed its indexes.
-fn still_there(catalog: &Catalog, plan: &Plan) -> Result<Arc<Collection>> {
+///
+/// # Errors
+/// `QueryPlanKilled` (175).
+pub(super) fn still_there(catalog: &Catalog, plan: &Plan) -> Result<Arc<Collection>> {
     let old = &plan.collection;
     let now = catalog.collection(old.namespace.db(), old.namespace.collection());
     let Some(now) = now.filter(|now| now.id == old.id) else {

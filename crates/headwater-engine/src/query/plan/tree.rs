@@ -13,7 +13,7 @@ use crate::query::matcher::Matcher;
 use crate::query::path::Path;
 
 /// Where documents come from, which of them are wanted, and what of each.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The collection.
     pub collection: Arc<Collection>,
