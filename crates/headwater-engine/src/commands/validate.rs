@@ -1,19 +1,14 @@
-//! `validate`: checks a collection: its documents, its indexes against them, and the store's checksums.
+//! `validate`: checks a collection: its documents, its indexes against them, and the store's checksums. It reads one moment
+//! and holds nobody up, whatever `background` says.
 
-use std::ops::Bound;
-
-use headwater_store::Direction;
+mod entries;
 
 use super::{Command, Context, Flow, Needs};
-use crate::bson::{self, Doc, DocWriter};
-use crate::catalog::{Collection, tables};
-use crate::collection::{document_key, entry_key, record_of};
+use crate::bson::{DocBuf, DocWriter, Raw, Type};
+use crate::catalog::Collection;
 use crate::error::{Code, Error, Result};
-use crate::index::Index;
-use crate::index::keys::keys;
-use crate::query::run::Run;
 
-/// Faults that a reply names at most.
+/// Faults of one kind that a reply names at most.
 const FAULTS_MAX: usize = 100;
 
 pub(super) const COMMAND: Command = Command {
@@ -31,9 +26,14 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if fields.loose_bool("repair")?.unwrap_or(false) {
         return Err(Error::not_supported("the option 'repair' of validate"));
     }
-    let full = fields.loose_bool("full")?.unwrap_or(false);
-    if full && fields.loose_bool("background")?.unwrap_or(false) {
+    let on = |name: &str| fields.loose_bool(name).map(|on| on.unwrap_or(false));
+    let (full, background) = (on("full")?, on("background")?);
+    if full && background {
         let message = "Running the validate command with both { background: true } and { full: true } is not supported.";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    if on("metadata")? && (full || background || on("checkBSONConformance")?) {
+        let message = "Running the validate command with { metadata: true } is not supported with any other options";
         return Err(Error::new(Code::INVALID_OPTIONS, message));
     }
     if context.mode == crate::request::Mode::Inline {
@@ -47,9 +47,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
     };
     let mut found = Found::default();
-    check_documents(&run, collection, &mut found)?;
-    for index in &collection.indexes {
-        check_index(&run, collection, index, &mut found)?;
+    entries::check_documents(&run, collection, &mut found)?;
+    for at in 0..collection.indexes.len() {
+        entries::check_index(&run, collection, at, &mut found)?;
     }
     if let Err(error) = context.shared.store.verify() {
         found.fault(error.to_string());
@@ -57,12 +57,50 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     Ok(Flow::Reply(found.reply(collection)))
 }
 
+/// What was found.
 #[derive(Default)]
 struct Found {
     documents: i64,
     invalid: i32,
-    keys: Vec<i64>,
+    /// Of each index in the collection's order.
+    indexes: Vec<OfIndex>,
     faults: Vec<String>,
+    missing: Entries,
+    extra: Entries,
+    corrupt: Vec<i64>,
+}
+
+/// What was found of one index.
+#[derive(Default)]
+struct OfIndex {
+    /// Keys that the documents have.
+    keys: i64,
+    missing: i64,
+    extra: i64,
+    /// Whether a document has more than one key, which the index does not know.
+    unknown_multikey: bool,
+}
+
+impl OfIndex {
+    fn is_valid(&self) -> bool {
+        self.missing == 0 && self.extra == 0 && !self.unknown_multikey
+    }
+}
+
+/// Entries at fault: how many, and the first of them.
+#[derive(Default)]
+struct Entries {
+    count: i64,
+    rows: Vec<DocBuf>,
+}
+
+impl Entries {
+    fn add(&mut self, row: impl FnOnce() -> DocBuf) {
+        self.count += 1;
+        if self.rows.len() < FAULTS_MAX {
+            self.rows.push(row());
+        }
+    }
 }
 
 impl Found {
@@ -72,7 +110,22 @@ impl Found {
         }
     }
 
-    fn reply(self, collection: &Collection) -> DocWriter {
+    fn of(&mut self, at: usize, note: impl FnOnce(&mut OfIndex)) {
+        if let Some(index) = self.indexes.get_mut(at) {
+            note(index);
+        }
+    }
+
+    fn reply(mut self, collection: &Collection) -> DocWriter {
+        let indexes: Vec<_> = collection.indexes.iter().zip(&self.indexes).collect();
+        let mut faults = std::mem::take(&mut self.faults);
+        for (index, of) in indexes.iter().filter(|(_, of)| !of.is_valid()) {
+            let name = &index.name;
+            faults.push(match of.unknown_multikey {
+                true => format!("Index {name} is not multikey but has more than one key in one or more document(s)"),
+                false => format!("Index with name '{name}' has inconsistencies."),
+            });
+        }
         let mut reply = DocWriter::new();
         reply.str("ns", collection.namespace.as_str());
         reply.binary("uuid", 4, &collection.uuid);
@@ -81,80 +134,40 @@ impl Found {
         reply.i64("nrecords", self.documents);
         reply.i32("nIndexes", collection.indexes.len() as i32);
         reply.document("keysPerIndex", |out| {
-            for (index, keys) in collection.indexes.iter().zip(&self.keys) {
-                out.i64(&index.name, *keys);
-            }
+            indexes.iter().for_each(|(index, of)| out.i64(&index.name, of.keys));
         });
         reply.document("indexDetails", |out| {
-            for index in &collection.indexes {
-                let of_index = format!("index '{}'", index.name);
-                let valid = !self.faults.iter().any(|fault| fault.contains(&of_index));
-                out.document(&index.name, |row| row.bool("valid", valid));
+            for (index, of) in &indexes {
+                out.document(&index.name, |row| {
+                    row.bool("valid", of.is_valid());
+                    if of.missing > 0 {
+                        row.i64("missingIndexEntries", of.missing);
+                    }
+                    if of.extra > 0 {
+                        row.i64("extraIndexEntries", of.extra);
+                    }
+                });
             }
         });
-        reply.bool("valid", self.faults.is_empty());
+        reply.bool("valid", faults.is_empty());
         reply.bool("repaired", false);
-        reply.array("warnings", |_| {});
-        reply.array("errors", |out| self.faults.iter().for_each(|fault| out.str(fault)));
-        reply.array("extraIndexEntries", |_| {});
-        reply.array("missingIndexEntries", |_| {});
-        reply.array("corruptRecords", |_| {});
-        reply
-    }
-}
-
-/// Every document is valid BSON, and each of its keys stands in its index.
-fn check_documents(run: &Run<'_>, collection: &Collection, found: &mut Found) -> Result<()> {
-    let (lower, upper) = (document_key(collection.id, 0), document_key(collection.id + 1, 0));
-    let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
-    let mut cursor = run.store().range(tables::DOCUMENTS, lower, upper, Direction::Forward)?;
-    found.keys = vec![0; collection.indexes.len()];
-    while let Some((key, bytes)) = cursor.next()? {
-        found.documents += 1;
-        let record = record_of(key).unwrap_or(0);
-        if let Err(error) = bson::validate_command(bytes) {
-            found.invalid += 1;
-            found.fault(format!("document at record {record}: {error}"));
-            continue;
-        }
-        for (at, index) in collection.indexes.iter().enumerate() {
-            let keys = keys(index, Doc::trusted(bytes))?.keys;
-            if let Some(count) = found.keys.get_mut(at) {
-                *count += keys.len() as i64;
-            }
-            for encoded in &keys {
-                let entry = entry_key(index, encoded, record);
-                let value = run.store().get(tables::INDEX, &entry)?;
-                let held = value.map(|value| !index.unique || record_of(value) == Some(record));
-                if held != Some(true) {
-                    let name = &index.name;
-                    found.fault(format!("index '{name}' lacks an entry of record {record}"));
+        reply.array("warnings", |out| {
+            for (what, entries) in [("missing", &self.missing), ("extra", &self.extra)] {
+                if entries.count > 0 {
+                    out.str(&format!("Detected {} {what} index entries.", entries.count));
                 }
             }
+        });
+        reply.array("errors", |out| faults.iter().for_each(|fault| out.str(fault)));
+        let entries = [("extraIndexEntries", &self.extra), ("missingIndexEntries", &self.missing)];
+        for (name, entries) in entries {
+            reply.array(name, |out| entries.rows.iter().for_each(|row| out.doc(row.as_doc())));
         }
+        reply.array("corruptRecords", |out| {
+            for record in &self.corrupt {
+                out.raw(Raw { kind: Type::Int64, data: &record.to_le_bytes() });
+            }
+        });
+        reply
     }
-    Ok(())
-}
-
-/// An index has as many entries as the documents have keys.
-fn check_index(
-    run: &Run<'_>,
-    collection: &Collection,
-    index: &Index,
-    found: &mut Found,
-) -> Result<()> {
-    let (lower, upper) = (index.id.to_be_bytes(), (index.id + 1).to_be_bytes());
-    let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
-    let mut cursor = run.store().range(tables::INDEX, lower, upper, Direction::Forward)?;
-    let mut entries = 0;
-    while cursor.next()?.is_some() {
-        entries += 1;
-    }
-    let at = collection.indexes.iter().position(|other| other.id == index.id);
-    let expected = at.and_then(|at| found.keys.get(at)).copied().unwrap_or(0);
-    if entries != expected {
-        let name = &index.name;
-        found.fault(format!("index '{name}' has {entries} entries, its documents {expected} keys"));
-    }
-    Ok(())
 }

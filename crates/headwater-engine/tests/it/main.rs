@@ -19,6 +19,7 @@ mod streams;
 mod ttl;
 mod turns;
 mod update;
+mod validates;
 mod watches;
 mod writes;
 mod written;
