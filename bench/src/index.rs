@@ -1,10 +1,11 @@
 //! Indexes: what they cost writers, and how fast they are built. An engine on disk, without sockets; processor time is
 //! that of the whole process, its background threads included.
 //!
-//! index [PART..] [--documents N] [--folder PATH]
+//! index [build|insert|read..] [--documents N] [--folder PATH]
 
 mod building;
 mod inserting;
+mod reading;
 
 use std::path::PathBuf;
 
@@ -14,7 +15,8 @@ use headwater_engine::{Client, Engine, EngineOptions, Request};
 /// A part: its name and how it runs.
 type Part = (&'static str, fn(&Plan) -> Result<(), String>);
 
-const PARTS: &[Part] = &[("build", building::run), ("insert", inserting::run)];
+const PARTS: &[Part] =
+    &[("build", building::run), ("insert", inserting::run), ("read", reading::run)];
 
 /// What is asked for.
 pub(crate) struct Plan {
@@ -39,7 +41,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             "--folder" => plan.folder = words.next().map(PathBuf::from),
             name => match PARTS.iter().find(|part| part.0 == name) {
                 Some(part) => wanted.push(part),
-                None => return Err("index [build|insert..] [--documents N] [--folder PATH]".into()),
+                None => {
+                    return Err(
+                        "index [build|insert|read..] [--documents N] [--folder PATH]".into()
+                    );
+                }
             },
         }
     }

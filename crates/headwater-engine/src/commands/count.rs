@@ -49,7 +49,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let scope = || Ok(Scope::new(None, now_ms())?.with_collation(collation.clone()));
     let order = ValueOrder::new(collation.clone());
     let mut query = match hint {
-        None => Query::express(filter, &order, collection.as_deref(), scope)?,
+        None => Query::express(filter, &order, collection.as_deref(), true, scope)?,
         Some(_) => Query::parse(filter, &mut scope()?)?,
     };
     if !query.id_only && context.mode == Mode::Inline {

@@ -176,7 +176,7 @@ impl<'a> Delete<'a> {
         let mut scope = scope_of(collection, self.collation, variables)?;
         if self.hint.is_none() {
             let order = scope.order().clone();
-            return Query::express(self.filter, &order, collection, || Ok(scope));
+            return Query::express(self.filter, &order, collection, false, || Ok(scope));
         }
         let mut query = Query::parse(self.filter, &mut scope)?;
         query.hint = self.hint.clone();

@@ -97,7 +97,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let hint = fields.raw("hint").filter(|h| !is_empty(*h)).map(Hint::parse).transpose()?;
     let plain = hint.is_none() && sort.is_empty() && range.is_everything();
     let mut query = match plain && shape.tailing.is_none() {
-        true => Query::express(filter, &order, collection.as_deref(), scope)?,
+        true => {
+            let whole = projection.is_empty() && !key_only;
+            Query::express(filter, &order, collection.as_deref(), whole, scope)?
+        }
         false => Query::parse(filter, &mut scope()?)?,
     };
     if !query.id_only && context.mode == Mode::Inline {

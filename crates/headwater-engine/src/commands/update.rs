@@ -201,7 +201,9 @@ impl<'a> Entry<'a> {
         let update = Update::parse(self.update, &options)?;
         let mut query = match update.needs_position() || self.hint.is_some() {
             true => Query::parse(self.filter, &mut scope.clone())?,
-            false => Query::express(self.filter, scope.order(), collection, || Ok(scope.clone()))?,
+            false => {
+                Query::express(self.filter, scope.order(), collection, false, || Ok(scope.clone()))?
+            }
         };
         query.hint = self.hint.clone();
         if !is_of_one_id(&query) {

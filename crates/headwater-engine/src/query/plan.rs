@@ -8,6 +8,7 @@ mod choose;
 mod cost;
 pub(crate) mod eligible;
 pub mod ends;
+mod equality;
 mod gives;
 mod index;
 mod ranged;
@@ -47,6 +48,8 @@ pub struct Query {
     pub id: Option<Vec<u8>>,
     /// Whether that `_id` holds texts.
     id_holds_texts: bool,
+    /// What the filter says in place of a matcher, if that is a value of an indexed field and nothing else.
+    equality: Option<equality::Equality>,
     /// How values compare.
     pub order: ValueOrder,
     /// Whether the filter says nothing but that.
@@ -193,8 +196,9 @@ impl Query {
         }
     }
 
-    /// As [`Query::parse`] without compiling a filter that names nothing but an `_id`, which can be found in the index
-    /// of `collection`: nobody asks how it matched.
+    /// As [`Query::parse`] without compiling a filter that names nothing but an `_id`, or one value of another field,
+    /// which can be found in an index of `collection`: nobody asks how it matched, and of the second kind whole documents
+    /// or their number are wanted.
     ///
     /// # Errors
     /// Those of [`Matcher::parse`].
@@ -202,15 +206,22 @@ impl Query {
         filter: Doc<'_>,
         order: &ValueOrder,
         collection: Option<&Collection>,
+        whole: bool,
         scope: impl FnOnce() -> Result<Scope>,
     ) -> Result<Query> {
         let query = Query::of_id(filter, order);
         let has_it = |index: &Arc<Index>| query.id_in(index).is_some();
         let found_by_id =
             collection.is_none_or(|collection| collection.id_index().is_some_and(has_it));
-        match query.id_only && found_by_id {
-            true => Ok(query),
-            false => Query::parse(filter, &mut scope()?),
+        if query.id_only && found_by_id {
+            return Ok(query);
+        }
+        let equality = collection
+            .filter(|_| whole && query.id.is_none())
+            .and_then(|collection| equality::Equality::of(filter, order, collection));
+        match equality {
+            Some(equality) => Ok(Query { equality: Some(equality), ..query }),
+            None => Query::parse(filter, &mut scope()?),
         }
     }
 

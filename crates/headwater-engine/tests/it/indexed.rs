@@ -1,6 +1,8 @@
 //! Properties: with an index and without it a find gives the same documents, in the same order where one is asked for,
 //! and an update does the same.
 
+mod sets;
+
 use std::collections::BTreeSet;
 
 use headwater_engine::bson::DocBuf;

@@ -26,7 +26,15 @@ const LEAP_FROM: f64 = 1000.0;
 ///
 /// # Errors
 /// `BadValue` (2) for a hint that names no index; those of the store.
-pub fn choose(read: &dyn Read, collection: &Arc<Collection>, query: Query) -> Result<Chosen> {
+pub fn choose(read: &dyn Read, collection: &Arc<Collection>, mut query: Query) -> Result<Chosen> {
+    if let Some(equality) = query.equality.take() {
+        let mut way = simple(equality.access(), true);
+        way.exact = true;
+        if query.wants == Wants::Count {
+            way.gives = Gives::Nothing;
+        }
+        return Ok(query.take(collection, way));
+    }
     let natural = match &query.hint {
         Some(Hint::Natural(direction)) => Some(*direction),
         _ => query.natural,

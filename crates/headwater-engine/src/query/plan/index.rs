@@ -49,6 +49,7 @@ impl<'e, 'q> Candidate<'e, 'q> {
             fields: fields(eligible, &bounds),
             ranged: 0,
             merged_from: 0,
+            points: false,
         };
         let (points, prefixes) = (Vec::new(), Vec::new());
         let mut candidate =
@@ -140,6 +141,8 @@ impl<'e, 'q> Candidate<'e, 'q> {
         }
         // What was cut says less than the filter.
         self.exact &= !cut;
+        let is_key = self.points.len() == self.scan.index.directions.len();
+        self.scan.points = self.scan.index.unique && is_key && !cut;
         self.each = whole.map_or(1, |whole| whole.len());
         self.prefixes = prefixes.iter().map(Vec::len).collect();
         if cut {

@@ -82,6 +82,8 @@ pub struct IndexScan {
     /// Bytes at the start of each key that all keys of one range share, so that the rest gives the order of a
     /// [`Access::Merge`].
     pub merged_from: usize,
+    /// Whether each range is of one key of a unique index, of which there is one entry at most.
+    pub points: bool,
 }
 
 /// The bounds of one field of an index.
@@ -144,7 +146,15 @@ impl IndexScan {
             FieldBounds::everything(path.clone(), *direction)
         };
         let fields = index.paths.paths().iter().zip(&index.directions).map(everything).collect();
-        IndexScan { index, ranges: vec![range], reverse, fields, ranged: 0, merged_from: 0 }
+        IndexScan {
+            index,
+            ranges: vec![range],
+            reverse,
+            fields,
+            ranged: 0,
+            merged_from: 0,
+            points: false,
+        }
     }
 
     /// Whether the whole index is read.

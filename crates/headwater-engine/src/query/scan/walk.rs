@@ -6,12 +6,13 @@ use std::ops::Bound;
 use headwater_store::{Cursor, Direction, Read};
 
 use super::Counts;
+use crate::bson::Raw;
 use crate::bson::key::{self, successor};
 use crate::catalog::tables;
 use crate::error::Result;
 use crate::index::keys::KEY_BYTES_MAX;
 use crate::query::bounds::Interval;
-use crate::query::plan::tree::IndexScan;
+use crate::query::plan::tree::{IndexScan, Range};
 
 /// Keys that are passed one by one before a leap.
 const STEPS: u32 = 1;
@@ -41,7 +42,7 @@ impl Place {
 
 /// A walk during one run.
 pub(super) struct Walk<'r, 'p> {
-    scan: &'p IndexScan,
+    scan: &'r IndexScan,
     read: &'r dyn Read,
     place: &'p mut Place,
     cursor: Option<Cursor<'r>>,
@@ -50,7 +51,7 @@ pub(super) struct Walk<'r, 'p> {
     /// Keys that are looked at, at most, and the last of them once there were so many.
     keys_max: u64,
     cut_at: Option<&'r [u8]>,
-    fields: Fields<'p>,
+    fields: Fields<'r>,
 }
 
 /// A key and the value beside it.
@@ -58,7 +59,7 @@ pub(super) type Entry<'r> = (&'r [u8], &'r [u8]);
 
 impl<'r, 'p> Walk<'r, 'p> {
     pub(super) fn new(
-        scan: &'p IndexScan,
+        scan: &'r IndexScan,
         read: &'r dyn Read,
         place: &'p mut Place,
     ) -> Walk<'r, 'p> {
@@ -80,6 +81,35 @@ impl<'r, 'p> Walk<'r, 'p> {
 
     /// The next key inside all bounds, `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Entry<'r>>> {
+        if self.scan.points { self.next_point() } else { self.next_key() }
+    }
+
+    /// The next of the single keys.
+    fn next_point(&mut self) -> Result<Option<Entry<'r>>> {
+        while let Some((key, _)) = self.range() {
+            let done = self.taken.take().is_some_and(|taken| taken == key)
+                || self.place.last.take().is_some_and(|last| last == *key);
+            if !done {
+                self.place.seeks += 1;
+                if let Some(value) = self.read.get(tables::INDEX, key)? {
+                    self.place.keys += 1;
+                    self.place.inside += 1;
+                    return Ok(Some((key, value)));
+                }
+            }
+            self.place.range += 1;
+        }
+        Ok(None)
+    }
+
+    /// The range that the walk is in.
+    fn range(&self) -> Option<&'r Range> {
+        let IndexScan { ranges, reverse, .. } = self.scan;
+        let left = ranges.len().checked_sub(self.place.range + 1)?;
+        ranges.get(if *reverse { left } else { self.place.range })
+    }
+
+    fn next_key(&mut self) -> Result<Option<Entry<'r>>> {
         loop {
             if self.cursor.is_none() && !self.open()? {
                 return Ok(None);
@@ -140,10 +170,8 @@ impl<'r, 'p> Walk<'r, 'p> {
     }
 
     fn open(&mut self) -> Result<bool> {
-        let IndexScan { ranges, reverse, .. } = self.scan;
-        let Some(left) = ranges.len().checked_sub(self.place.range + 1) else { return Ok(false) };
-        let at = if *reverse { left } else { self.place.range };
-        let Some((lower, upper)) = ranges.get(at) else { return Ok(false) };
+        let reverse = &self.scan.reverse;
+        let Some((lower, upper)) = self.range() else { return Ok(false) };
         let (mut lower, mut upper) =
             (Bound::Included(lower.as_slice()), Bound::Excluded(upper.as_slice()));
         match &self.place.last {
@@ -234,7 +262,8 @@ impl<'p> Fields<'p> {
         })
     }
 
-    /// Where the first `count` fields of a key end; `None` if they cannot be told apart.
+    /// Where the first `count` fields of a key end; `None` if they cannot be told apart, or the last of them stands for
+    /// null and for absent values alike.
     fn end_of(&self, key: &[u8], count: usize) -> Option<usize> {
         let mut end = size_of_val(&self.scan.index.id);
         if is_cut(key) {
@@ -243,9 +272,18 @@ impl<'p> Fields<'p> {
         for at in 0..count {
             let (field, _) = key::split(key.get(end..)?, self.direction(at))?;
             end += field.len();
+            if at + 1 == count && is_null(field) {
+                return None;
+            }
         }
         Some(end)
     }
+}
+
+/// Whether a field of a key is null, in either direction.
+fn is_null(field: &[u8]) -> bool {
+    let null = key::encode(Raw::NULL);
+    field == null || field.iter().map(|byte| !byte).eq(null)
 }
 
 /// Whether a key may be one that was cut, whose end is a hash.
