@@ -242,11 +242,7 @@ fn note_multikey(
 
 /// Notes in an index what the keys of a document make it; `true` if that is new.
 pub(crate) fn note_keys(index: &Index, keys: &Keys) -> bool {
-    let is_new = keys.multikey && !index.is_multikey();
-    if is_new {
-        index.multikey.store(true, Ordering::Release);
-    }
-    is_new
+    index.arrays.add(&keys.multikey, &keys.arrays)
 }
 
 fn check_unique(

@@ -2,11 +2,13 @@
 //! [`keys`]; entries are written by `collection.rs` alone.
 
 mod accesses;
+mod arrays;
+pub mod hashed;
 pub mod keys;
 mod spec;
+pub mod wildcard;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, View};
@@ -16,11 +18,14 @@ use crate::query::matcher::Matcher;
 use crate::query::path::{KeyPaths, Path};
 
 pub use accesses::Accesses;
+pub use arrays::Arrays;
+pub(crate) use spec::normal_projection;
 pub use spec::{Wanted, index_of, parse_spec};
+use wildcard::Wildcard;
 
 /// What is known of index kinds: the string that a key pattern names, whether this version builds it.
 pub const INDEX_KINDS: &[(&str, bool)] =
-    &[("2d", false), ("2dsphere", false), ("hashed", false), ("text", false), ("wildcard", false)];
+    &[("2d", false), ("2dsphere", false), ("hashed", true), ("text", false), ("wildcard", true)];
 
 /// An index of one collection.
 #[derive(Debug)]
@@ -41,6 +46,10 @@ pub struct Index {
     pub sparse: bool,
     /// Which documents alone are in it.
     pub partial: Option<Arc<Matcher>>,
+    /// The field that holds hashes, by its place.
+    pub hashed: Option<usize>,
+    /// What it holds, if one of its paths stands for many.
+    pub wildcard: Option<Arc<Wildcard>>,
     /// Seconds after the dates in it that documents are removed, if they are.
     pub expire_after: Option<i32>,
     /// Whether no document may be added or changed to a key that another has, although some may share one already.
@@ -56,8 +65,8 @@ pub struct Index {
     pub typed: bool,
     /// The specification as `listIndexes` shows it.
     pub spec: DocBuf,
-    /// Whether some document has, or had, more than one key.
-    pub multikey: Arc<AtomicBool>,
+    /// Where its documents have, or had, arrays.
+    pub arrays: Arc<Arrays>,
     /// How often it was used.
     pub accesses: Arc<Accesses>,
 }
@@ -81,6 +90,8 @@ impl Index {
             unique: true,
             sparse: false,
             partial: None,
+            hashed: None,
+            wildcard: None,
             expire_after: None,
             prepare_unique: false,
             hidden: false,
@@ -88,7 +99,7 @@ impl Index {
             by_id: false,
             typed: true,
             spec: spec.finish(),
-            multikey: Arc::default(),
+            arrays: Arc::new(Arrays::new(1)),
             accesses: Arc::default(),
         }
     }
@@ -145,8 +156,8 @@ impl Index {
         let index = index_of(self.id, spec.as_doc()).ok_or_else(|| {
             Error::new(Code::INTERNAL_ERROR, "a stored index specification does not parse")
         })?;
-        let (multikey, accesses) = (self.multikey.clone(), self.accesses.clone());
-        Ok(Index { multikey, accesses, typed: self.typed, ..index.in_order_of_id(self.by_id) })
+        let (arrays, accesses) = (self.arrays.clone(), self.accesses.clone());
+        Ok(Index { arrays, accesses, typed: self.typed, ..index.in_order_of_id(self.by_id) })
     }
 
     /// The key pattern.
@@ -185,9 +196,14 @@ impl Index {
         row.finish()
     }
 
-    /// Whether some document has more than one key.
+    /// Whether some document has, or had, an array on a path of it.
     pub fn is_multikey(&self) -> bool {
-        self.multikey.load(Ordering::Acquire)
+        self.arrays.any()
+    }
+
+    /// Whether a document may have several keys in it.
+    pub fn repeats(&self) -> bool {
+        self.is_multikey() || self.wildcard.is_some()
     }
 
     /// Its row in `$indexStats`, with the name of this machine.
@@ -208,7 +224,7 @@ impl Index {
     pub fn to_record(&self) -> DocBuf {
         let mut record = DocWriter::new();
         record.i64("id", i64::from(self.id));
-        record.bool("multikey", self.is_multikey());
+        self.arrays.write(&mut record);
         record.bool("typed", self.typed);
         record.doc("spec", self.spec.as_doc());
         record.finish()
@@ -223,7 +239,7 @@ impl Index {
         let spec = record.get("spec")?.as_doc()?;
         let mut index = index_of(id, spec)?;
         index.typed = record.get("typed").and_then(Raw::as_bool).unwrap_or(false);
-        index.multikey = Arc::new(AtomicBool::new(record.get("multikey")?.as_bool()?));
+        index.arrays = Arc::new(Arrays::read(record, index.directions.len())?);
         Some(index)
     }
 }

@@ -6,8 +6,7 @@ use std::fmt::Write;
 use crate::tables::{NAMES, belongs, read};
 
 /// What needs no row in the table of index kinds.
-const PLAIN_INDEXES: &str =
-    "Ascending and descending keys: of one field or several, into arrays, unique or sparse.\n";
+const PLAIN_INDEXES: &str = "Ascending and descending keys: of one field or several, into arrays, unique, sparse, partial, hidden, with a collation or a life time.\n";
 
 /// The page as it should be.
 pub fn page() -> String {

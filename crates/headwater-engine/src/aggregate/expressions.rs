@@ -36,6 +36,7 @@ mod comparison;
 mod conditional;
 mod convert;
 pub(crate) mod date;
+mod hashed;
 mod iterate;
 mod meta;
 mod named;

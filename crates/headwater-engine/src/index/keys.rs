@@ -1,6 +1,7 @@
 //! The keys of a document in an index, encoded, and the values behind a key.
 
-use super::Index;
+use super::wildcard::{Entry, PATH_FIELD, Wildcard, path_key};
+use super::{Index, hashed};
 use crate::bson::key::{Direction, Types};
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type};
 use crate::collation::ValueOrder;
@@ -17,14 +18,16 @@ pub struct Keys {
     pub keys: Vec<Vec<u8>>,
     /// What the key does not tell of its values, if there is one key.
     pub types: Vec<u8>,
-    /// Whether the document makes the index multikey.
-    pub multikey: bool,
+    /// Which names of the index's paths met arrays.
+    pub multikey: Multikey,
+    /// Of a wildcard index: the paths of arrays.
+    pub arrays: Vec<String>,
 }
 
 /// The keys of `doc` in `index`.
 ///
 /// # Errors
-/// `CannotIndexParallelArrays` (171).
+/// `CannotIndexParallelArrays` (171), 16766 and 7246301 for arrays where none may be.
 pub fn keys(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     let mut keys = keys_alone(index, doc)?;
     if index.by_id {
@@ -42,63 +45,146 @@ fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     {
         return Ok(Keys::default());
     }
+    if let Some(wildcard) = &index.wildcard {
+        return of_wildcard(index, wildcard, doc);
+    }
     if let [only] = index.paths.paths()
         && let [part] = only.parts()
     {
-        return Ok(top_field(index, doc.get_bytes(part.name())));
+        return top_field(index, doc.get_bytes(part.name()));
     }
-    let (mut keys, mut types) = (Vec::new(), Vec::new());
-    let mut multikey = Multikey::default();
+    let mut found = Keys::default();
     let mut is_there = false;
-    index.paths.each_key(doc, &mut multikey, &mut |values, missing| {
+    let Keys { keys, types, multikey, .. } = &mut found;
+    index.paths.each_key(doc, multikey, &mut |values, missing| {
         is_there |= missing < values.len();
         let key = encode(index, values);
         if keys.is_empty() {
-            types = types_of(index, &key, values);
+            *types = types_of(index, &key, values);
         }
         keys.push(key);
         Ok(())
     })?;
+    if index.hashed.is_some() {
+        hashed::check(index, multikey)?;
+    }
     // A sparse index leaves out documents without any of the fields, not single keys.
     if index.sparse && !is_there {
         keys.clear();
     }
-    let multikey = multikey.any();
-    if multikey {
+    if multikey.any() {
         keys.sort_unstable();
         keys.dedup();
         types.clear();
     }
-    Ok(Keys { keys, types, multikey })
+    Ok(found)
 }
 
 /// What the key of these values does not tell of them. Nothing is noted where the values cannot be told anyway: of a key
-/// that was cut, and where texts are kept as collation keys.
+/// that was cut, and where texts are kept as collation keys or values as hashes.
 fn types_of(index: &Index, key: &[u8], values: &[Raw<'_>]) -> Vec<u8> {
     match index.order.collation() {
-        None if key.len() < KEY_BYTES_MAX => Types::of(values).as_bytes().to_vec(),
+        None if key.len() < KEY_BYTES_MAX && index.hashed.is_none() => {
+            Types::of(values).as_bytes().to_vec()
+        }
         _ => Vec::new(),
     }
 }
 
 /// The keys of a field at the top of the document: the common case, without any walk.
-fn top_field(index: &Index, value: Option<Raw<'_>>) -> Keys {
+fn top_field(index: &Index, value: Option<Raw<'_>>) -> Result<Keys> {
+    let of = |keys: Vec<Vec<u8>>| Keys { keys, ..Keys::default() };
     let Some(value) = value else {
-        let keys = if index.sparse { vec![] } else { vec![encode(index, &[Raw::NULL])] };
-        return Keys { keys, ..Keys::default() };
+        return Ok(of(if index.sparse { vec![] } else { vec![encode(index, &[Raw::NULL])] }));
     };
     let Some(array) = value.as_array() else {
         let key = encode(index, &[value]);
         let types = types_of(index, &key, &[value]);
-        return Keys { keys: vec![key], types, multikey: false };
+        return Ok(Keys { keys: vec![key], types, ..Keys::default() });
     };
+    let multikey = Multikey(vec![1]);
+    if index.hashed.is_some() {
+        hashed::check(index, &multikey)?;
+    }
     let mut keys: Vec<_> = array.iter().map(|element| encode(index, &[element])).collect();
     if keys.is_empty() {
         keys.push(encode(index, &[Raw { kind: Type::Undefined, data: &[] }]));
     }
     keys.sort_unstable();
     keys.dedup();
-    Keys { keys, multikey: true, ..Keys::default() }
+    Ok(Keys { keys, multikey, ..Keys::default() })
+}
+
+fn of_wildcard(index: &Index, wildcard: &Wildcard, doc: Doc<'_>) -> Result<Keys> {
+    let mut found = Keys::default();
+    wildcard.each_key(doc, &mut found.arrays, &mut |entry| {
+        found.keys.push(encode_entry(index, wildcard, entry));
+        Ok(())
+    })?;
+    found.keys.sort_unstable();
+    found.keys.dedup();
+    found.arrays.sort_unstable();
+    found.arrays.dedup();
+    Ok(found)
+}
+
+fn encode_entry(index: &Index, wildcard: &Wildcard, entry: &Entry<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(48);
+    let mut others = entry.others.iter();
+    for (at, direction) in index.directions.iter().enumerate() {
+        if at == wildcard.at {
+            bytes.extend(path_key(entry.path));
+            index.order.append_key(entry.value, *direction, &mut bytes);
+        } else if let Some(value) = others.next() {
+            index.order.append_key(*value, *direction, &mut bytes);
+        }
+    }
+    cut(bytes)
+}
+
+/// Takes a key, encoded, and what shows its values.
+type VisitShown<'f> = dyn FnMut(Vec<u8>, &dyn Fn() -> DocBuf) -> Result<()> + 'f;
+
+/// Gives each key of a document to `visit`, encoded, and what shows its values named as in the key pattern.
+fn each_shown(index: &Index, doc: Doc<'_>, visit: &mut VisitShown<'_>) -> Result<()> {
+    let Some(wildcard) = &index.wildcard else {
+        return index.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
+            visit(encode(index, values), &|| shown(index, values))
+        });
+    };
+    wildcard.each_key(doc, &mut Vec::new(), &mut |entry| {
+        visit(encode_entry(index, wildcard, entry), &|| shown_entry(index, wildcard, entry))
+    })
+}
+
+fn shown(index: &Index, values: &[Raw<'_>]) -> DocBuf {
+    let mut shown = DocWriter::new();
+    for (at, (value, path)) in values.iter().zip(index.paths.paths()).enumerate() {
+        match index.hashed == Some(at) {
+            true => shown.i64(path.as_str(), hash_in(index, *value)),
+            false => shown.raw(path.as_str(), *value),
+        }
+    }
+    shown.finish()
+}
+
+fn shown_entry(index: &Index, wildcard: &Wildcard, entry: &Entry<'_>) -> DocBuf {
+    let mut shown = DocWriter::new();
+    let mut others = entry.others.iter();
+    for (at, path) in index.paths.paths().iter().enumerate() {
+        if at != wildcard.at {
+            others.next().into_iter().for_each(|value| shown.raw(path.as_str(), *value));
+            continue;
+        }
+        match entry.path {
+            Some(path) => {
+                shown.str(PATH_FIELD, path);
+                shown.raw(path, entry.value);
+            }
+            None => shown.raw(PATH_FIELD, entry.value),
+        }
+    }
+    shown.finish()
 }
 
 /// Of the keys of `doc` that are inside the ranges of a scan (whole keys, lower included, upper excluded) the one that
@@ -110,16 +196,12 @@ pub fn key_inside(
     reverse: bool,
 ) -> Option<DocBuf> {
     let mut found: Option<(Vec<u8>, DocBuf)> = None;
-    let walked = index.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
-        let whole = [&index.id.to_be_bytes()[..], &encode(index, values)].concat();
+    let walked = each_shown(index, doc, &mut |encoded, shown| {
+        let whole = [&index.id.to_be_bytes()[..], &encoded].concat();
         let inside = ranges.iter().any(|(lower, upper)| *lower <= whole && whole < *upper);
         let first = found.as_ref().is_none_or(|(first, _)| (whole < *first) != reverse);
         if inside && first {
-            let mut shown = DocWriter::new();
-            for (value, path) in values.iter().zip(index.paths.paths()) {
-                shown.raw(path.as_str(), *value);
-            }
-            found = Some((whole, shown.finish()));
+            found = Some((whole, shown()));
         }
         Ok(())
     });
@@ -130,13 +212,9 @@ pub fn key_inside(
 /// The values behind an encoded key of `doc`, named as in the key pattern: what a duplicate key error shows.
 pub fn values_of(index: &Index, doc: Doc<'_>, encoded: &[u8]) -> DocBuf {
     let mut found = None;
-    let walked = index.paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
-        if found.is_none() && encode(index, values) == encoded {
-            let mut shown = DocWriter::new();
-            for (value, path) in values.iter().zip(index.paths.paths()) {
-                shown.raw(path.as_str(), *value);
-            }
-            found = Some(shown.finish());
+    let walked = each_shown(index, doc, &mut |own, shown| {
+        if found.is_none() && own == encoded {
+            found = Some(shown());
         }
         Ok(())
     });
@@ -145,10 +223,20 @@ pub fn values_of(index: &Index, doc: Doc<'_>, encoded: &[u8]) -> DocBuf {
 
 fn encode(index: &Index, values: &[Raw<'_>]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(24);
-    for (value, direction) in values.iter().zip(&index.directions) {
-        index.order.append_key(*value, *direction, &mut bytes);
+    for (at, (value, direction)) in values.iter().zip(&index.directions).enumerate() {
+        if index.hashed == Some(at) {
+            let hash = hash_in(index, *value).to_le_bytes();
+            let hash = Raw { kind: Type::Int64, data: &hash };
+            index.order.append_key(hash, *direction, &mut bytes);
+        } else {
+            index.order.append_key(*value, *direction, &mut bytes);
+        }
     }
     cut(bytes)
+}
+
+fn hash_in(index: &Index, value: Raw<'_>) -> i64 {
+    hashed::hash(value, index.order.collation().map(AsRef::as_ref))
 }
 
 /// Shortens a key that the store could not hold: its head and a hash of the whole.

@@ -3,15 +3,21 @@
 mod key;
 mod options;
 mod partial;
+mod wildcard;
 
 use std::sync::Arc;
 
-use super::Index;
+use super::wildcard::Wildcard;
+use super::{Arrays, Index};
 use crate::aggregate::expressions::document_text;
+use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw};
 use crate::collation::{self, Chosen, Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
 use crate::query::path::{KeyPaths, Path};
+pub(super) use key::is_wildcard;
+pub(crate) use wildcard::normal_projection;
+pub(super) use wildcard::wildcard_fields;
 
 /// An index as `createIndexes` asks for it.
 #[derive(Debug)]
@@ -99,6 +105,9 @@ pub fn parse_spec(spec: Doc<'_>) -> Result<Wanted> {
     if let Some(engines) = spec.get("storageEngine") {
         written.raw("storageEngine", engines);
     }
+    if let Some(projection) = spec.get("wildcardProjection") {
+        written.raw("wildcardProjection", projection);
+    }
     Ok(Wanted { spec: written.finish(), collation })
 }
 
@@ -152,13 +161,26 @@ fn write_flags(spec: Doc<'_>, out: &mut DocWriter) -> Result<()> {
 }
 
 /// Refuses options that do not fit the kind of index.
-fn check_for_kind(spec: Doc<'_>, _key: Doc<'_>, _version: i32) -> Result<()> {
+fn check_for_kind(spec: Doc<'_>, key: Doc<'_>, version: i32) -> Result<()> {
     if spec.get("weights").is_some() {
         let shown = document_text(spec);
         let why = format!(
             "Invalid index specification {shown}; the field 'weights' can only be specified with text indexes"
         );
         return Err(options::wrong(spec, Code::CANNOT_CREATE_INDEX, &why));
+    }
+    wildcard::check(spec, key, version)?;
+    let hashed = key.iter().filter(|e| e.value.as_str() == Some("hashed")).count();
+    if hashed > 1 {
+        let key = document_text(key);
+        let why = format!(
+            "A maximum of one index field is allowed to be hashed but found {hashed} for 'key' {key}"
+        );
+        return Err(Error::location(31303, why));
+    }
+    if hashed == 1 && options::flag(spec, "unique")? {
+        let why = "Currently hashed indexes cannot guarantee uniqueness. Use a regular index.";
+        return Err(Error::location(16764, why));
     }
     Ok(())
 }
@@ -213,7 +235,6 @@ fn parse_collation(spec: Doc<'_>, value: Raw<'_>) -> Result<Chosen> {
 pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
     let key = spec.get("key")?.as_doc()?;
     let paths: Option<Vec<_>> = key.iter().map(|e| Path::parse(e.name_str()).ok()).collect();
-    let directions = key.iter().map(|e| key::direction(e.value)).collect();
     let on = |option: &str| spec.get(option).and_then(Raw::as_bool).unwrap_or(false);
     let name = spec.get("name")?.as_str()?.to_owned();
     let collation = match spec.get("collation") {
@@ -224,10 +245,17 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
         Some(filter) => Some(Arc::new(partial::compile(filter, collation.as_ref()).ok()?)),
         None => None,
     };
+    let wildcard = match key.iter().any(|e| is_wildcard(e.name_str())) {
+        true => Some(Arc::new(Wildcard::of_spec(spec)?)),
+        false => None,
+    };
+    let directions: Vec<Direction> = key.iter().map(|e| key::direction(e.value)).collect();
     let expire_after = spec.get("expireAfterSeconds").and_then(Number::from_raw);
     Some(Index {
         id,
         partial,
+        hashed: key.iter().position(|e| e.value.as_str() == Some("hashed")),
+        wildcard,
         expire_after: expire_after.and_then(Number::to_i32_exact),
         prepare_unique: on("prepareUnique"),
         order: ValueOrder::new(collation),
@@ -241,7 +269,7 @@ pub fn index_of(id: u32, spec: Doc<'_>) -> Option<Index> {
         by_id: false,
         typed: true,
         spec: spec.to_buf(),
-        multikey: Arc::default(),
+        arrays: Arc::new(Arrays::new(key.iter().count())),
         accesses: Arc::default(),
     })
 }

@@ -10,6 +10,7 @@ pub use interval::Interval;
 
 use std::borrow::Borrow;
 
+use crate::bson::Raw;
 use crate::bson::key::Collate;
 use crate::query::matcher::{Matcher, Node, Test};
 use crate::query::path::{Multikey, Part, Path};
@@ -31,6 +32,8 @@ pub struct Keys<'c> {
     pub collate: Option<Collate<'c>>,
     /// Whether texts in the filter compare otherwise than in the index.
     pub foreign: bool,
+    /// The hash of a value, if hashes stand in the keys of a path.
+    pub hash: Option<&'c dyn Fn(Raw<'_>) -> i64>,
     /// What stands in the keys, path by path; values where the list ends.
     pub forms: &'c [Form],
 }

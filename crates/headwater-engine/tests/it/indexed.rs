@@ -59,19 +59,88 @@ const COLLATIONS: &[&str] = &[
     ", \"collation\": {\"locale\": \"fr\", \"strength\": 1, \"numericOrdering\": true}",
 ];
 
-const INDEXES: &[&str] = &[
-    "{\"a\": 1}",
-    "{\"a\": -1}",
-    "{\"a\": 1, \"c\": 1}",
-    "{\"a\": 1, \"c\": -1}",
-    "{\"a.b\": 1}",
-    "{\"c\": 1, \"a.b\": -1}",
+/// A kind of index: its key, its options, and whether it takes documents with arrays in `a`.
+struct Kind {
+    key: &'static str,
+    options: &'static str,
+    arrays: bool,
+}
+
+const fn plain(key: &'static str) -> Kind {
+    Kind { key, options: "", arrays: true }
+}
+
+const fn with(key: &'static str, options: &'static str) -> Kind {
+    Kind { key, options, arrays: true }
+}
+
+const fn hashed(key: &'static str) -> Kind {
+    Kind { key, options: "", arrays: false }
+}
+
+const KINDS: &[Kind] = &[
+    plain("{\"a\": 1}"),
+    plain("{\"a\": -1}"),
+    plain("{\"a\": 1, \"c\": 1}"),
+    plain("{\"a\": 1, \"c\": -1}"),
+    plain("{\"a.b\": 1}"),
+    plain("{\"c\": 1, \"a.b\": -1}"),
+    with("{\"a\": 1}", ", \"hidden\": true"),
+    with("{\"a\": 1}", ", \"partialFilterExpression\": {\"c\": {\"$gt\": 1}}"),
+    with("{\"c\": 1}", ", \"partialFilterExpression\": {\"a\": {\"$exists\": true}}"),
+    with("{\"a\": 1}", ", \"partialFilterExpression\": {\"a\": {\"$gte\": \"x\"}}"),
+    with("{\"c\": -1}", ", \"partialFilterExpression\": {\"a\": {\"$lt\": 2.5}}"),
+    with(
+        "{\"a\": 1}",
+        ", \"partialFilterExpression\": {\"a\": {\"$type\": [\"number\", \"object\"]}}",
+    ),
+    with(
+        "{\"a.b\": 1}",
+        ", \"partialFilterExpression\": {\"$or\": [{\"c\": {\"$in\": [0, 1]}}, {\"a\": null}]}",
+    ),
+    hashed("{\"a\": \"hashed\"}"),
+    hashed("{\"c\": 1, \"a\": \"hashed\"}"),
+    hashed("{\"a.b\": \"hashed\", \"c\": -1}"),
+    plain("{\"$**\": 1}"),
+    plain("{\"$**\": -1}"),
+    plain("{\"a.$**\": 1}"),
+    plain("{\"c\": 1, \"a.$**\": 1}"),
+    plain("{\"a.$**\": -1, \"c\": 1}"),
+    with("{\"$**\": 1}", ", \"wildcardProjection\": {\"a.b\": 1, \"_id\": 1}"),
+    with("{\"$**\": 1}", ", \"wildcardProjection\": {\"a.b\": 0}"),
+    with("{\"c\": -1, \"$**\": 1}", ", \"wildcardProjection\": {\"c\": 0, \"d\": 0}"),
+    with("{\"$**\": 1}", ", \"partialFilterExpression\": {\"c\": {\"$gte\": 2}}"),
 ];
 
-fn document(random: &mut Random, id: u64) -> String {
+impl Kind {
+    fn any(random: &mut Random) -> &'static Kind {
+        &KINDS[random.below(KINDS.len() as u64) as usize]
+    }
+
+    /// The `createIndexes` command, sometimes of a sparse index.
+    fn create(&self, random: &mut Random, texts: &str) -> String {
+        let (key, options) = (self.key, self.options);
+        let can_be_sparse = options.is_empty() && !key.contains("$**");
+        let sparse = can_be_sparse && random.below(4) == 0;
+        format!(
+            "{{\"createIndexes\": \"c\", \"indexes\": [{{\"key\": {key}, \"name\": \"i\", \"sparse\": {sparse}{options}{texts}}}]}}"
+        )
+    }
+
+    fn value(&self, random: &mut Random) -> &'static str {
+        loop {
+            let value = random.pick(VALUES);
+            if self.arrays || !value.contains('[') {
+                return value;
+            }
+        }
+    }
+}
+
+fn document(random: &mut Random, kind: &Kind, id: u64) -> String {
     let mut doc = format!("{{\"_id\": {id}");
     if random.below(5) > 0 {
-        doc += &format!(", \"a\": {}", random.pick(VALUES));
+        doc += &format!(", \"a\": {}", kind.value(random));
     }
     if random.below(4) > 0 {
         doc += &format!(", \"c\": {}", random.below(4));
@@ -94,7 +163,7 @@ fn condition(random: &mut Random) -> String {
 }
 
 fn filter(random: &mut Random) -> String {
-    let path = random.pick(&["a", "a.b", "c", "_id"]);
+    let path = random.pick(&["a", "a", "a.b", "a.b", "c", "_id", "a.0", "a.0.b", "a.b.0"]);
     let one = format!("\"{path}\": {}", condition(random));
     match random.below(4) {
         0 => format!("{{{one}, \"c\": {}}}", condition(random)),
@@ -105,17 +174,18 @@ fn filter(random: &mut Random) -> String {
 }
 
 /// An update of the fields that are indexed and of others.
-fn change(random: &mut Random) -> String {
-    let value = random.pick(VALUES);
-    match random.below(9) {
+fn change(random: &mut Random, kind: &Kind) -> String {
+    let value = kind.value(random);
+    // The last three make arrays.
+    match random.below(if kind.arrays { 9 } else { 6 }) {
         0 => format!("{{\"$set\": {{\"a\": {value}}}}}"),
         1 => format!("{{\"$set\": {{\"a.b\": {value}, \"d\": 1}}}}"),
         2 => "{\"$unset\": {\"a\": 1}}".to_owned(),
-        3 => format!("{{\"$push\": {{\"a\": {value}}}}}"),
-        4 => format!("{{\"$addToSet\": {{\"a\": {value}}}, \"$inc\": {{\"c\": 1}}}}"),
-        5 => format!("{{\"$pull\": {{\"a\": {value}}}}}"),
-        6 => "{\"$inc\": {\"c\": 1, \"n\": 1}}".to_owned(),
-        7 => format!("{{\"$min\": {{\"a\": {value}}}, \"$set\": {{\"c\": 3}}}}"),
+        3 => format!("{{\"$pull\": {{\"a\": {value}}}}}"),
+        4 => "{\"$inc\": {\"c\": 1, \"n\": 1}}".to_owned(),
+        5 => format!("{{\"$min\": {{\"a\": {value}}}, \"$set\": {{\"c\": 3}}}}"),
+        6 => format!("{{\"$push\": {{\"a\": {value}}}}}"),
+        7 => format!("{{\"$addToSet\": {{\"a\": {value}}}, \"$inc\": {{\"c\": 1}}}}"),
         _ => format!("[{{\"$set\": {{\"a\": [\"$c\", {{\"$literal\": {value}}}]}}}}]"),
     }
 }
@@ -134,16 +204,15 @@ fn an_index_never_changes_what_an_update_does() {
     let mut compared = 0;
     for round in 0..rounds {
         let (plain, indexed) = (Session::new(), Session::new());
-        let key = random.pick(INDEXES);
-        let documents: Vec<String> = (0..30).map(|id| document(&mut random, id)).collect();
+        let kind = Kind::any(&mut random);
+        let key = kind.key;
+        let documents: Vec<String> = (0..30).map(|id| document(&mut random, kind, id)).collect();
         let insert = format!("{{\"insert\": \"c\", \"documents\": [{}]}}", documents.join(", "));
         plain.ok(&insert);
         indexed.ok(&insert);
-        indexed.ok(&format!(
-            "{{\"createIndexes\": \"c\", \"indexes\": [{{\"key\": {key}, \"name\": \"i\"}}]}}"
-        ));
+        indexed.ok(&kind.create(&mut random, ""));
         for _ in 0..25 {
-            let (filter, change) = (filter(&mut random), change(&mut random));
+            let (filter, change) = (filter(&mut random), change(&mut random, kind));
             let update = format!(
                 "{{\"update\": \"c\", \"updates\": [{{\"q\": {filter}, \"u\": {change}, \"multi\": true}}]}}"
             );
@@ -177,22 +246,26 @@ fn an_index_never_changes_an_answer() {
     for round in 0..rounds {
         let plain = Session::new();
         let indexed = Session::new();
-        let key = random.pick(INDEXES);
-        let sparse = random.below(4) == 0;
+        let kind = Kind::any(&mut random);
         let texts_of_index = random.pick(COLLATIONS);
-        let documents: Vec<String> = (0..30).map(|id| document(&mut random, id)).collect();
+        let documents: Vec<String> = (0..30).map(|id| document(&mut random, kind, id)).collect();
         let insert = format!("{{\"insert\": \"c\", \"documents\": [{}]}}", documents.join(", "));
-        indexed.ok(&format!(
-            "{{\"createIndexes\": \"c\", \"indexes\": [{{\"key\": {key}, \"name\": \"i\", \"sparse\": {sparse}{texts_of_index}}}]}}"
-        ));
+        let key = kind.create(&mut random, texts_of_index);
+        indexed.ok(&key);
         plain.ok(&insert);
         indexed.ok(&insert);
         let update = format!(
             "{{\"update\": \"c\", \"updates\": [{{\"q\": {{\"c\": 1}}, \"u\": {{\"$set\": {{\"a\": {}}}}}, \"multi\": true}}]}}",
-            random.pick(VALUES)
+            kind.value(&mut random)
         );
         plain.ok(&update);
         indexed.ok(&update);
+        let delete = format!(
+            "{{\"delete\": \"c\", \"deletes\": [{{\"q\": {}, \"limit\": 0}}]}}",
+            if random.below(4) == 0 { filter(&mut random) } else { "{\"_id\": 7}".to_owned() }
+        );
+        plain.ok(&delete);
+        indexed.ok(&delete);
         for _ in 0..25 {
             let filter = filter(&mut random);
             let order = random.pick(COLLATIONS);
@@ -202,10 +275,7 @@ fn an_index_never_changes_an_answer() {
             };
             let expected: BTreeSet<_> = texts(&plain, &find).into_iter().collect();
             let found: BTreeSet<_> = texts(&indexed, &find).into_iter().collect();
-            assert_eq!(
-                found, expected,
-                "round {round}, index {key} sparse {sparse}{texts_of_index}: {find}"
-            );
+            assert_eq!(found, expected, "round {round}, {key}: {find}");
             let sort = random.pick(&[
                 "{\"c\": 1, \"_id\": 1}",
                 "{\"a\": -1, \"_id\": 1}",
@@ -214,7 +284,7 @@ fn an_index_never_changes_an_answer() {
             let find =
                 format!("{{\"find\": \"c\", \"filter\": {filter}, \"sort\": {sort}{order}}}");
             let (expected, found) = (texts(&plain, &find), texts(&indexed, &find));
-            assert_eq!(found, expected, "round {round}, index {key}{texts_of_index}: {find}");
+            assert_eq!(found, expected, "round {round}, {key}: {find}");
         }
         let valid = indexed.ok("{\"validate\": \"c\"}");
         let valid = valid.as_doc().get("valid").and_then(headwater_engine::bson::Raw::as_bool);

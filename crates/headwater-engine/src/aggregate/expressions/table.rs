@@ -4,7 +4,7 @@ use super::call::{Call, Function};
 use super::{Expression, Scope};
 use super::{
     accumulate, arithmetic, array, bind, bitwise, boolean, comparison, conditional, convert, date,
-    iterate, meta, object, random, regex, replace, sequence, set, size, sort_array, string,
+    hashed, iterate, meta, object, random, regex, replace, sequence, set, size, sort_array, string,
     substring, trigonometry,
 };
 use crate::bson::Raw;
@@ -224,6 +224,7 @@ pub static EXPRESSIONS: &[Row] = &[
     special("$toDate", convert::to_date_short),
     special("$toDecimal", convert::to_decimal),
     special("$toDouble", convert::to_double),
+    special("$toHashedIndexKey", hashed::to_hashed_index_key),
     special("$toInt", convert::to_int),
     special("$toLong", convert::to_long),
     one("$toLower", string::to_lower),
@@ -243,4 +244,4 @@ pub static EXPRESSIONS: &[Row] = &[
 ];
 
 /// Operators of MongoDB 8.0 that this version does not have, sorted.
-pub static UNSUPPORTED_EXPRESSIONS: &[&str] = &["$function", "$toHashedIndexKey"];
+pub static UNSUPPORTED_EXPRESSIONS: &[&str] = &["$function"];

@@ -3,7 +3,7 @@
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, Raw};
 use crate::error::{Code, Error, Result};
-use crate::index::{Index, index_of};
+use crate::index::{Index, index_of, normal_projection};
 use crate::query::plan::eligible::implies;
 use crate::query::plan::same_pattern;
 
@@ -76,6 +76,9 @@ fn same_identity(new: Doc<'_>, old: Doc<'_>) -> bool {
         || collation(new) != collation(old)
         || ["unique", "sparse"].iter().any(|option| on(new, option) != on(old, option))
     {
+        return false;
+    }
+    if normal_projection(new) != normal_projection(old) {
         return false;
     }
     if [new, old].iter().all(|spec| spec.get("partialFilterExpression").is_none()) {

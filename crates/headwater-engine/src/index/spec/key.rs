@@ -60,9 +60,6 @@ pub(super) fn check(key: Doc<'_>) -> Result<()> {
         let message = "No wildcard index field is specified for the wildcard index";
         return Err(Error::location(7_246_202, message));
     }
-    if wildcards > 0 && !INDEX_KINDS.contains(&("wildcard", true)) {
-        return Err(Error::not_supported("a wildcard index"));
-    }
     if plugins.len() + wildcards > 1 {
         return wrong("Can't use more than one index plugin for a single index.");
     }

@@ -16,7 +16,7 @@ pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
     let has_keys = match question.form {
         Form::Values => true,
         Form::Leaves => passes_leaves_alone(test),
-        Form::Hashes => false,
+        Form::Hashes => return hashes(test, question),
     };
     if !has_keys || is_foreign(test, question) {
         return None;
@@ -56,6 +56,30 @@ pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
         }
         Test::Exists | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => None,
     }
+}
+
+/// The hashes of the values that pass: equality alone can tell them.
+fn hashes(test: &Test, question: &Question<'_>) -> Option<Bounds> {
+    if is_foreign(test, question) {
+        return None;
+    }
+    let values: Vec<Raw<'_>> = match test {
+        Test::Compare(comparison) if comparison.relation == Relation::Eq => {
+            vec![comparison.operand.raw()]
+        }
+        Test::In(list) if list.regexes.is_empty() => list.values.iter().map(Operand::raw).collect(),
+        _ => return None,
+    };
+    // An array has no hash: the index holds no document with one.
+    if values.iter().any(|value| value.kind == Type::Array) {
+        return None;
+    }
+    let point = |value: &Raw<'_>| {
+        let hash = question.keys.hash.map_or(0, |hash| hash(*value)).to_le_bytes();
+        point(Raw { kind: Type::Int64, data: &hash }, question)
+    };
+    question.keys.hash?;
+    Some(Bounds { intervals: union(values.iter().map(point).collect()), exact: false })
 }
 
 /// Whether every document that passes has a value that passes and holds neither fields nor elements.

@@ -14,7 +14,9 @@ use super::{Chosen, Hint, Query, Rejected, Wants, hinted_index, ranged, several}
 use crate::bson::key::Direction;
 use crate::catalog::Collection;
 use crate::collection::entry_key;
-use crate::error::Result;
+use crate::error::{Code, Result};
+use crate::index::Index;
+use crate::query::matcher::Matcher;
 
 /// Documents below which an index that the filter bounds is taken before a walk through the collection, as MongoDB does
 /// whatever the number.
@@ -66,7 +68,7 @@ pub fn choose(read: &dyn Read, collection: &Arc<Collection>, mut query: Query) -
     }
     let filter = query.matcher.clone();
     let eligible = match hinted {
-        Some(index) => eligible::hinted(index, filter.as_deref()),
+        Some(index) => of_hint(&query, collection, index, filter.as_deref())?,
         None => eligible::eligible(collection, filter.as_deref()),
     };
     let estimator = Estimator::new(read, collection);
@@ -83,6 +85,22 @@ pub fn choose(read: &dyn Read, collection: &Arc<Collection>, mut query: Query) -
         chosen.rejected = rest.into_iter().map(Rejected::from).collect();
     }
     Ok(chosen)
+}
+
+/// What a hinted index can be asked; nothing if it could be asked for each branch of an `$or` only.
+fn of_hint<'q>(
+    query: &Query,
+    collection: &Collection,
+    index: &'q Arc<Index>,
+    filter: Option<&'q Matcher>,
+) -> Result<Vec<Eligible<'q>>> {
+    eligible::hinted(index, filter).or_else(|why| {
+        let answers = |branch: &Arc<Matcher>| eligible::hinted(index, Some(branch)).is_ok();
+        match !query.branches.is_empty() && query.branches.iter().all(answers) {
+            true => Ok(Vec::new()),
+            false => Err(query.refused(collection, Code::NO_QUERY_EXECUTION_PLANS, why)),
+        }
+    })
 }
 
 impl Query {

@@ -6,16 +6,18 @@
 //! [`Eligible::complete`]. The filter still has to be applied to what is found.
 
 mod implied;
+mod wildcard;
 
 pub(crate) use implied::implies;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::bson::Raw;
 use crate::bson::key::{Collate, Direction};
 use crate::catalog::Collection;
 use crate::collation::ValueOrder;
-use crate::index::Index;
+use crate::index::{Index, hashed};
 use crate::query::bounds::{self, Bounds, Form, Interval, Keys};
 use crate::query::matcher::Matcher;
 use crate::query::path::{Multikey, Path};
@@ -51,7 +53,6 @@ pub(crate) enum Content {
     /// The values at the path, in their order.
     Values(Form),
     /// What the query says nothing about, but the index: only these keys can be met.
-    #[expect(dead_code, reason = "made for wildcard indexes, which come next")]
     Known(Vec<Interval>),
 }
 
@@ -115,7 +116,9 @@ impl Eligible<'_> {
         };
         let forms: Vec<Form> = self.fields.iter().map(KeyField::form).collect();
         let collate = collation.map(|_| &collate as Collate<'_>);
-        let keys = Keys { collate, foreign: self.index.order != *order, forms: &forms };
+        let hash = |value: Raw<'_>| hashed::hash(value, collation.map(AsRef::as_ref));
+        let foreign = self.index.order != *order;
+        let keys = Keys { collate, foreign, hash: Some(&hash), forms: &forms };
         let paths: Vec<&Path> = self.fields.iter().map(|field| &*field.path).collect();
         let multikey = Multikey(self.fields.iter().map(|field| field.multikey).collect());
         answer(&paths, &multikey, keys)
@@ -143,23 +146,41 @@ pub(crate) fn eligible<'q>(
     found
 }
 
-/// What a hinted index can be asked, even if it lacks documents; nothing if it is of a kind that cannot answer at all.
-pub(crate) fn hinted<'q>(index: &'q Arc<Index>, matcher: Option<&'q Matcher>) -> Vec<Eligible<'q>> {
-    views(index, matcher)
+/// What a hinted index can be asked, even if it lacks documents.
+///
+/// # Errors
+/// Why an index of a kind that cannot answer every query cannot answer this one.
+pub(crate) fn hinted<'q>(
+    index: &'q Arc<Index>,
+    matcher: Option<&'q Matcher>,
+) -> Result<Vec<Eligible<'q>>, &'static str> {
+    let found = views(index, matcher);
+    match &index.wildcard {
+        Some(wildcard) if found.is_empty() => Err(wildcard::refusal(wildcard, matcher)),
+        _ => Ok(found),
+    }
 }
 
 fn views<'q>(index: &'q Arc<Index>, matcher: Option<&'q Matcher>) -> Vec<Eligible<'q>> {
-    vec![Eligible { index, fields: fields(index), complete: is_complete(index, matcher) }]
+    match &index.wildcard {
+        Some(wildcard) => wildcard::views(index, wildcard, matcher),
+        None => {
+            let complete = is_complete(index, matcher);
+            vec![Eligible { index, fields: fields(index), complete }]
+        }
+    }
 }
 
 fn fields(index: &Index) -> Vec<KeyField<'_>> {
-    let multikey = if index.is_multikey() { u64::MAX } else { 0 };
-    let paths = index.paths.paths().iter().zip(&index.directions);
-    let field = |(path, direction): (_, &Direction)| KeyField {
+    let paths = index.paths.paths().iter().zip(&index.directions).enumerate();
+    let field = |(at, (path, direction)): (usize, (_, &Direction))| KeyField {
         path: Cow::Borrowed(path),
         direction: *direction,
-        multikey,
-        content: Content::Values(Form::Values),
+        multikey: index.arrays.of_path(at),
+        content: Content::Values(match index.hashed == Some(at) {
+            true => Form::Hashes,
+            false => Form::Values,
+        }),
     };
     paths.map(field).collect()
 }
@@ -167,7 +188,10 @@ fn fields(index: &Index) -> Vec<KeyField<'_>> {
 /// Whether every document that matches has a key in the index.
 fn is_complete(index: &Index, matcher: Option<&Matcher>) -> bool {
     let is_there = |path: &Path| matcher.is_some_and(|matcher| implied::is_there(matcher, path));
-    let passes = |filter: &Matcher| implies(matcher, filter);
-    (!index.sparse || index.paths.paths().iter().any(is_there))
-        && index.partial.as_deref().is_none_or(passes)
+    (!index.sparse || index.paths.paths().iter().any(is_there)) && passes_filter(index, matcher)
+}
+
+/// Whether every document that matches passes the filter of a partial index.
+fn passes_filter(index: &Index, matcher: Option<&Matcher>) -> bool {
+    index.partial.as_deref().is_none_or(|filter| implies(matcher, filter))
 }

@@ -34,7 +34,13 @@ impl Candidate<'_, '_> {
         let index = &self.scan.index;
         let at = self.scan.fields.iter().position(|field| field.path.as_str() == path);
         let plain = !index.is_multikey() && index.order == query.order && !is_positional(path);
-        at.filter(|_| plain).map_or(Gives::Documents, Gives::Distinct)
+        let holds_values = |at: &usize| {
+            self.eligible
+                .fields
+                .get(*at)
+                .is_some_and(|field| matches!(field.content, Content::Values(Form::Values)))
+        };
+        at.filter(|_| plain).filter(holds_values).map_or(Gives::Documents, Gives::Distinct)
     }
 
     fn has(&self, path: &str) -> bool {

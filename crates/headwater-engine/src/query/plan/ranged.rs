@@ -52,7 +52,8 @@ pub(super) fn access(
     }
     let sort = query.sort.as_ref();
     let order = sort.and_then(|sort| {
-        eligible::hinted(index, None).first().and_then(|whole| index::order(whole, &[], sort))
+        let whole = eligible::hinted(index, None).ok()?;
+        index::order(whole.first()?, &[], sort)
     });
     let reverse = order.unwrap_or(false);
     let access = Access::Index(IndexScan::of_range(index.clone(), (lower, upper), reverse));
@@ -61,6 +62,9 @@ pub(super) fn access(
 
 /// The whole key of an index for values that are named as its pattern has them; `None` for other names.
 fn key(index: &Index, values: Doc<'_>) -> Option<Vec<u8>> {
+    if index.wildcard.is_some() {
+        return None;
+    }
     let mut key = index.id.to_be_bytes().to_vec();
     let mut values = values.iter();
     for (path, direction) in index.paths.paths().iter().zip(&index.directions) {

@@ -62,7 +62,7 @@ impl Finder {
         visit: &mut Visit<'_>,
     ) -> Result<Found> {
         let record = record(scan, entry);
-        let several = self.several || scan.index.is_multikey();
+        let several = self.several || scan.index.repeats();
         self.tested += u64::from(several);
         if several && self.seen.contains(record) {
             self.dropped += 1;

@@ -1,0 +1,185 @@
+//! What a wildcard index can be asked: one path at a time, its values if the filter can only be met by values that are
+//! leaves, or that there is anything at or below it.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Content, Eligible, KeyField, implied, passes_filter};
+use crate::bson::key::Direction;
+use crate::index::Index;
+use crate::index::wildcard::{PATH_FIELD, Wildcard, path_key};
+use crate::query::bounds::{self, Form, Interval, Keys};
+use crate::query::matcher::{Matcher, Node, Test};
+use crate::query::path::{Multikey, Path};
+
+/// The ways in which `index` may answer a filter; none without one.
+pub(super) fn views<'q>(
+    index: &'q Arc<Index>,
+    wildcard: &'q Wildcard,
+    matcher: Option<&'q Matcher>,
+) -> Vec<Eligible<'q>> {
+    let Some(matcher) = matcher else { return Vec::new() };
+    let complete = passes_filter(index, Some(matcher));
+    let first = index.paths.paths().first().filter(|_| wildcard.at > 0);
+    if first.is_some_and(|first| !implied::is_there(matcher, first)) {
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for path in asked(matcher).iter().filter_map(|path| Path::parse(path).ok()) {
+        if !wildcard.covers(&path) {
+            continue;
+        }
+        let wanted = match () {
+            () if has_values_only(index, matcher, &path) => Wanted::Values(&path),
+            () if implied::is_there(matcher, &path) => Wanted::Anything(&path),
+            () => continue,
+        };
+        found.push(Eligible { index, fields: fields(index, wildcard, wanted), complete });
+    }
+    if found.is_empty() && first.is_some() {
+        let fields = others(index).take(wildcard.at).collect();
+        found.push(Eligible { index, fields, complete });
+    }
+    found
+}
+
+/// Why an index that was hinted cannot answer, as MongoDB says it.
+pub(super) fn refusal(wildcard: &Wildcard, matcher: Option<&Matcher>) -> &'static str {
+    let names_field = |node: &Node| match node {
+        Node::Field { path, test } => !matches!(test, Test::Size(_)) && wildcard.covers(path),
+        Node::Not(_) => true,
+        _ => false,
+    };
+    let is_asked = match matcher.map(Matcher::root) {
+        Some(Node::And(all)) => all.iter().any(names_field),
+        Some(node) => names_field(node),
+        None => false,
+    };
+    match is_asked || wildcard.at > 0 && matcher.is_some() {
+        true => "$hint: refusing to build whole-index solution, because it's a wildcard index",
+        false => "No query solutions",
+    }
+}
+
+/// What is asked of one path.
+enum Wanted<'p> {
+    Values(&'p Path),
+    Anything(&'p Path),
+}
+
+/// Whether every document that matches has a leaf at the path, and at no other path in its stead.
+fn has_values_only(index: &Index, matcher: &Matcher, path: &Path) -> bool {
+    let mut head = String::new();
+    for part in path.parts() {
+        // A number may be a position in an array, of which keys say nothing.
+        if part.index().is_some() && index.arrays.is_array(&head) {
+            return false;
+        }
+        if !head.is_empty() {
+            head.push('.');
+        }
+        head.push_str(part.as_str());
+    }
+    let keys = Keys { forms: &[Form::Leaves], ..Keys::default() };
+    let multikey = Multikey(vec![multikey(index, path)]);
+    bounds::for_paths(matcher, &[path], &multikey, keys).iter().any(Option::is_some)
+}
+
+/// The names of a path that met arrays.
+fn multikey(index: &Index, path: &Path) -> u64 {
+    let mut head = String::new();
+    let mut bits = 0;
+    for (at, part) in path.parts().iter().enumerate() {
+        if at > 0 {
+            head.push('.');
+        }
+        head.push_str(part.as_str());
+        if index.arrays.is_array(&head) {
+            bits |= 1 << at.min(63);
+        }
+    }
+    bits
+}
+
+/// The fields beside the wildcard.
+fn others(index: &Index) -> impl Iterator<Item = KeyField<'_>> {
+    let of_key = index.paths.paths().iter().zip(&index.directions);
+    of_key.map(|(path, direction)| KeyField {
+        path: Cow::Borrowed(path),
+        direction: *direction,
+        multikey: 0,
+        content: Content::Values(Form::Values),
+    })
+}
+
+fn fields<'q>(index: &'q Index, wildcard: &Wildcard, wanted: Wanted<'_>) -> Vec<KeyField<'q>> {
+    let (path, paths, content) = match wanted {
+        Wanted::Values(path) => {
+            let paths = vec![Interval::starting_with(path_key(Some(path.as_str())))];
+            (path, paths, Content::Values(Form::Leaves))
+        }
+        Wanted::Anything(path) => {
+            let mut below = path_key(Some(&format!("{}.", path.as_str())));
+            // Without the end of the text.
+            below.pop();
+            let itself = Interval::starting_with(path_key(Some(path.as_str())));
+            let paths = vec![itself, Interval::starting_with(below)];
+            (path, paths, Content::Known(vec![Interval::all()]))
+        }
+    };
+    let mut fields = Vec::new();
+    for (at, other) in others(index).enumerate() {
+        if at != wildcard.at {
+            fields.push(other);
+            continue;
+        }
+        if let Ok(name) = Path::parse(PATH_FIELD) {
+            fields.push(KeyField {
+                path: Cow::Owned(name),
+                direction: Direction::Ascending,
+                multikey: 0,
+                content: Content::Known(paths.clone()),
+            });
+        }
+        fields.push(KeyField {
+            path: Cow::Owned(path.clone()),
+            direction: other.direction,
+            multikey: multikey(index, path),
+            content: content.clone(),
+        });
+    }
+    fields
+}
+
+/// The paths that a filter names, and of those with numbers what stands before the first.
+fn asked(matcher: &Matcher) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect(matcher.root(), "", &mut found);
+    found
+}
+
+fn collect(node: &Node, head: &str, found: &mut BTreeSet<String>) {
+    match node {
+        Node::And(nodes) | Node::Or(nodes) | Node::Nor(nodes) => {
+            nodes.iter().for_each(|node| collect(node, head, found));
+        }
+        Node::Not(node) => collect(node, head, found),
+        Node::Field { path, test } => {
+            let whole = format!("{head}{}", path.as_str());
+            let plain: Vec<&str> = whole.split('.').take_while(|name| !is_number(name)).collect();
+            if !plain.is_empty() {
+                found.insert(plain.join("."));
+            }
+            if let Test::ElementDoc(node) = test {
+                collect(node, &format!("{whole}."), found);
+            }
+            found.insert(whole);
+        }
+        Node::Always(_) | Node::Sample(_) | Node::Expr(_) | Node::Schema(_) => {}
+    }
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
