@@ -35,6 +35,8 @@ mod list_databases;
 mod list_indexes;
 mod parameters;
 mod ping;
+mod plan_cache;
+mod profile;
 mod sessions;
 mod stats;
 mod time_series;
@@ -50,6 +52,7 @@ pub use context::Context;
 pub(crate) use delete::remove_document;
 pub(crate) use drop::drop_temporary;
 pub use fields::Fields;
+pub(crate) use insert::insert_kept;
 
 use crate::bson::DocWriter;
 use crate::engine::{Client, Shared};
@@ -151,6 +154,11 @@ pub const COMMANDS: &[Command] = &[
     list_databases::COMMAND,
     list_indexes::COMMAND,
     ping::COMMAND,
+    plan_cache::CLEAR,
+    plan_cache::CLEAR_FILTERS,
+    plan_cache::LIST_FILTERS,
+    plan_cache::SET_FILTER,
+    profile::COMMAND,
     sessions::REFRESH,
     drop::RENAME,
     diagnostics::REPL_SET_GET_CONFIG,
@@ -201,11 +209,6 @@ pub const UNSUPPORTED: &[&str] = &[
     "logRotate",
     "logout",
     "mapReduce",
-    "planCacheClear",
-    "planCacheClearFilters",
-    "planCacheListFilters",
-    "planCacheSetFilter",
-    "profile",
     "reIndex",
     "replSetFreeze",
     "replSetInitiate",
@@ -257,6 +260,30 @@ pub fn run(
     {
         return step;
     }
+    if shared.profiler.is_waiting() && profile::is_asked_for(request.body) {
+        match mode {
+            Mode::Inline => return Step::Busy,
+            Mode::Blocking => {
+                if let Err(error) = shared.profiler.flush(shared) {
+                    return error_step(shared, &error);
+                }
+            }
+        }
+    }
+    let started = Instant::now();
+    crate::profile::begin();
+    let step = run_to_its_end(shared, client, request, mode, waiting_since);
+    shared.profiler.ended(shared, client, request, started, &step);
+    step
+}
+
+fn run_to_its_end(
+    shared: &Shared,
+    client: &Client,
+    request: &Request<'_>,
+    mode: Mode,
+    waiting_since: Option<Instant>,
+) -> Step {
     let mut ran = None;
     let flow =
         Context::new(shared, client, request, mode, waiting_since).and_then(|mut context| {

@@ -29,6 +29,7 @@ use crate::change::watch::Watches;
 use crate::commands;
 use crate::error::{Code, Error, Result};
 use crate::fail_point::FailPoints;
+use crate::profile::Profiler;
 use crate::request::{Mode, Request, Step, Wait};
 use crate::session::Sessions;
 use crate::session::cursors::Cursors;
@@ -138,6 +139,8 @@ pub struct Shared {
     pub fail_points: Arc<FailPoints>,
     /// Counters that `serverStatus` shows.
     pub status: Status,
+    /// Which operations are kept and logged.
+    pub profiler: Profiler,
     /// How documents expire.
     pub ttl: Ttl,
     /// When the engine was opened.
@@ -195,6 +198,7 @@ impl Engine {
             sessions: Sessions::default(),
             fail_points: Arc::default(),
             status: Status::default(),
+            profiler: Profiler::default(),
             ttl,
             started: Instant::now(),
             spill,

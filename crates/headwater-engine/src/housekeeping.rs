@@ -134,6 +134,7 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
             round += 1;
             // A failure here is the store's: every command says so from then on.
             let _ = purge(&shared);
+            let _ = shared.profiler.flush(&shared);
             if round % EXPIRE_EVERY == 0 {
                 shared.cursors.expire();
                 shared.snapshots.expire();

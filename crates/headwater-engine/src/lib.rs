@@ -18,6 +18,7 @@ pub mod index;
 pub mod limits;
 pub mod namespace;
 pub mod object_id;
+pub mod profile;
 pub mod query;
 pub mod request;
 pub mod session;

@@ -24,6 +24,12 @@ pub const SESSION_MINUTES: i32 = 30;
 pub const DEDUP_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// Memory that a blocking sort or group may take, in bytes.
 pub const STAGE_MEMORY_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Milliseconds from which on an operation is slow, unless `profile` says otherwise.
+pub const SLOW_MS: i64 = 100;
+/// Bytes of the capped collection `system.profile`.
+pub const PROFILE_BYTES: i32 = 1024 * 1024;
+/// Bytes of profiled operations that wait in memory; of more the oldest go.
+pub const PROFILE_WAITING_BYTES_MAX: usize = 1024 * 1024;
 /// Most names in a dotted path.
 pub const PATH_PARTS_MAX: usize = 200;
 /// Deepest nesting of logical operators in a filter.

@@ -34,6 +34,11 @@ impl Namespace {
         self.text.get(self.split + 1..).unwrap_or_default()
     }
 
+    /// Whether it is where the profiler keeps what it keeps.
+    pub fn is_profile(&self) -> bool {
+        self.collection() == crate::profile::COLLECTION
+    }
+
     /// `db.collection`.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -22,6 +22,7 @@ mod matching;
 pub(crate) mod merge;
 mod nested;
 pub(crate) mod out;
+mod plan_cache_stats;
 mod project;
 mod redact;
 mod replace_root;
@@ -139,6 +140,7 @@ pub static STAGES: &[Row] = &[
     row("$match", matching::parse),
     row("$merge", merge::parse),
     row("$out", out::parse),
+    row("$planCacheStats", plan_cache_stats::parse),
     row("$project", project::project),
     row("$redact", redact::parse),
     row("$replaceRoot", replace_root::replace_root),
@@ -160,7 +162,6 @@ pub static UNSUPPORTED_STAGES: &[&str] = &[
     "$geoNear",
     "$listSampledQueries",
     "$listSessions",
-    "$planCacheStats",
     "$querySettings",
     "$queryStats",
     "$shardedDataDistribution",

@@ -83,7 +83,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
 }
 
 /// The `limit` argument: a negative one means the same as its absolute value, 0 none.
-fn limit(context: &Context<'_>) -> Result<Option<u64>> {
+///
+/// # Errors
+/// `BadValue` (2).
+pub(super) fn limit(context: &Context<'_>) -> Result<Option<u64>> {
     let fields = context.fields();
     let Some(raw) = fields.raw("limit") else { return Ok(None) };
     if Number::from_raw(raw).is_none() {

@@ -178,7 +178,7 @@ pub(super) fn create_with_indexes(
         })?;
         indexes.push(Arc::new(index.in_order_of_id(settings.clustered)));
     }
-    if specs.is_empty() {
+    if specs.is_empty() && !namespace.is_profile() {
         let order = ValueOrder::new(settings.collation.clone());
         indexes = first_indexes(guard.new_id(), options.as_doc(), order);
     }
@@ -193,7 +193,8 @@ pub(super) fn create_with_indexes(
         building: Vec::new(),
         figures: Arc::new(Figures::empty()),
     };
-    let mut event = EventWriter::new(Kind::Create, namespace, Some(&collection.uuid), now_ms());
+    let kind = if namespace.is_profile() { Kind::Internal } else { Kind::Create };
+    let mut event = EventWriter::new(kind, namespace, Some(&collection.uuid), now_ms());
     event.detail(collection.options.as_doc());
     let term = shared.node.term;
     guard.operation(&mut None, 0, Default::default(), event, |op| {

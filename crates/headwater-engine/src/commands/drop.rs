@@ -44,6 +44,10 @@ fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
     let mut reply = DocWriter::new();
+    if namespace.is_profile() && context.shared.profiler.level(context.db).level > 0 {
+        let message = "turn off profiling before dropping system.profile collection";
+        return Err(Error::new(Code::ILLEGAL_OPERATION, message));
+    }
     if let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) {
         reply.i32("nIndexesWas", collection.index_count() as i32);
         reply.str("ns", namespace.as_str());

@@ -138,6 +138,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if let Some(id) = express(&query, &shape, first, &collection) {
         collection.id_index().into_iter().for_each(|index| index.accesses.count());
         let found = crate::collection::find_by_id(run.store(), &collection, id)?;
+        crate::profile::took_id(&collection, found.is_some());
         let document = found.map(|(_, document)| document);
         return Ok(reply_one(namespace.as_str(), document, run.cluster_time()));
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::capped;
+use super::create::create_collection;
 use super::time_series::measurement;
 use super::write::turns::Turn;
 use super::write::{Statement, WriteReply, open_for_writing};
@@ -11,7 +12,7 @@ use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
 use crate::collection::{self, load_next_record};
-use crate::engine::{WriteGuard, now_ms};
+use crate::engine::{Shared, WriteGuard, now_ms};
 use crate::error::{Code, Error, Result};
 use crate::limits::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 use crate::namespace::Namespace;
@@ -149,6 +150,26 @@ pub(super) fn insert_one(
     let collection = place.open(context, guard)?;
     let outcome = Outcome { n: 1, ..Outcome::default() };
     insert_document(guard, collection, doc, retry, statement, outcome)
+}
+
+/// Adds a document that the node keeps of itself, whose collection is made with `options` if it is not there.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn insert_kept(
+    shared: &Shared,
+    guard: &mut WriteGuard<'_>,
+    namespace: &Namespace,
+    options: &dyn Fn() -> DocBuf,
+    doc: Doc<'_>,
+) -> Result<()> {
+    let there = guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
+    let collection = match there {
+        Some(collection) => collection,
+        None => create_collection(shared, guard, namespace, options())?,
+    };
+    load_next_record(guard.read()?, &collection)?;
+    insert_document(guard, &collection, doc, &mut None, 0, Outcome::default())
 }
 
 /// Adds one prepared document with its event.

@@ -154,9 +154,11 @@ impl WriteGuard<'_> {
 }
 
 impl Collection {
-    /// The kind of a document's event: change streams show nothing of a time series.
+    /// The kind of a document's event: change streams show nothing of a time series, nor of what the
+    /// profiler keeps.
     pub(super) fn kind_of(&self, kind: Kind) -> Kind {
-        if self.settings.time_series.is_some() { Kind::Internal } else { kind }
+        let hidden = self.settings.time_series.is_some() || self.namespace.is_profile();
+        if hidden { Kind::Internal } else { kind }
     }
 }
 

@@ -23,6 +23,7 @@ use std::sync::Arc;
 pub use choose::choose;
 pub use cost::Cost;
 pub use refused::Asked;
+pub use shape::shape_text;
 
 use super::matcher::Matcher;
 use super::sort::SortPattern;

@@ -174,9 +174,24 @@ impl Scan {
         if self.done {
             return Ok(());
         }
+        let (keys, docs) = (self.keys_examined(), self.docs_examined());
+        let ended = self.run_on(read, check, visit);
+        let (keys, docs) = (self.keys_examined() - keys, self.docs_examined() - docs);
+        crate::profile::took(&self.plan, keys, docs);
+        self.done = ended?;
+        Ok(())
+    }
+
+    /// Goes on; says whether there is nothing more.
+    fn run_on(
+        &mut self,
+        read: &dyn Read,
+        check: &dyn Fn() -> Result<()>,
+        visit: &mut Visit<'_>,
+    ) -> Result<bool> {
         let mut visit = |record: RecordId, doc: Doc<'_>| visit(record, doc);
         let mut run = Run { read, check, visit: &mut visit, until_check: 1 };
-        self.done = match &self.plan.access {
+        Ok(match &self.plan.access {
             Access::Nothing => true,
             Access::Id(_) => self.run_id(&mut run)?,
             Access::Collection { .. } => self.run_collection(&mut run)?,
@@ -186,8 +201,7 @@ impl Scan {
                 self.run_in_turn(&mut run)?
             }
             Access::Merge(_) => self.run_merged(&mut run)?,
-        };
-        Ok(())
+        })
     }
 
     fn run_id(&mut self, run: &mut Run<'_, '_>) -> Result<bool> {

@@ -2,3 +2,4 @@
 
 mod explain;
 mod index_stats;
+mod profile;

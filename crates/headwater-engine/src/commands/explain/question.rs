@@ -4,6 +4,7 @@ use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, Raw};
 use crate::catalog::Collection;
 use crate::commands::collation::{argument, chosen};
+use crate::commands::count::limit;
 use crate::commands::delete::Delete;
 use crate::commands::find::{key_range, set_order};
 use crate::commands::find_and_modify::Task;
@@ -68,7 +69,7 @@ impl<'a> Question<'a> {
         let namespace = context.namespace()?;
         Ok(Some(match context.command.name {
             "find" => find(fields, namespace, collection)?,
-            "count" => count(fields, namespace, collection)?,
+            "count" => count(context, namespace, collection)?,
             "distinct" => {
                 let path = fields.str("key")?.ok_or_else(|| fields.missing("key"))?;
                 let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
@@ -134,15 +135,16 @@ fn find<'a>(
 }
 
 fn count<'a>(
-    fields: Fields<'a>,
+    context: &Context<'a>,
     namespace: Namespace,
     collection: Option<&Collection>,
 ) -> Result<Question<'a>> {
+    let fields = context.fields();
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
     let mut query = query(fields, filter, collection)?;
     query.wants = Wants::Count;
     let skip = fields.cut_count("skip")?.unwrap_or(0).unsigned_abs();
-    let limit = fields.integer("limit")?.map(i64::unsigned_abs).filter(|&limit| limit > 0);
+    let limit = limit(context)?;
     let purpose = Purpose::Count { skip, limit };
     Ok(Question { namespace, query, filter, sort: Doc::EMPTY, purpose })
 }
