@@ -48,6 +48,12 @@ impl Arrays {
         self.any() && self.paths.read().is_ok_and(|paths| paths.all || paths.known.contains(path))
     }
 
+    /// Whether nothing of what the keys of a document met is new.
+    pub fn knows(&self, met: &Multikey, paths: &[String]) -> bool {
+        let new_names = |(at, bits): (usize, &u64)| bits & !self.of_path(at) != 0;
+        !met.0.iter().enumerate().any(new_names) && paths.iter().all(|path| self.is_array(path))
+    }
+
     /// Adds what the keys of a document met; `true` if any of it is new.
     pub fn add(&self, met: &Multikey, paths: &[String]) -> bool {
         let mut is_new = false;

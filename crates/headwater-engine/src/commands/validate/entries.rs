@@ -69,7 +69,7 @@ fn check_document(
     };
     found.of(at, |of| {
         of.keys += keys.keys.len() as i64;
-        of.unknown_multikey |= keys.multikey && !index.is_multikey();
+        of.unknown_multikey |= !index.arrays.knows(&keys.multikey, &keys.arrays);
     });
     for encoded in &keys.keys {
         let entry = entry_key(index, encoded, record);

@@ -3,7 +3,7 @@
 
 use headwater_engine::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
 
-use super::{Random, VALUES, change, condition};
+use super::{KINDS, Random, VALUES, change, condition};
 use crate::commands::{Session, batch, number, text_of};
 
 const INDEXES: &[&str] = &[
@@ -19,6 +19,12 @@ const INDEXES: &[&str] = &[
     "{\"e\": 1}",
     "{\"e\": 1, \"c\": -1}",
     "{\"c\": 1, \"e\": 1, \"d\": 1}",
+    "{\"d\": \"hashed\"}",
+    "{\"c\": 1, \"d\": \"hashed\", \"e\": -1}",
+    "{\"$**\": 1}",
+    "{\"a.$**\": -1}",
+    "{\"d.$**\": 1, \"c\": 1}",
+    "{\"c\": 1, \"a.$**\": 1, \"e\": 1}",
 ];
 
 const OPTIONS: &[&str] = &[
@@ -280,7 +286,7 @@ impl Pair {
             2 => format!(
                 "{{\"update\": \"c\", \"updates\": [{{\"q\": {{\"_id\": {}}}, \"u\": {}}}]}}",
                 random.below(50),
-                change(random)
+                change(random, &KINDS[0])
             ),
             _ => format!(
                 "{{\"update\": \"c\", \"updates\": [{{\"q\": {filter}, \"u\": {{\"$unset\": {{\"d\": 1}}, \"$inc\": {{\"e\": 1}}}}, \"multi\": true}}]}}"
