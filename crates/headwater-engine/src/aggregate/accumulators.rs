@@ -7,6 +7,7 @@ mod extremes;
 mod n;
 mod numeric;
 mod percentile;
+mod sliding;
 mod top;
 
 use std::fmt;
@@ -20,6 +21,8 @@ use crate::error::{Code, Error, Result};
 pub(crate) use n::{Keep, arguments as n_arguments};
 pub(crate) use numeric::Deviation;
 pub(crate) use percentile::{Quantiles, arguments as percentile_arguments};
+pub use sliding::Sliding;
+pub(crate) use sliding::Total;
 
 /// The running state of one accumulator over one group.
 pub trait Accumulator: Send {
@@ -37,6 +40,11 @@ pub trait Accumulator: Send {
 
     /// The bytes that the state keeps, roughly.
     fn bytes(&self) -> usize;
+
+    /// The same over a window that slides, if values can be taken out again.
+    fn sliding(&self) -> Option<Sliding> {
+        None
+    }
 }
 
 /// A parsed accumulator.

@@ -15,6 +15,8 @@ use crate::query::exec::Stage;
 
 /// Most stages in one pipeline.
 pub const STAGES_MAX: usize = 1000;
+/// What MongoDB puts before errors of evaluating constants.
+pub(crate) const OPTIMIZING: &str = "Failed to optimize pipeline :: caused by :: ";
 /// Deepest nesting of sub-pipelines.
 pub const SUB_PIPELINES_MAX: usize = 20;
 
@@ -101,7 +103,7 @@ impl Pipeline {
     pub fn parse(stages: Array<'_>, context: &mut Context<'_>) -> Result<Pipeline> {
         let pipeline = Pipeline::parse_without_folding_errors(stages, context)?;
         match context.scope.take_folding_error() {
-            Some(error) => Err(error.with_prefix("Failed to optimize pipeline :: caused by :: ")),
+            Some(error) => Err(error.with_prefix(OPTIMIZING)),
             None => Ok(pipeline),
         }
     }

@@ -173,7 +173,7 @@ const SEARCH_STAGES: [&str; 5] =
 
 const SEARCH_NOT_ENABLED: &str = "Using $search and $vectorSearch aggregation stages requires additional configuration. \
     Please connect to Atlas or an AtlasCLI local deployment to enable.For more information on how to connect, see \
-    https://dochub.mongodb.org/core/atlas-cli-deploy-local-reqs";
+    https://dochub.mongodb.org/core/atlas-cli-deploy-local-reqs.";
 
 /// The one field of a stage, whose name is one that MongoDB has, supported here or not.
 ///

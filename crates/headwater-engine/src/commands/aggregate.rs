@@ -53,7 +53,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let stages = fields.raw("pipeline").ok_or_else(|| fields.missing("pipeline"))?;
     let Some(stages) = stages.as_array() else {
-        let message = "'pipeline' option must be specified as an array";
+        let message = "A pipeline must be an array of objects";
         return Err(Error::new(Code::TYPE_MISMATCH, message));
     };
     let namespace = target(context)?;

@@ -65,7 +65,7 @@ impl Projection {
         let Some(spec) = spec.as_doc() else {
             return Err(Error::location(15969, "$project specification must be an object"));
         };
-        parse::project(spec, scope).map_err(|error| error.with_prefix(prefix("$project")))
+        parse::project(spec, scope).map_err(|error| prefixed(error, "$project"))
     }
 
     /// Compiles the argument of `$addFields` or `$set`; `stage` is the name it was called by.
@@ -81,7 +81,7 @@ impl Projection {
                 format!("{stage} specification stage must be an object, got {kind}"),
             ));
         };
-        parse::add_fields(spec, scope).map_err(|error| error.with_prefix(prefix(stage)))
+        parse::add_fields(spec, scope).map_err(|error| prefixed(error, stage))
     }
 
     /// Compiles the argument of `$unset`: a path or a list of paths.
@@ -142,6 +142,14 @@ impl Projection {
     pub fn included_paths(&self) -> Option<Vec<String>> {
         let mut paths = Vec::new();
         self.root.collect_included("", &mut paths).then_some(paths)
+    }
+}
+
+/// An error of a stage's projection. What is not known of documents is missed by the whole pipeline, not by the stage.
+fn prefixed(error: Error, stage: &str) -> Error {
+    match error.code().0 {
+        40218 => error,
+        _ => error.with_prefix(prefix(stage)),
     }
 }
 

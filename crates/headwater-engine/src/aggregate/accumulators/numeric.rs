@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Accumulator, AccumulatorSpec, Simple};
+use super::{Accumulator, AccumulatorSpec, Simple, Sliding};
 use crate::aggregate::expressions::{Expression, Scope};
 use crate::bson::{Doc, Number, Raw, Sum, Value};
 use crate::error::{Code, Error, Result};
@@ -26,6 +26,10 @@ impl Accumulator for Total {
     fn bytes(&self) -> usize {
         size_of::<Sum>()
     }
+
+    fn sliding(&self) -> Option<Sliding> {
+        Some(Sliding::sum())
+    }
 }
 
 /// `$avg`: of numbers only; of nothing null.
@@ -46,6 +50,10 @@ impl Accumulator for Average {
 
     fn bytes(&self) -> usize {
         size_of::<Sum>()
+    }
+
+    fn sliding(&self) -> Option<Sliding> {
+        Some(Sliding::mean())
     }
 }
 
@@ -118,5 +126,9 @@ impl Accumulator for Deviation {
 
     fn bytes(&self) -> usize {
         size_of::<Deviation>()
+    }
+
+    fn sliding(&self) -> Option<Sliding> {
+        Some(Sliding::deviation(self.sample))
     }
 }

@@ -1,12 +1,32 @@
 //! Operators on arrays that need no order: access, size, concatenation.
 
 use crate::bson::print::computed as value_text;
-use crate::bson::{Array, ArrayWriter, Raw, Type, Value};
+use crate::bson::{Array, ArrayWriter, Number, Raw, Type, Value};
 use crate::error::{Error, Result};
 
 /// The type's name as error messages give it, `missing` if there is no value.
 pub(super) fn kind_name(value: &Value<'_>) -> &'static str {
     value.kind().map_or("missing", Type::alias)
+}
+
+/// A number as MongoDB streams a double: six digits.
+pub(super) fn streamed(value: &Value<'_>) -> String {
+    let number = Number::from_value(value).map_or(0.0, Number::to_f64);
+    let scientific = format!("{number:.5e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let cut = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    match exponent {
+        _ if number == 0.0 || !number.is_finite() => value_text(value),
+        -4..6 => cut(&format!("{number:.*}", usize::try_from(5 - exponent).unwrap_or(0))),
+        _ => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{}e{sign}{:02}", cut(mantissa), exponent.abs())
+        }
+    }
 }
 
 /// A part of a value: borrowed if the value is, else copied.
@@ -71,7 +91,7 @@ pub(super) fn array_elem_at<'a>(array: Value<'a>, index: Value<'a>) -> Result<Va
     }
     let Some(index) = whole_i32(&index) else {
         let what = "$arrayElemAt's second argument must be representable as a 32-bit integer: ";
-        return Err(Error::location(28691, format!("{what}{}", value_text(&index))));
+        return Err(Error::location(28691, format!("{what}{}", streamed(&index))));
     };
     Ok(part(&array, |raw| at(raw.as_array()?, i64::from(index))))
 }

@@ -86,7 +86,7 @@ pub(super) fn bound(name: &str, which: &str, value: &Value<'_>) -> Result<usize>
     let Some(number) = whole_i32(value) else {
         let (kind, text) = (kind_name(value), value_text(value));
         let message = format!(
-            "{name} requires an integral {which} index, found a value of type: {kind}, with value: {text}"
+            "{name}requires an integral {which} index, found a value of type: {kind}, with value: {text}"
         );
         return Err(Error::location(40096, message));
     };

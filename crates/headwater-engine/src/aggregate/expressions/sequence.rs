@@ -1,6 +1,6 @@
 //! Operators on arrays as sequences: `$slice`, `$range`, `$zip`.
 
-use super::array::{kind_name, whole_i32};
+use super::array::{kind_name, streamed, whole_i32};
 use super::{Expression, Frame, Operator, Scope, value_text};
 use crate::bson::{ArrayWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ pub(super) fn slice(args: Vec<Value<'_>>) -> Result<Value<'_>> {
             return Err(Error::location(codes.0, message));
         }
         whole_i32(value).ok_or_else(|| {
-            let found = value_text(value);
+            let found = streamed(value);
             let message = format!(
                 "{which} argument to $slice can't be represented as a 32-bit integer: {found}"
             );
@@ -168,11 +168,8 @@ pub(super) fn zip(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
             b"defaults" => defaults = list(element.value, 34462, "defaults", scope)?,
             b"useLongestLength" => {
                 longest = element.value.as_bool().ok_or_else(|| {
-                    let found = element.value.kind.alias();
-                    Error::location(
-                        34463,
-                        format!("useLongestLength must be a bool, found {found}"),
-                    )
+                    // MongoDB names the type of the whole argument.
+                    Error::location(34463, "useLongestLength must be a bool, found object")
                 })?;
             }
             _ => {

@@ -7,7 +7,7 @@ use super::replace_root::not_an_object;
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::Expression;
 use crate::aggregate::pipeline::Context;
-use crate::bson::{Doc, DocBuf, Raw, Value};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Value};
 use crate::error::{Error, Result};
 use crate::query::exec::{Environment, Stage};
 
@@ -45,9 +45,12 @@ impl Documents {
         };
         let what = "elements within the array passed to $documents";
         let doc = |raw: Raw<'_>| {
-            raw.as_doc()
-                .map(Doc::to_buf)
-                .ok_or_else(|| not_an_object(what, &Value::from(raw), Doc::EMPTY))
+            raw.as_doc().map(Doc::to_buf).ok_or_else(|| {
+                // MongoDB unwinds the array in a field of its own.
+                let mut input = DocWriter::new();
+                input.raw("_tempDocumentsField", raw);
+                not_an_object(what, &Value::from(raw), input.finish().as_doc())
+            })
         };
         array.iter().map(doc).collect()
     }

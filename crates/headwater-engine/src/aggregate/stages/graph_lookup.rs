@@ -97,7 +97,9 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             _ => {
                 return Err(Error::location(
                     40104,
-                    format!("unknown argument to $graphLookup: {name}"),
+                    format!(
+                        "unknown argument to $graphLookup: BSON field '$graphLookup.{name}' is an unknown field."
+                    ),
                 ));
             }
         }
@@ -105,7 +107,10 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let (Some(from), Some(start), Some(connect_from), Some(connect_to), Some(into)) =
         (from, start, connect_from, connect_to, into)
     else {
-        let message = "$graphLookup requires 'from', 'as', 'startWith', 'connectFromField', and 'connectToField' to be specified.";
+        let needed = ["from", "as", "startWith", "connectFromField", "connectToField"];
+        let missing = needed.iter().filter(|name| doc.get(name).is_none());
+        let missing: Vec<String> = missing.map(|name| format!("'{name}'")).collect();
+        let message = format!("$graphLookup is missing required field(s): {}", missing.join(", "));
         return Err(Error::location(40105, message));
     };
     Ok(vec![Arc::new(GraphLookup {

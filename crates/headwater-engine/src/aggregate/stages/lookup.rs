@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Frame, Path, Scope, check_variable_name};
 use crate::aggregate::pipeline::{
-    Context, Pipeline, Place, conjunction, expect, missing_field, unknown_field,
+    Context, OPTIMIZING, Pipeline, Place, conjunction, expect, missing_field, unknown_field,
 };
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::collation::ValueOrder;
@@ -38,6 +38,8 @@ struct Fields {
 struct Inner {
     pipeline: Pipeline,
     correlated: Option<Correlated>,
+    /// What evaluating its constants raised: what running it raises.
+    failing: Option<Error>,
 }
 
 /// What is needed to parse the pipeline again.
@@ -157,9 +159,10 @@ fn parse_inner(
         parsed.push((Box::from(element.name_str()), value));
     }
     let Some(stages) = stages else {
-        return Ok(Inner { pipeline: Pipeline::default(), correlated: None });
+        return Ok(Inner { pipeline: Pipeline::default(), correlated: None, failing: None });
     };
     let mut scope = context.scope.clone();
+    scope.take_folding_error();
     let names: Vec<&str> = parsed.iter().map(|(name, _): &(Box<str>, _)| &**name).collect();
     let outer = scope.uses_outer();
     names.iter().for_each(|name| scope.define_outer(name));
@@ -183,7 +186,7 @@ fn parse_inner(
     if outer || correlated.is_some() {
         context.scope.note_outer_use();
     }
-    Ok(Inner { pipeline, correlated })
+    Ok(Inner { pipeline, correlated, failing: scope.take_folding_error() })
 }
 
 /// Opens a collection and starts a pipeline over it. Leading filters go into the opening.
@@ -259,7 +262,10 @@ impl Lookup {
                 own = correlated.parse(&self.db, self.from.as_deref(), doc)?;
                 &own
             }
-            None => &self.inner.pipeline,
+            None => match &self.inner.failing {
+                Some(error) => return Err(error.clone().with_prefix(OPTIMIZING)),
+                None => &self.inner.pipeline,
+            },
         };
         let source: Box<dyn Stage> = match &self.from {
             Some(from) if !pipeline.has_source() => {

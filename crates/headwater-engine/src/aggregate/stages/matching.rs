@@ -17,7 +17,14 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(filter) = raw.as_doc() else {
         return Err(Error::location(15959, "the match filter must be an expression in an object"));
     };
+    let before = context.scope.folding_error().cloned();
     let matcher = Matcher::parse(filter, context.scope)?;
+    if before.is_none()
+        && let Some(error) = context.scope.take_folding_error()
+    {
+        let prefix = "Failed to optimize expression :: caused by :: ";
+        context.scope.keep_folding_error(error.with_prefix(prefix));
+    }
     Ok(vec![Arc::new(Match(Arc::new(matcher)))])
 }
 

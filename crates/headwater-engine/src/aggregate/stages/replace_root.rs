@@ -6,15 +6,69 @@ use super::transform::{Transform, Transforming};
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Expression, value_text};
 use crate::aggregate::pipeline::{Context, missing_field, unknown_field};
-use crate::bson::{Doc, DocBuf, Raw, Type, Value};
+use crate::bson::{Doc, DocBuf, DocWriter, Element, Raw, Type, Value};
 use crate::error::{Error, Result};
 use crate::query::exec::Stage;
 
 #[derive(Debug)]
-struct ReplaceRoot(Expression);
+struct ReplaceRoot {
+    root: Expression,
+    /// How errors name the expression.
+    what: &'static str,
+    /// The fields that it reads, which errors show.
+    reads: Reads,
+}
 
 pub(super) fn replace_with(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    Ok(vec![Arc::new(ReplaceRoot(Expression::parse(raw, context.scope)?))])
+    parse(raw, "'replacement document' ", context)
+}
+
+fn parse(raw: Raw<'_>, what: &'static str, context: &mut Context<'_>) -> Result<Parsed> {
+    let root = Expression::parse(raw, context.scope)?;
+    let mut reads = Reads::default();
+    reads.note(raw);
+    Ok(vec![Arc::new(ReplaceRoot { root, what, reads })])
+}
+
+/// The fields of a document that an expression reads, by the names they have at the top.
+#[derive(Debug, Default)]
+struct Reads {
+    names: Vec<Box<str>>,
+    all: bool,
+}
+
+impl Reads {
+    fn note(&mut self, raw: Raw<'_>) {
+        if let Some(text) = raw.as_str() {
+            match (text.strip_prefix("$$"), text.strip_prefix('$')) {
+                (Some(variable), _) => {
+                    self.all |= variable.starts_with("ROOT") || variable.starts_with("CURRENT");
+                }
+                (None, Some(path)) => {
+                    self.names.push(path.split('.').next().unwrap_or_default().into());
+                }
+                _ => {}
+            }
+        } else if let Some(doc) = raw.as_doc() {
+            let read = |field: &Element<'_>| field.name != b"$literal";
+            doc.iter().filter(read).for_each(|field| self.note(field.value));
+        } else if let Some(array) = raw.as_array() {
+            array.iter().for_each(|element| self.note(element));
+        }
+    }
+
+    fn of(&self, doc: Doc<'_>) -> DocBuf {
+        if self.all {
+            return doc.to_buf();
+        }
+        let mut read = DocWriter::new();
+        for field in doc {
+            if self.names.iter().any(|name| name.as_bytes() == field.name) {
+                read.raw_bytes(field.name, field.value);
+            }
+        }
+        read.finish()
+    }
 }
 
 pub(super) fn replace_root(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
@@ -29,7 +83,8 @@ pub(super) fn replace_root(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Pa
             _ => return Err(unknown_field("$replaceRoot", element.name_str())),
         }
     }
-    replace_with(root.ok_or_else(|| missing_field("$replaceRoot", "newRoot"))?, context)
+    let root = root.ok_or_else(|| missing_field("$replaceRoot", "newRoot"))?;
+    parse(root, "'newRoot' expression ", context)
 }
 
 impl StageSpec for ReplaceRoot {
@@ -44,10 +99,13 @@ impl StageSpec for ReplaceRoot {
 
 impl Transform for ReplaceRoot {
     fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>> {
-        let value = self.0.evaluate(doc.as_doc())?;
+        let value = self.root.evaluate(doc.as_doc())?;
         match value.as_doc() {
             Some(root) => Ok(Some(root.to_buf())),
-            None => Err(not_an_object("'replacement document' ", &value, doc.as_doc())),
+            None => {
+                let input = self.reads.of(doc.as_doc());
+                Err(not_an_object(self.what, &value, input.as_doc()))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::lookup::{Empty, open};
 use super::{Parsed, StageSpec};
-use crate::aggregate::pipeline::{Context, Pipeline, Place, expect, unknown_field};
+use crate::aggregate::pipeline::{Context, OPTIMIZING, Pipeline, Place, expect, unknown_field};
 use crate::bson::{DocBuf, Raw, Type};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
@@ -47,7 +47,13 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let order = context.scope.order().clone();
     let mut inner = context.inner(Place::UnionWith, collection)?;
     let pipeline = match stages {
-        Some(stages) => Pipeline::parse_value(stages, &mut inner)?,
+        Some(stages) => Pipeline::parse_value(stages, &mut inner).map_err(|error| {
+            // What evaluating constants raises is told of this pipeline and of the one around it.
+            match error.message().starts_with(OPTIMIZING) {
+                true => error.with_prefix(OPTIMIZING),
+                false => error,
+            }
+        })?,
         None => Pipeline::default(),
     };
     if collection.is_none() && !pipeline.has_source() {

@@ -12,7 +12,7 @@ use super::{Parsed, StageSpec, nested, parse_sort_pattern};
 use crate::aggregate::expressions::{Expression, Path, Scope};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
 use crate::bson::key::Direction;
-use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
+use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
@@ -197,13 +197,56 @@ impl WindowFields {
                 let value = column.get(at).unwrap_or(&Value::MISSING);
                 doc = match path.names().len() {
                     1 => set_field(doc.as_doc(), path, value),
-                    _ => nested::set(doc.as_doc(), path, value.raw()),
+                    _ => {
+                        let names: Vec<&[u8]> = path.names().collect();
+                        let mut out = DocWriter::new();
+                        write_path(&mut out, doc.as_doc(), &names, value.raw());
+                        out.finish()
+                    }
                 };
             }
             finished.push(doc);
         }
         Ok(finished)
     }
+}
+
+/// Writes a document with a value at a path, as `$addFields` does: in an array it stands in each element.
+fn write_path(out: &mut DocWriter, doc: Doc<'_>, names: &[&[u8]], value: Option<Raw<'_>>) {
+    let Some((name, rest)) = names.split_first() else { return };
+    let mut found = false;
+    for element in doc {
+        if element.name != *name {
+            out.raw_bytes(element.name, element.value);
+            continue;
+        }
+        found = true;
+        if let Some(value) = at_path(element.value, rest, value) {
+            out.raw_bytes(name, value.raw().unwrap_or(Raw::NULL));
+        }
+    }
+    if !found && let Some(new) = at_path(Raw::NULL, rest, value) {
+        out.raw_bytes(name, new.raw().unwrap_or(Raw::NULL));
+    }
+}
+
+/// The value that stands where `old` stood when `value` is set at a path inside of it.
+fn at_path<'a>(old: Raw<'_>, names: &[&[u8]], value: Option<Raw<'a>>) -> Option<Value<'a>> {
+    if names.is_empty() {
+        return value.map(Value::from);
+    }
+    if let Some(array) = old.as_array() {
+        let mut out = ArrayWriter::new();
+        for element in array.iter() {
+            if let Some(new) = at_path(element, names, value) {
+                out.raw(new.raw().unwrap_or(Raw::NULL));
+            }
+        }
+        return Some(Value::array(out.into_bytes()));
+    }
+    let mut out = DocWriter::new();
+    write_path(&mut out, old.as_doc().unwrap_or(Doc::EMPTY), names, value);
+    Some(Value::doc(out.finish()))
 }
 
 /// The document with a field set in its place, or at the end.

@@ -41,7 +41,8 @@ pub(super) fn to_double(view: View<'_>) -> Option<Result<f64>> {
     })
 }
 
-fn parse_double(text: &str) -> Result<f64> {
+/// Refuses what no text of a number is, whatever its type.
+fn check_text(text: &str) -> Result<()> {
     if text.is_empty() {
         return Err(unreadable(text, "Empty string"));
     }
@@ -51,6 +52,17 @@ fn parse_double(text: &str) -> Result<f64> {
             format!("Illegal hexadecimal input in $convert with no onError value: {text}");
         return Err(failure(message));
     }
+    Ok(())
+}
+
+fn parse_decimal(text: &str) -> Result<Decimal> {
+    check_text(text)?;
+    Decimal::parse_cut(text).map_err(|_| unreadable(text, "Failed to parse string to decimal"))
+}
+
+fn parse_double(text: &str) -> Result<f64> {
+    check_text(text)?;
+    let digits = text.trim_start_matches(['+', '-']);
     let Ok(value) = text.parse::<f64>() else {
         let number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
         let what = if number { "Did not consume whole string" } else { "Invalid number" };
@@ -112,8 +124,7 @@ pub(super) fn to_long(view: View<'_>) -> Option<Result<i64>> {
 
 pub(super) fn to_decimal(view: View<'_>) -> Option<Result<Decimal>> {
     Some(match view {
-        View::String(text) => Decimal::parse_cut(text)
-            .map_err(|_| unreadable(text, "Failed to parse string to decimal")),
+        View::String(text) => parse_decimal(text),
         View::Date(ms) => Ok(Decimal::from(ms)),
         _ => Ok(number(view)?.to_decimal()),
     })

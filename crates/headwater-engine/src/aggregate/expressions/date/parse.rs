@@ -34,9 +34,13 @@ impl Fields {
     /// # Errors
     /// `ConversionFailure` (241).
     pub(super) fn resolve(&self, text: &str, zone: &Zone) -> Result<i64> {
+        self.resolve_at(text, text.len(), zone)
+    }
+
+    /// As [`Fields::resolve`]; what is wrong with the whole is said to be at `end`.
+    fn resolve_at(&self, text: &str, end: usize, zone: &Zone) -> Result<i64> {
         let invalid = |what: &str| {
-            let at = text.len();
-            Err(failure(format!("Error parsing date string '{text}'; {at}: {what} ' '")))
+            Err(failure(format!("Error parsing date string '{text}'; {end}: {what} '\0'")))
         };
         let (hour, minute) = (self.hour.unwrap_or(0), self.minute.unwrap_or(0));
         let second = self.second.unwrap_or(0);
@@ -144,7 +148,7 @@ pub(super) fn zone(text: &str) -> Option<(i64, &str)> {
 /// `ConversionFailure` (241).
 pub(crate) fn free(text: &str, in_zone: &Zone) -> Result<i64> {
     if text.trim().is_empty() {
-        return Err(failure(format!("Error parsing date string '{text}'; 0: Empty string ' '")));
+        return Err(failure(format!("Error parsing date string '{text}'; 0: Empty string '\0'")));
     }
     let mut fields = Fields::default();
     let mut rest = text;
@@ -160,6 +164,9 @@ pub(crate) fn free(text: &str, in_zone: &Zone) -> Result<i64> {
                 let at = text.len() - rest.len();
                 let found = rest.chars().next().unwrap_or(' ');
                 let what = match found.is_ascii_alphabetic() {
+                    true if fields.offset.is_some() && zone(rest).is_some() => {
+                        "Double timezone specification"
+                    }
                     true => "passing a time zone identifier as part of the string is not allowed",
                     false => "Unexpected character",
                 };
@@ -169,7 +176,7 @@ pub(crate) fn free(text: &str, in_zone: &Zone) -> Result<i64> {
             }
         }
     }
-    fields.resolve(text, in_zone)
+    fields.resolve_at(text, text.len() + 1, in_zone)
 }
 
 /// Reads one token off the head of a text.

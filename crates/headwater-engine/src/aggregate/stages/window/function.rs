@@ -1,11 +1,12 @@
 //! Window functions: accumulators over windows, and the functions that only windows have.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Order;
 use super::bounds::Bounds;
-use super::series::{self, Smoothing};
-use crate::aggregate::accumulators::{self, ACCUMULATORS, AccumulatorSpec};
+use super::series::{self, Covariance, Smoothing};
+use crate::aggregate::accumulators::{self, ACCUMULATORS, AccumulatorSpec, Sliding};
 use crate::aggregate::expressions::date::unit::{Unit, unknown_unit};
 use crate::aggregate::expressions::{Expression, Frame, Scope, bson_text};
 use crate::bson::{Doc, DocBuf, Element, Number, Raw, Value};
@@ -270,11 +271,9 @@ impl Function {
             }
             Function::Covariance { x, y, sample, bounds } => {
                 let (x, y) = (inputs(x)?, inputs(y)?);
-                let windows = bounds.windows(docs, order)?;
-                Ok(windows
-                    .into_iter()
-                    .map(|window| series::covariance(&x, &y, window, *sample))
-                    .collect())
+                let pairs: Vec<_> = x.into_iter().zip(y).collect();
+                let covariance = Covariance::new(*sample);
+                slide(covariance, &pairs, bounds.windows(docs, order)?, env)
             }
             Function::LinearFill(input) => series::linear_fill(&times(), inputs(input)?),
             Function::CarryForward(input) => Ok(series::carry_forward(inputs(input)?)),
@@ -294,6 +293,80 @@ fn places(docs: &[DocBuf], order: Option<&Order>) -> Result<Vec<Vec<u8>>> {
     docs.iter().map(place).collect()
 }
 
+/// What is computed of a window by what comes and goes.
+trait Slides {
+    type Item;
+    /// What an empty window has.
+    fn clear(&mut self);
+    fn add(&mut self, item: &Self::Item);
+    fn remove(&mut self, item: &Self::Item);
+    fn value(&self) -> Value<'static>;
+}
+
+impl Slides for Sliding {
+    type Item = Value<'static>;
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    fn add(&mut self, item: &Value<'static>) {
+        self.add(item);
+    }
+
+    fn remove(&mut self, item: &Value<'static>) {
+        self.remove(item);
+    }
+
+    fn value(&self) -> Value<'static> {
+        self.value()
+    }
+}
+
+impl Slides for Covariance {
+    type Item = (Value<'static>, Value<'static>);
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+
+    fn add(&mut self, (x, y): &Self::Item) {
+        self.add(x, y);
+    }
+
+    fn remove(&mut self, (x, y): &Self::Item) {
+        self.remove(x, y);
+    }
+
+    fn value(&self) -> Value<'static> {
+        self.value()
+    }
+}
+
+/// The value of every window: what is new comes in first, then what is behind it goes.
+fn slide<S: Slides>(
+    mut state: S,
+    items: &[S::Item],
+    windows: Vec<Range<usize>>,
+    env: &dyn Environment,
+) -> Result<Vec<Value<'static>>> {
+    let mut taken = 0..0;
+    let mut values = Vec::with_capacity(items.len());
+    for window in windows {
+        env.check()?;
+        if window.start < taken.start || window.end < taken.end || window.start >= taken.end {
+            state.clear();
+            taken = window.start..window.start;
+        }
+        let (new, gone) = (taken.end..window.end, taken.start..window.start);
+        items.get(new).unwrap_or_default().iter().for_each(|item| state.add(item));
+        items.get(gone).unwrap_or_default().iter().for_each(|item| state.remove(item));
+        taken = window;
+        values.push(state.value());
+    }
+    Ok(values)
+}
+
 fn accumulate(
     spec: &dyn AccumulatorSpec,
     bounds: &Bounds,
@@ -302,6 +375,16 @@ fn accumulate(
     env: &dyn Environment,
 ) -> Result<Vec<Value<'static>>> {
     let windows = bounds.windows(docs, order)?;
+    if !bounds.grows()
+        && let Some(sliding) = spec.start(Doc::EMPTY)?.sliding()
+    {
+        let value = |doc: &DocBuf| {
+            let value = spec.input().eval(&mut Frame::new(doc.as_doc()))?;
+            Ok(value.into_owned())
+        };
+        let values: Vec<_> = docs.iter().map(value).collect::<Result<_>>()?;
+        return slide(sliding, &values, windows, env);
+    }
     let add = |state: &mut Box<dyn accumulators::Accumulator>, at: usize| -> Result<()> {
         let Some(doc) = docs.get(at) else { return Ok(()) };
         let value = spec.input().eval(&mut Frame::new(doc.as_doc()))?;

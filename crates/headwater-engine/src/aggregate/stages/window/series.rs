@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::function::Ranking;
+use crate::aggregate::accumulators::Total;
 use crate::aggregate::expressions::bson_text;
 use crate::aggregate::expressions::date::unit::Unit;
 use crate::bson::{Decimal, Number, Raw, Type, Value, View};
@@ -207,30 +208,79 @@ pub(super) fn integral(
     Ok(total.to_value())
 }
 
-/// The covariance of two series over a window; what is no pair of numbers does not count.
-pub(super) fn covariance(
-    x: &[Value<'static>],
-    y: &[Value<'static>],
-    window: Range<usize>,
+/// The covariance of the pairs of numbers in a window; what is no such pair does not count.
+pub(super) struct Covariance {
     sample: bool,
-) -> Value<'static> {
-    let (mut count, mut mean_x, mut mean_y, mut sum) =
-        (0_u64, Number::Double(0.0), Number::Double(0.0), Number::Double(0.0));
-    for at in window {
-        let pair = (x.get(at).and_then(Number::from_value), y.get(at).and_then(Number::from_value));
-        let (Some(x), Some(y)) = pair else { continue };
-        count += 1;
-        let n = Number::Int64(count as i64);
-        let delta = x.sub(mean_x);
-        mean_x = mean_x.add(delta.div(n).unwrap_or(delta));
-        let step = y.sub(mean_y);
-        mean_y = mean_y.add(step.div(n).unwrap_or(step));
-        sum = sum.add(delta.mul(y.sub(mean_y)));
+    count: i64,
+    /// Pairs with an infinity or NaN.
+    special: i64,
+    mean_x: Total,
+    mean_y: Total,
+    sum: Total,
+}
+
+impl Covariance {
+    /// That of nothing yet.
+    pub(super) fn new(sample: bool) -> Covariance {
+        let (mean_x, mean_y, sum) = Default::default();
+        Covariance { sample, count: 0, special: 0, mean_x, mean_y, sum }
     }
-    let divisor = if sample { count.saturating_sub(1) } else { count };
-    match divisor {
-        0 => Value::NULL,
-        divisor => sum.div(Number::Int64(divisor as i64)).map_or(Value::NULL, Number::to_value),
+
+    /// Nothing is in the window any more.
+    pub(super) fn clear(&mut self) {
+        *self = Covariance::new(self.sample);
+    }
+
+    /// The numbers of a pair, `None` if it does not count.
+    fn pair(&mut self, x: &Value<'_>, y: &Value<'_>, by: i64) -> Option<(Number, Number)> {
+        let (x, y) = (Number::from_value(x)?, Number::from_value(y)?);
+        if !x.is_finite() || !y.is_finite() {
+            self.special += by;
+            return None;
+        }
+        self.count += by;
+        Some((x, y))
+    }
+
+    /// A pair comes into the window.
+    pub(super) fn add(&mut self, x: &Value<'_>, y: &Value<'_>) {
+        let Some((x, y)) = self.pair(x, y, 1) else { return };
+        let n = Number::Int64(self.count);
+        let step_x = x.sub(self.mean_x.value());
+        self.mean_x.change(step_x.div(n).unwrap_or(step_x), 1);
+        let step_y = y.sub(self.mean_y.value());
+        self.mean_y.change(step_y.div(n).unwrap_or(step_y), 1);
+        self.sum.change(step_x.mul(y.sub(self.mean_y.value())), 1);
+    }
+
+    /// A pair leaves the window.
+    pub(super) fn remove(&mut self, x: &Value<'_>, y: &Value<'_>) {
+        let Some((x, y)) = self.pair(x, y, -1) else { return };
+        if self.count == 0 {
+            *self = Covariance { special: self.special, ..Covariance::new(self.sample) };
+            return;
+        }
+        let n = Number::Int64(self.count);
+        let step_x = x.sub(self.mean_x.value());
+        self.mean_x.change(step_x.div(n).unwrap_or(step_x), -1);
+        let step_y = y.sub(self.mean_y.value());
+        self.sum.change(x.sub(self.mean_x.value()).mul(step_y), -1);
+        self.mean_y.change(step_y.div(n).unwrap_or(step_y), -1);
+    }
+
+    /// The result for the window as it is.
+    pub(super) fn value(&self) -> Value<'static> {
+        let divisor = if self.sample { self.count - 1 } else { self.count };
+        match (divisor, self.count) {
+            (..=0, _) => Value::NULL,
+            // One pair varies with nothing, whatever stands beside it.
+            (_, 1) => Value::f64(0.0),
+            _ if self.special > 0 => Value::f64(f64::NAN),
+            _ => {
+                let mean = self.sum.value().div(Number::Int64(divisor));
+                mean.map_or(Value::NULL, Number::to_value)
+            }
+        }
     }
 }
 
