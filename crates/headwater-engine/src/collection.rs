@@ -253,6 +253,9 @@ fn check_unique(
     record: RecordId,
     doc: Doc<'_>,
 ) -> Result<()> {
+    if index.prepare_unique {
+        return check_prepared(op, collection, index, encoded, record, doc);
+    }
     if !index.unique {
         return Ok(());
     }
@@ -262,6 +265,27 @@ fn check_unique(
         }
         _ => Ok(()),
     }
+}
+
+/// As [`check_unique`] for an index that is to become unique: its entries still have the record ids in their keys.
+#[cold]
+fn check_prepared(
+    op: &Operation<'_, '_>,
+    collection: &Collection,
+    index: &Index,
+    encoded: &[u8],
+    record: RecordId,
+    doc: Doc<'_>,
+) -> Result<()> {
+    let (first, last) = (entry_key(index, encoded, 0), entry_key(index, encoded, RecordId::MAX));
+    let bounds = (Bound::Included(&first[..]), Bound::Included(&last[..]));
+    let mut cursor = op.range(tables::INDEX, bounds.0, bounds.1, Direction::Forward)?;
+    while let Some((key, _)) = cursor.next()? {
+        if key.len() == first.len() && record_of(key) != Some(record) {
+            return Err(duplicate_key(collection, index, encoded, doc));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a collection's figures from the store, once. Called with the writer held, so that nothing changes meanwhile.

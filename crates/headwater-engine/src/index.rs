@@ -19,6 +19,7 @@ use crate::query::path::{KeyPaths, Path};
 
 pub use accesses::Accesses;
 pub use arrays::Arrays;
+pub(crate) use spec::expire_seconds;
 pub(crate) use spec::normal_projection;
 pub use spec::{Wanted, index_of, parse_spec};
 use wildcard::Wildcard;
@@ -150,6 +151,21 @@ impl Index {
             spec.i32("expireAfterSeconds", seconds);
         }
         self.with_spec(spec.finish())
+    }
+
+    /// An index of the same keys that is unique, under another number.
+    ///
+    /// # Errors
+    /// As [`Index::with_flag`].
+    pub fn as_unique(&self, id: u32) -> Result<Index> {
+        let mut spec = DocWriter::new();
+        for element in self.spec.as_doc().iter().filter(|e| e.name != b"prepareUnique") {
+            spec.raw_bytes(element.name, element.value);
+            if element.name == b"v" {
+                spec.bool("unique", true);
+            }
+        }
+        Index { id, ..self.with_spec(self.spec.clone())? }.with_spec(spec.finish())
     }
 
     fn with_spec(&self, spec: DocBuf) -> Result<Index> {

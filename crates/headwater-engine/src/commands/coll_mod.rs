@@ -1,6 +1,7 @@
 //! `collMod`: changes the options of a collection, one of its indexes, or the definition of a view.
 
 mod index;
+mod unique;
 mod view;
 
 use std::sync::Arc;
@@ -12,9 +13,11 @@ use super::{Command, Context, Fields, Flow, Needs};
 use crate::bson::{Doc, DocBuf, DocWriter, Number};
 use crate::catalog::{Collection, store_collection};
 use crate::change::event::{EventWriter, Kind};
-use crate::engine::{WriteGuard, now_ms};
+use crate::engine::{WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
+use crate::housekeeping::{forget_orphan, note_orphan};
 use crate::validation::{Action, Level, check_validator};
+use unique::Converted;
 
 pub(super) const COMMAND: Command = Command {
     name: "collMod",
@@ -75,10 +78,23 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut indexes = DocWriter::new();
     let options = changed_options(fields, &collection)?;
     let mut changed = collection.with_options(options);
+    let dry_run = fields.loose_bool("dryRun")?.unwrap_or(false);
+    let mut converted = None;
     if let Some(argument) = fields.document("index")? {
-        index::change(argument, &mut changed, &mut reply, &mut indexes)?;
+        let mut told = index::Told { reply: &mut reply, before: &mut indexes };
+        if let Some(at) = index::change(argument, dry_run, &mut changed, &mut told)? {
+            unique::check(context, &guard, &changed, at)?;
+            if !dry_run {
+                converted = Some(unique::convert(context, &mut guard, &mut changed, at)?);
+                reply.bool("unique_new", true);
+            }
+        }
     }
-    store(&mut guard, fields, &collection, changed, indexes.finish().as_doc())?;
+    if dry_run {
+        return Ok(Flow::Written(reply));
+    }
+    let indexes = indexes.finish();
+    store(context, &mut guard, fields, &collection, changed, indexes.as_doc(), converted)?;
     context.wrote(guard.last());
     drop(guard);
     Ok(Flow::Written(reply))
@@ -90,8 +106,14 @@ fn check_types(fields: Fields<'_>) -> Result<()> {
     fields.document("validator")?;
     level(fields)?;
     action(fields)?;
-    if fields.loose_bool("dryRun")?.unwrap_or(false) {
-        return Err(Error::not_supported("the option 'dryRun' of collMod"));
+    let of_index = |name: &str| matches!(name, "index" | "dryRun");
+    let others = COMMAND.fields.iter().filter(|name| !of_index(name));
+    let others = others.filter(|name| fields.get(name).is_some()).count();
+    if fields.loose_bool("dryRun")?.unwrap_or(false)
+        && (others > 0 || fields.get("index").is_none())
+    {
+        let message = "dryRun mode is only supported for making an index unique";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
     }
     Ok(())
 }
@@ -306,11 +328,13 @@ fn coarser(argument: Doc<'_>, collection: &Collection) -> Result<DocBuf> {
 
 /// Stores the changed collection with its event, in one operation. `indexes` is what an index was before.
 fn store(
+    context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
     fields: Fields<'_>,
     before: &Arc<Collection>,
     changed: Collection,
     indexes: Doc<'_>,
+    converted: Option<Converted>,
 ) -> Result<()> {
     let mut event = EventWriter::new(Kind::Modify, &before.namespace, Some(&before.uuid), now_ms());
     let mut detail = DocWriter::new();
@@ -331,8 +355,18 @@ fn store(
         }
     });
     event.detail(detail.finish().as_doc());
-    guard
-        .operation(&mut None, 0, Default::default(), event, |op| store_collection(op, &changed))?;
+    let (term, next_id) = (context.shared.node.term, guard.next_id());
+    guard.operation(&mut None, 0, Default::default(), event, |op| {
+        if let Some(Converted { old, new }) = &converted {
+            store_node(op, term, next_id)?;
+            forget_orphan(op, new)?;
+            note_orphan(op, old)?;
+        }
+        store_collection(op, &changed)
+    })?;
     guard.set_catalog(guard.catalog().with(changed));
+    if let Some(Converted { old, .. }) = converted {
+        guard.leave_orphan(old);
+    }
     Ok(())
 }

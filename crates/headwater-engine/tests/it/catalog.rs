@@ -2,6 +2,7 @@
 
 mod capped;
 mod crash;
+mod indexes;
 mod options;
 mod views;
 

@@ -170,8 +170,8 @@ pub(super) fn expire_after(spec: Doc<'_>, key: Doc<'_>) -> Result<Option<i32>> {
     Ok(Some(seconds))
 }
 
-/// A number of seconds that a document may live; fractions are cut off.
-fn seconds(value: Raw<'_>) -> Result<i32, String> {
+/// A number of seconds that a document may live; fractions are cut off. The error is the message.
+pub(crate) fn seconds(value: Raw<'_>) -> Result<i32, String> {
     let option = "TTL index 'expireAfterSeconds' option";
     let Some(number) = Number::from_raw(value) else {
         let kind = value.kind.alias();
