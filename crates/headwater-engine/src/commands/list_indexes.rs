@@ -1,8 +1,10 @@
-//! `listIndexes`: the specifications of a collection's indexes.
+//! `listIndexes`: the specifications of a collection's indexes, those that are being built included.
 
 use super::cursors::reply_rows;
 use super::{Command, Context, Flow, Needs};
+use crate::bson::DocWriter;
 use crate::error::{Code, Error, Result};
+use crate::index::Index;
 
 pub(super) const COMMAND: Command = Command {
     name: "listIndexes",
@@ -15,18 +17,40 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = context.namespace()?;
+    let fields = context.fields();
+    let uuids = fields.loose_bool("includeBuildUUIDs")?.unwrap_or(false);
+    let wrapped = fields.loose_bool("includeIndexBuildInfo")?.unwrap_or(false);
+    if uuids && wrapped {
+        let message =
+            "The includeBuildUUIDs flag and includeBuildIndexInfo flag cannot both be set to true";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
     let catalog = context.shared.catalog();
     catalog.refuse_view(&namespace)?;
     let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
         let message = format!("ns does not exist: {namespace}");
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
     };
-    let building = collection.building.iter().map(|building| &building.index);
-    let rows = collection
-        .indexes
-        .iter()
-        .chain(building)
-        .map(|index| collection.describe_index(index))
-        .collect();
+    let row = |index: &Index, build: Option<&[u8; 16]>| {
+        let spec = collection.describe_index(index);
+        if !wrapped && !(uuids && build.is_some()) {
+            return spec;
+        }
+        let mut row = DocWriter::new();
+        row.doc("spec", spec.as_doc());
+        if let Some(build) = build {
+            match wrapped {
+                true => {
+                    row.document("indexBuildInfo", |info| info.binary("buildUUID", 4, build));
+                }
+                false => row.binary("buildUUID", 4, build),
+            }
+        }
+        row.finish()
+    };
+    let ready = collection.indexes.iter().map(|index| row(index, None));
+    let building = collection.building.iter();
+    let building = building.map(|building| row(&building.index, Some(&building.uuid)));
+    let rows = ready.chain(building).collect();
     reply_rows(context, namespace.as_str().to_owned(), rows)
 }

@@ -148,6 +148,13 @@ fn a_build_is_seen_by_writers_and_currentop_and_by_no_reader() {
         let message =
             "Index Build: scanning collection Index Build: scanning collection: 50/50 100%";
         assert_eq!(text(&row, "msg"), message);
+        assert_eq!(names(&session), ["_id_", "u_1"]);
+        let listed = session.batch(r#"{"listIndexes": "c", "includeBuildUUIDs": true}"#);
+        assert_eq!(text(&listed[0], "name"), "_id_");
+        assert!(listed[1].as_doc().get("buildUUID").is_some(), "{listed:?}");
+        let listed = session.batch(r#"{"listIndexes": "c", "includeIndexBuildInfo": true}"#);
+        let info = |row: &DocBuf| row.as_doc().get("indexBuildInfo").is_some();
+        assert_eq!(listed.iter().map(info).collect::<Vec<_>>(), [false, true], "{listed:?}");
         let hinted = session.run(r#"{"find": "c", "filter": {"u": "3/3"}, "hint": "u_1"}"#);
         assert_eq!(number(hinted.as_doc().get("code")), 2, "{hinted:?}");
         assert_eq!(session.batch(r#"{"find": "c", "filter": {"u": "3/3"}}"#).len(), 1);
