@@ -1,8 +1,9 @@
 //! Indexes: what they cost writers, and how fast they are built. An engine on disk, without sockets; processor time is
 //! that of the whole process, its background threads included.
 //!
-//! index [build|insert|read..] [--documents N] [--folder PATH]
+//! index [build|drop|insert|read|ttl..] [--documents N] [--folder PATH]
 
+mod beside;
 mod building;
 mod inserting;
 mod reading;
@@ -15,8 +16,13 @@ use headwater_engine::{Client, Engine, EngineOptions, Request};
 /// A part: its name and how it runs.
 type Part = (&'static str, fn(&Plan) -> Result<(), String>);
 
-const PARTS: &[Part] =
-    &[("build", building::run), ("insert", inserting::run), ("read", reading::run)];
+const PARTS: &[Part] = &[
+    ("build", building::run),
+    ("drop", beside::dropping),
+    ("insert", inserting::run),
+    ("read", reading::run),
+    ("ttl", beside::expiring),
+];
 
 /// What is asked for.
 pub(crate) struct Plan {
@@ -43,7 +49,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
                 Some(part) => wanted.push(part),
                 None => {
                     return Err(
-                        "index [build|insert|read..] [--documents N] [--folder PATH]".into()
+                        "index [build|drop|insert|read|ttl..] [--documents N] [--folder PATH]"
+                            .into(),
                     );
                 }
             },
@@ -80,6 +87,10 @@ impl Database {
         command.str(name, "c");
         fill(&mut command);
         command.str("$db", "bench");
+        self.answer(command)
+    }
+
+    fn answer(&self, command: DocWriter) -> Result<DocBuf, String> {
         let command = command.finish();
         let request = Request { body: command.as_doc(), sequences: &[] };
         let reply = self.engine.run_command(&self.client, &request);
