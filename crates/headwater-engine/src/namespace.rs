@@ -85,10 +85,18 @@ impl Namespace {
                 namespace.text
             )));
         }
-        if collection.contains('$') && !collection.starts_with("$cmd") {
-            return Err(invalid(format!("Invalid collection name specified '{}'", namespace.text)));
-        }
         Ok(namespace)
+    }
+
+    /// Refuses a name with a dollar sign, which some commands do where others find no such collection.
+    ///
+    /// # Errors
+    /// `InvalidNamespace` (73).
+    pub fn check_dollar(&self) -> Result<()> {
+        match self.collection().contains('$') {
+            true => Err(invalid(format!("Invalid collection name specified '{self}'"))),
+            false => Ok(()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::number::Number;
 #[derive(Debug, Clone, Copy)]
 pub struct Sum {
     high: f64,
+    /// What rounding `high` has lost. It joins the next number, and no sum that ends here: so does MongoDB's.
     low: f64,
     /// The plain sum, which tells infinities and NaN.
     special: f64,
@@ -96,22 +97,22 @@ impl Sum {
     }
 
     fn add_i64(&mut self, value: i64) {
-        // Two halves that are exact as doubles.
+        // Two halves that are exact as doubles, the lower one first.
         let low = value & 0xFFFF_FFFF;
-        self.add_f64((value - low) as f64);
         self.add_f64(low as f64);
+        self.add_f64((value - low) as f64);
     }
 
     fn add_f64(&mut self, value: f64) {
         self.special += value;
-        let (high, rest) = two_sum(self.high, value);
-        let (high, low) = fast_two_sum(high, self.low + rest);
+        let (value, rest) = two_sum(value, self.low);
+        let (high, lost) = two_sum(self.high, value);
         self.high = high;
-        self.low = low;
+        self.low = lost + rest;
     }
 
     fn total_f64(&self) -> f64 {
-        if self.high.is_nan() || self.low.is_nan() { self.special } else { self.high + self.low }
+        if self.high.is_nan() || self.low.is_nan() { self.special } else { self.high }
     }
 
     fn total_i64(&self) -> Option<i64> {
@@ -139,10 +140,4 @@ fn two_sum(a: f64, b: f64) -> (f64, f64) {
     let sum = a + b;
     let b_part = sum - a;
     (sum, (a - (sum - b_part)) + (b - b_part))
-}
-
-/// As [`two_sum`], for `a` not smaller than `b` in magnitude (Dekker).
-fn fast_two_sum(a: f64, b: f64) -> (f64, f64) {
-    let sum = a + b;
-    (sum, b - (sum - a))
 }

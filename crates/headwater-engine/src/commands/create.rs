@@ -168,6 +168,11 @@ pub(super) fn create_with_indexes(
     specs: &[DocBuf],
 ) -> Result<Arc<Collection>> {
     let catalog = guard.catalog();
+    let name = namespace.collection();
+    if name.contains('$') {
+        let message = format!("Invalid collection name: {name}");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
     check_case(&catalog, namespace.db())?;
     let settings = Arc::new(Settings::of(options.as_doc()));
     let id = guard.new_id();

@@ -25,6 +25,7 @@ pub(super) const COMMAND: Command = Command {
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
+    namespace.check_dollar()?;
     let path = fields.str("key")?.ok_or_else(|| fields.missing("key"))?;
     if path.contains('\0') {
         let message = "Key field cannot contain an embedded null byte";

@@ -132,6 +132,9 @@ fn of_query(
     reply: &mut DocWriter,
 ) -> Result<()> {
     let namespace = context.namespace()?;
+    if matches!(context.command.name, "find" | "distinct") {
+        namespace.check_dollar()?;
+    }
     if view.catalog.resolve(&namespace)?.is_some() {
         return of_view(context, view, &namespace, verbosity, reply);
     }

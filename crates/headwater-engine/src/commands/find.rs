@@ -52,6 +52,7 @@ pub(super) const COMMAND: Command = Command {
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
+    namespace.check_dollar()?;
     let filter = fields.strict_document("filter")?.unwrap_or(Doc::EMPTY);
     let sort = fields.strict_document("sort")?.unwrap_or(Doc::EMPTY);
     let projection = fields.strict_document("projection")?.unwrap_or(Doc::EMPTY);

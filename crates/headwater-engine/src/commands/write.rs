@@ -214,12 +214,17 @@ pub(super) fn open_for_writing(
     Ok(collection)
 }
 
-/// Refuses collections that MongoDB keeps for itself.
+/// Refuses names that no collection has, and collections that MongoDB keeps for itself.
 ///
 /// # Errors
 /// `InvalidNamespace` (73).
 pub(super) fn check_writable(namespace: &Namespace) -> Result<()> {
-    let Some(name) = namespace.collection().strip_prefix("system.") else { return Ok(()) };
+    let name = namespace.collection();
+    if name.contains('$') {
+        let message = format!("Invalid collection name: {name}");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
+    let Some(name) = name.strip_prefix("system.") else { return Ok(()) };
     if matches!(name, "js" | "users") {
         return Ok(());
     }

@@ -62,11 +62,22 @@ impl Call {
     pub(super) fn parse(
         name: &'static str,
         function: Function,
-        (min, max): (usize, usize),
+        count: (usize, usize),
         argument: Raw<'_>,
         scope: &mut Scope,
     ) -> Result<Expression> {
         let args = arguments(argument, scope)?;
+        Call::of(name, function, count, args, scope)
+    }
+
+    /// A call with compiled arguments.
+    pub(super) fn of(
+        name: &'static str,
+        function: Function,
+        (min, max): (usize, usize),
+        args: Vec<Expression>,
+        scope: &mut Scope,
+    ) -> Result<Expression> {
         if args.len() < min || args.len() > max {
             return Err(wrong_count(name, min, max, args.len()));
         }

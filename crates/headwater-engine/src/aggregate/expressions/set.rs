@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::array::kind_name;
-use super::call::{Call, Function};
+use super::call::{Call, Function, arguments};
 use super::{Expression, Scope, raw_is_true};
 use crate::bson::{Array, ArrayWriter, Raw, Value};
 use crate::collation::ValueOrder;
@@ -88,34 +88,30 @@ pub(super) fn set_difference<'a>(
     Ok(Value::array(rest.into_bytes()))
 }
 
-/// `$setEquals`. MongoDB looks at its constants before it runs.
-pub(super) fn equals(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
-    let function = Function::ManyOrdered(set_equals);
-    let parsed = Call::parse("$setEquals", function, (2, usize::MAX), argument, scope)?;
-    if let Expression::Call(call) = &parsed {
-        for (arg, at) in call.args().iter().zip(1..) {
-            if let Some(constant) = arg.as_constant().filter(|it| it.as_array().is_none()) {
-                scope.keep_folding_error(no_array(5_887_502, at, constant));
-            }
+/// `$setEquals`: constants are looked at before any document is.
+pub(super) fn set_equals(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
+    let args = arguments(argument, scope)?;
+    let constants = args.iter().enumerate().filter_map(|(at, arg)| Some((at, arg.as_constant()?)));
+    for (at, value) in constants {
+        if value.as_array().is_none() {
+            scope.keep_folding_error(no_array(5_887_502, at, value));
         }
     }
-    Ok(parsed)
+    Call::of("$setEquals", Function::ManyOrdered(are_equal), (2, usize::MAX), args, scope)
 }
 
 fn no_array(code: i32, at: usize, found: &Value<'_>) -> Error {
-    let found = kind_name(found);
+    let (at, found) = (at + 1, kind_name(found));
     let message =
         format!("All operands of $setEquals must be arrays. {at}-th argument is of type: {found}");
     Error::location(code, message)
 }
 
-fn set_equals<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
+fn are_equal<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
     let mut first: Option<Keys> = None;
     let mut equal = true;
     for (at, arg) in args.iter().enumerate() {
-        let Some(array) = arg.as_array() else {
-            return Err(no_array(17044, at + 1, arg));
-        };
+        let Some(array) = arg.as_array() else { return Err(no_array(17044, at, arg)) };
         let keys = keys(order, array);
         match &first {
             Some(first) => equal &= *first == keys,

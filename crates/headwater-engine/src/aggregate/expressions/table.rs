@@ -195,7 +195,7 @@ pub static EXPRESSIONS: &[Row] = &[
     special("$rtrim", replace::rtrim),
     special("$second", date::parts::second),
     two_ordered("$setDifference", set::set_difference),
-    special("$setEquals", set::equals),
+    special("$setEquals", set::set_equals),
     special("$setField", object::set_field),
     many_ordered("$setIntersection", ANY, set::set_intersection),
     two_ordered("$setIsSubset", set::set_is_subset),
