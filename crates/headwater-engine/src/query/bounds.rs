@@ -11,7 +11,7 @@ pub use interval::Interval;
 use std::borrow::Borrow;
 
 use crate::bson::Raw;
-use crate::bson::key::Collate;
+use crate::bson::key::{Collate, Direction};
 use crate::query::matcher::{Matcher, Node, Test};
 use crate::query::path::{Multikey, Part, Path};
 use interval::{complement, intersect, union};
@@ -76,7 +76,7 @@ impl Bounds {
 
     /// Whether each interval holds the keys of one value: what an equality prefix of a compound index needs.
     pub fn is_points(&self) -> bool {
-        self.intervals.iter().all(Interval::is_point)
+        self.intervals.iter().all(|interval| interval.is_point(Direction::Ascending))
     }
 
     fn points(self: &Bounds) -> usize {

@@ -4,6 +4,7 @@ use super::node::{Node, Work, document, number, shown_filter};
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::index::Index;
+use crate::query::bounds::Interval;
 use crate::query::plan::ends::{End, Ends, text};
 use crate::query::plan::tree::{Access, Gives, IndexScan, Plan};
 use crate::query::scan::{Counts, Taken};
@@ -86,7 +87,7 @@ impl Drawing<'_> {
             let mut scan = IndexScan::of_range(index.clone(), (key.to_vec(), end), false);
             scan.fields.iter_mut().for_each(|field| {
                 let value = key.get(size_of_val(&index.id)..).unwrap_or_default().to_vec();
-                field.intervals = vec![crate::query::bounds::Interval::starting_with(value)];
+                field.intervals = vec![Interval::starting_with(value)];
             });
             return self.on_index(&scan);
         }
@@ -303,7 +304,9 @@ fn of_one_range(scan: &IndexScan) -> IndexScan {
         }
         let rest = lower.get(at..).unwrap_or_default();
         let directed = field.directed();
-        let shared = directed.iter().position(|one| one.is_point() && rest.starts_with(&one.lower));
+        let is_shared =
+            |one: &Interval| one.is_point(field.direction) && rest.starts_with(&one.lower);
+        let shared = directed.iter().position(is_shared);
         let Some(place) = shared else { break };
         at += directed[place].lower.len();
         // Descending fields have their intervals in the order of ascending values.

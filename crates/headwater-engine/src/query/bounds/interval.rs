@@ -1,6 +1,6 @@
 //! Intervals of keys, as bytes.
 
-use crate::bson::key::successor;
+use crate::bson::key::{Direction, split, successor};
 
 /// The keys from `lower` (included) to `upper` (excluded).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +26,11 @@ impl Interval {
         Interval { lower: prefix, upper }
     }
 
-    /// Whether it holds the keys that start with one run of bytes.
-    pub fn is_point(&self) -> bool {
-        !self.lower.is_empty() && after(&self.lower) == self.upper
+    /// Whether it holds the keys that start with one value, whose bytes are of `direction`. The texts with one beginning
+    /// and the values of one type start with the same bytes too, but of no whole value.
+    pub fn is_point(&self, direction: Direction) -> bool {
+        after(&self.lower) == self.upper
+            && split(&self.lower, direction).is_some_and(|(_, rest)| rest.is_empty())
     }
 
     /// Whether nothing is inside.
@@ -111,6 +113,7 @@ pub(super) fn complement(intervals: Vec<Interval>) -> Vec<Interval> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bson::{Type, Value};
 
     fn interval(lower: u8, upper: u8) -> Interval {
         Interval { lower: vec![lower], upper: vec![upper] }
@@ -123,6 +126,19 @@ mod tests {
         assert_eq!(intersect(&joined, &[interval(3, 6)]), [interval(3, 4), interval(5, 6)]);
         let gaps = complement(joined.clone());
         assert_eq!(complement(gaps), joined);
+    }
+
+    #[test]
+    fn a_point_is_one_whole_value() {
+        let text = |text: &str| crate::bson::key::encode(Value::str(text).raw().unwrap());
+        let whole = Interval::starting_with(text("ab"));
+        assert!(whole.is_point(Direction::Ascending));
+        assert!(whole.inverted().is_point(Direction::Descending));
+        let beginning = Interval::starting_with(text("ab")[..3].to_vec());
+        assert!(!beginning.is_point(Direction::Ascending));
+        let (class, next) = crate::bson::key::class_bounds(Type::String);
+        assert!(!interval(class, next).is_point(Direction::Ascending));
+        assert!(!Interval::all().is_point(Direction::Ascending));
     }
 
     #[test]
