@@ -65,8 +65,11 @@ pub(super) fn build<'s, 'a>(
         return Ok(guard.last());
     }
     let mut build = Build::begin(context, guard, collection, new)?;
-    build.run().map_err(|error| {
-        build.abandon(&error);
+    let built = build.run();
+    build.is_done = built.is_ok();
+    built.map_err(|error| {
+        let code = error.code().0;
+        tracing::info!(build = uuid_text(&build.uuid), code, "an index build has failed");
         error.with_prefix(format!(
             "Index build failed: {}: Collection {} ( {} ) :: caused by :: ",
             uuid_text(&build.uuid),
@@ -115,6 +118,8 @@ struct Build<'c, 'a> {
     end: RecordId,
     started: Instant,
     reported: Instant,
+    /// Whether the indexes are there. If they are not, nothing is left of them when this is dropped.
+    is_done: bool,
 }
 
 impl<'c, 'a> Build<'c, 'a> {
@@ -143,7 +148,8 @@ impl<'c, 'a> Build<'c, 'a> {
             guard.catalog().collection(namespace.db(), namespace.collection()).cloned();
         let collection = collection.ok_or_else(|| aborted(&uuid))?;
         let (started, reported) = (Instant::now(), Instant::now());
-        Ok(Build { context, collection, uuid, indexes, orphan, end, started, reported })
+        let is_done = false;
+        Ok(Build { context, collection, uuid, indexes, orphan, end, started, reported, is_done })
     }
 
     fn run(&mut self) -> Result<Option<u64>> {
@@ -202,6 +208,7 @@ impl<'c, 'a> Build<'c, 'a> {
         let (mut next, mut documents) = (0, 0);
         while next < self.end {
             self.context.interrupt().check()?;
+            self.context.shared.check_open()?;
             self.find(&self.context.shared.catalog())?;
             let read = self.context.shared.store.snapshot()?;
             next = self.scan_some(&read, next, &mut all, &mut documents)?;
@@ -382,12 +389,14 @@ impl<'c, 'a> Build<'c, 'a> {
             tracing::info!(namespace, build, done, total, "{message}");
         }
     }
+}
 
-    /// Leaves what was built so far as an orphan.
-    fn abandon(&self, error: &Error) {
-        let namespace = self.collection.namespace.to_string();
-        let (build, code) = (uuid_text(&self.uuid), error.code().0);
-        tracing::info!(namespace, build, code, "an index build has failed");
+/// What was built so far is left as an orphan, however the build ended.
+impl Drop for Build<'_, '_> {
+    fn drop(&mut self) {
+        if self.is_done {
+            return;
+        }
         // While the engine is being closed the orphan stays noted: it goes when it is opened again.
         let Ok(mut guard) = self.context.shared.write() else { return };
         let catalog = guard.catalog();
