@@ -1,4 +1,5 @@
-//! `$group`: groups by the encoded key of `_id`, in the order in which groups first came.
+//! `$group`: groups by the encoded key of `_id`, in the order in which groups first came. What does not fit into memory
+//! goes to the disk as documents and is grouped when the others are done.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,17 +14,20 @@ use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
+use crate::query::sort::{Sorted, Sorter};
 
 #[derive(Debug)]
 pub(super) struct GroupSpec {
     id: Expression,
     order: ValueOrder,
     statements: Vec<Statement>,
+    bytes_max: usize,
 }
 
 impl GroupSpec {
     pub(super) fn new(id: Expression, statements: Vec<Statement>, scope: &Scope) -> GroupSpec {
-        GroupSpec { id, order: scope.order().clone(), statements }
+        let order = scope.order().clone();
+        GroupSpec { id, order, statements, bytes_max: STAGE_MEMORY_BYTES_MAX }
     }
 }
 
@@ -77,62 +81,163 @@ struct Grouping {
 
 enum State {
     Filling(Box<dyn Stage>),
-    Giving(std::vec::IntoIter<(Value<'static>, Group)>),
+    /// The groups in memory; the first of those that are spilled comes before them.
+    Giving {
+        spilled: Option<Box<Spilled>>,
+        groups: std::vec::IntoIter<Held>,
+    },
 }
 
+/// A group with its `_id`.
+type Held = (Value<'static>, Group);
+
 impl GroupSpec {
-    fn fill(
-        &self,
-        mut source: Box<dyn Stage>,
-        env: &dyn Environment,
-    ) -> Result<Vec<(Value<'static>, Group)>> {
-        let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-        let mut groups: Vec<(Value<'static>, Group)> = Vec::new();
-        let mut bytes = 0;
+    fn key(&self, id: &Value<'_>, key: &mut Vec<u8>) {
+        key.clear();
+        self.order.append_key(id.raw().unwrap_or(Raw::NULL), Direction::Ascending, key);
+    }
+
+    fn begin(&self, id: Value<'_>) -> Result<Held> {
+        let id = if id.is_missing() { Value::NULL } else { id.into_owned() };
+        let group = Group::new(&self.statements, id.as_doc().unwrap_or(Doc::EMPTY))?;
+        Ok((id, group))
+    }
+
+    fn fill(&self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<State> {
+        let mut filling = Filling::default();
         let mut key = Vec::new();
         source.each(env, &mut |doc| {
             let id = self.id.evaluate(doc)?;
-            key.clear();
-            self.order.append_key(id.raw().unwrap_or(Raw::NULL), Direction::Ascending, &mut key);
-            let at = match places.get(&key) {
-                Some(&at) => at,
-                None => {
-                    let id = if id.is_missing() { Value::NULL } else { id.into_owned() };
-                    bytes += 2 * key.len()
-                        + size_of::<(Value<'_>, Group)>()
-                        + size_of::<(Vec<u8>, usize)>();
-                    let group = Group::new(&self.statements, id.as_doc().unwrap_or(Doc::EMPTY))?;
-                    bytes += group.bytes();
-                    groups.push((id, group));
-                    places.insert(key.clone(), groups.len() - 1);
-                    groups.len() - 1
-                }
-            };
-            let Some((_, group)) = groups.get_mut(at) else { return Ok(()) };
-            let before = group.bytes();
-            group.add(&self.statements, doc)?;
-            bytes = (bytes + group.bytes()).saturating_sub(before);
-            if bytes > STAGE_MEMORY_BYTES_MAX {
-                let message = "Exceeded memory limit for $group, but didn't allow external sort. Pass \
-                               allowDiskUse:true to opt in.";
-                return Err(Error::new(Code(292), message));
+            self.key(&id, &mut key);
+            let place = filling.places.get(&key).copied();
+            if let Some(sorter) = &mut filling.rest
+                && (place.is_none() || filling.growing)
+            {
+                return sorter.push(&key, doc);
+            }
+            filling.add(self, place, &key, id, doc)?;
+            if filling.bytes > self.bytes_max && filling.rest.is_none() {
+                filling.rest = Some(rest(env, self.bytes_max)?);
             }
             Ok(())
         })?;
-        Ok(groups)
+        filling.finish()
+    }
+}
+
+/// Takes the documents that memory has no room for.
+fn rest(env: &dyn Environment, bytes_max: usize) -> Result<Sorter> {
+    let Some(folder) = env.spill_folder() else {
+        let message = "Exceeded memory limit for $group, but didn't allow external sort. Pass allowDiskUse:true to opt in.";
+        return Err(Error::new(Code(292), message));
+    };
+    Ok(Sorter::new(None, bytes_max / 2).with_folder(Some(folder)))
+}
+
+/// The groups while documents come in. When they fill the memory, documents of further groups are put aside, sorted by
+/// group; so are all others from the first one on that makes its group larger.
+#[derive(Default)]
+struct Filling {
+    places: HashMap<Vec<u8>, usize>,
+    groups: Vec<Held>,
+    bytes: usize,
+    /// Whether a group takes more memory when a further document comes.
+    growing: bool,
+    rest: Option<Sorter>,
+}
+
+impl Filling {
+    fn add(
+        &mut self,
+        spec: &GroupSpec,
+        place: Option<usize>,
+        key: &[u8],
+        id: Value<'_>,
+        doc: Doc<'_>,
+    ) -> Result<()> {
+        let at = match place {
+            Some(at) => at,
+            None => {
+                self.groups.push(spec.begin(id)?);
+                self.places.insert(key.to_vec(), self.groups.len() - 1);
+                self.bytes += 2 * key.len() + size_of::<Held>() + size_of::<(Vec<u8>, usize)>();
+                self.groups.len() - 1
+            }
+        };
+        let Some((_, group)) = self.groups.get_mut(at) else { return Ok(()) };
+        let before = if place.is_some() { group.bytes() } else { 0 };
+        group.add(&spec.statements, doc)?;
+        let after = group.bytes();
+        self.growing |= place.is_some() && after > before;
+        self.bytes = (self.bytes + after).saturating_sub(before);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<State> {
+        let Some(rest) = self.rest else {
+            return Ok(State::Giving { spilled: None, groups: self.groups.into_iter() });
+        };
+        let (places, held) = (self.places, self.groups.into_iter().map(Some).collect());
+        let spilled = Spilled { places, held, rest: rest.finish()?, next: None };
+        let groups = Vec::new().into_iter();
+        Ok(State::Giving { spilled: Some(Box::new(spilled)), groups })
+    }
+}
+
+/// The groups of documents that were put aside: one at a time, begun by what memory has of it.
+struct Spilled {
+    places: HashMap<Vec<u8>, usize>,
+    held: Vec<Option<Held>>,
+    rest: Sorted,
+    /// The first document of the next group.
+    next: Option<(Vec<u8>, DocBuf)>,
+}
+
+impl Spilled {
+    fn next(&mut self, spec: &GroupSpec, env: &dyn Environment) -> Result<Option<Held>> {
+        let first = match self.next.take() {
+            Some(first) => Some(first),
+            None => self.rest.next_with_key().transpose()?,
+        };
+        let Some((key, doc)) = first else { return Ok(None) };
+        let place = self.places.get(&key).and_then(|at| self.held.get_mut(*at));
+        let (id, mut group) = match place.and_then(Option::take) {
+            Some(held) => held,
+            None => spec.begin(spec.id.evaluate(doc.as_doc())?)?,
+        };
+        group.add(&spec.statements, doc.as_doc())?;
+        while let Some((other, doc)) = self.rest.next_with_key().transpose()? {
+            env.check()?;
+            if other != key {
+                self.next = Some((other, doc));
+                break;
+            }
+            group.add(&spec.statements, doc.as_doc())?;
+        }
+        Ok(Some((id, group)))
     }
 }
 
 impl Stage for Grouping {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        let nothing = || State::Giving { spilled: None, groups: Vec::new().into_iter() };
         if let State::Filling(_) = self.state
-            && let State::Filling(source) =
-                std::mem::replace(&mut self.state, State::Giving(Vec::new().into_iter()))
+            && let State::Filling(source) = std::mem::replace(&mut self.state, nothing())
         {
-            self.state = State::Giving(self.spec.fill(source, env)?.into_iter());
+            self.state = self.spec.fill(source, env)?;
         }
-        let State::Giving(groups) = &mut self.state else { return Ok(None) };
-        let Some((id, group)) = groups.next() else { return Ok(None) };
+        let State::Giving { spilled, groups } = &mut self.state else { return Ok(None) };
+        let mut held = match spilled {
+            Some(spilled) => spilled.next(&self.spec, env)?,
+            None => None,
+        };
+        if held.is_none()
+            && let Some(done) = spilled.take()
+        {
+            *groups = done.held.into_iter().flatten().collect::<Vec<_>>().into_iter();
+        }
+        held = held.or_else(|| groups.next());
+        let Some((id, group)) = held else { return Ok(None) };
         let mut doc = DocWriter::new();
         doc.raw("_id", id.raw().unwrap_or(Raw::NULL));
         group.write(&self.spec.statements, &mut doc)?;
@@ -140,6 +245,90 @@ impl Stage for Grouping {
     }
 
     fn is_done(&self) -> bool {
-        matches!(&self.state, State::Giving(groups) if groups.len() == 0)
+        match &self.state {
+            State::Filling(_) => false,
+            State::Giving { spilled, groups } => spilled.is_none() && groups.len() == 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use super::*;
+    use crate::query::exec::Ready;
+
+    struct Folder<'f>(Option<&'f Path>);
+
+    impl Environment for Folder<'_> {
+        fn check(&self) -> Result<()> {
+            Ok(())
+        }
+
+        fn open(&self, _: &str, _: &str, _: Doc<'_>, _: &ValueOrder) -> Result<Box<dyn Stage>> {
+            Err(Error::new(Code::INTERNAL_ERROR, "nothing else is read"))
+        }
+
+        fn spill_folder(&self) -> Option<&Path> {
+            self.0
+        }
+    }
+
+    fn spec(bytes_max: usize, accumulators: &[(&str, &str)]) -> Arc<GroupSpec> {
+        let mut scope = Scope::new(None, 0).unwrap();
+        let mut fields = DocWriter::new();
+        for (name, argument) in accumulators {
+            fields.document(&name[1..], |field| field.str(name, argument));
+        }
+        let fields = fields.finish();
+        let statements = fields.as_doc().iter().map(|field| Statement::parse(field, &mut scope));
+        let statements = statements.collect::<Result<_>>().unwrap();
+        let mut id = DocWriter::new();
+        id.str("id", "$k");
+        let id = id.finish();
+        let id = Expression::parse(id.as_doc().get("id").unwrap(), &mut scope).unwrap();
+        Arc::new(GroupSpec { bytes_max, ..GroupSpec::new(id, statements, &scope) })
+    }
+
+    fn run(spec: Arc<GroupSpec>, folder: Option<&Path>) -> Result<BTreeMap<String, String>> {
+        let doc = |n: i32| {
+            let mut doc = DocWriter::new();
+            doc.i32("k", n * 7919 % 400);
+            doc.i32("v", n);
+            doc.str("s", &format!("{n:040}"));
+            doc.finish()
+        };
+        let mut stage = spec.start(Box::new(Ready::new((0..4000).map(doc).collect())));
+        let mut groups = BTreeMap::new();
+        while let Some(group) = stage.next(&Folder(folder))? {
+            let id = format!("{:?}", group.as_doc().get("_id").unwrap().view());
+            let twice = groups.insert(id, format!("{group:?}"));
+            assert!(twice.is_none(), "a group came twice: {group:?}");
+        }
+        Ok(groups)
+    }
+
+    #[test]
+    fn what_goes_to_the_disk_makes_the_same_groups() {
+        let folder = tempfile::tempdir().unwrap();
+        let steady: &[_] = &[("$sum", "$v"), ("$avg", "$v"), ("$max", "$v"), ("$first", "$v")];
+        let growing: &[_] = &[("$push", "$s"), ("$last", "$v"), ("$addToSet", "$v")];
+        for accumulators in [steady, growing] {
+            let all = run(spec(1 << 30, accumulators), None).unwrap();
+            assert_eq!(all.len(), 400);
+            for bytes_max in [1, 5_000, 50_000, 200_000] {
+                let spilled = run(spec(bytes_max, accumulators), Some(folder.path())).unwrap();
+                assert_eq!(spilled, all, "{bytes_max} bytes");
+            }
+        }
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
+    }
+
+    #[test]
+    fn without_the_disk_too_much_is_refused() {
+        let error = run(spec(5_000, &[("$push", "$s")]), None).unwrap_err();
+        assert_eq!(error.code(), Code(292));
     }
 }

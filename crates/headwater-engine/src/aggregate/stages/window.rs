@@ -1,6 +1,7 @@
 //! `$setWindowFields`: fields computed over a window of documents around each, within partitions and an order.
 //!
-//! All documents are kept in memory, in the order of partition and `sortBy`; every output is computed for a whole partition.
+//! The documents are sorted by partition and `sortBy`, on the disk if memory has no room; then one partition after the
+//! other is taken into memory, and every output is computed for the whole of it.
 
 mod bounds;
 mod function;
@@ -17,7 +18,7 @@ use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
-use crate::query::sort::SortPattern;
+use crate::query::sort::{SortPattern, Sorted, Sorter};
 
 use function::Function;
 
@@ -116,73 +117,50 @@ impl StageSpec for WindowFields {
         Box::new(Running {
             spec: self,
             source: Some(source),
+            sorted: None,
+            next: None,
             done: Vec::new().into_iter(),
-            waiting: Vec::new(),
         })
     }
-}
-
-/// A document with the encoded keys of its partition and its place.
-struct Entry {
-    partition: Vec<u8>,
-    place: Vec<u8>,
-    doc: DocBuf,
 }
 
 struct Running {
     spec: Arc<WindowFields>,
     source: Option<Box<dyn Stage>>,
+    /// All documents in the order of partition and place.
+    sorted: Option<Sorted>,
+    /// The first document of the next partition, with the partition's key.
+    next: Option<(Vec<u8>, DocBuf)>,
     /// The documents of the current partition, finished.
     done: std::vec::IntoIter<DocBuf>,
-    /// The partitions to come, the next one last.
-    waiting: Vec<Vec<DocBuf>>,
 }
 
 impl WindowFields {
-    fn collect(
-        &self,
-        mut source: Box<dyn Stage>,
-        env: &dyn Environment,
-    ) -> Result<Vec<Vec<DocBuf>>> {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut bytes = 0;
-        while let Some(doc) = source.next(env)? {
-            let mut entry = Entry { partition: Vec::new(), place: Vec::new(), doc: DocBuf::new() };
-            if let Some(partition) = &self.partition {
-                let value = partition.evaluate(doc.as_doc())?;
-                if value.kind() == Some(Type::Array) {
-                    let message =
-                        "An expression used to partition cannot evaluate to value of type array";
-                    return Err(Error::new(Code::TYPE_MISMATCH, message));
-                }
-                let raw =
-                    value.raw().filter(|raw| raw.kind != Type::Undefined).unwrap_or(Raw::NULL);
-                self.values.append_key(raw, Direction::Ascending, &mut entry.partition);
-            }
+    /// Sorts the documents, on the disk if they do not fit into memory.
+    fn sort(&self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<Sorted> {
+        let mut sorter = Sorter::new(None, STAGE_MEMORY_BYTES_MAX).with_folder(env.spill_folder());
+        let mut key = Vec::new();
+        source.each(env, &mut |doc| {
+            self.partition_key(doc, &mut key)?;
             if let Some(order) = &self.order {
-                order.pattern.write_key(doc.as_doc(), &mut entry.place)?;
+                order.pattern.write_key(doc, &mut key)?;
             }
-            bytes += entry.partition.len()
-                + entry.place.len()
-                + doc.as_doc().as_bytes().len()
-                + size_of::<Entry>();
-            if bytes > STAGE_MEMORY_BYTES_MAX {
-                let message = "Exceeded max memory. Current memory: 104857600 bytes. $setWindowFields cannot spill";
-                return Err(Error::location(5_643_011, message));
-            }
-            entry.doc = doc;
-            entries.push(entry);
+            sorter.push(&key, doc)
+        })?;
+        sorter.finish()
+    }
+
+    fn partition_key(&self, doc: Doc<'_>, key: &mut Vec<u8>) -> Result<()> {
+        key.clear();
+        let Some(partition) = &self.partition else { return Ok(()) };
+        let value = partition.evaluate(doc)?;
+        if value.kind() == Some(Type::Array) {
+            let message = "An expression used to partition cannot evaluate to value of type array";
+            return Err(Error::new(Code::TYPE_MISMATCH, message));
         }
-        entries.sort_by(|a, b| (&a.partition, &a.place).cmp(&(&b.partition, &b.place)));
-        let mut partitions: Vec<(Vec<u8>, Vec<DocBuf>)> = Vec::new();
-        for entry in entries {
-            match partitions.last_mut() {
-                Some((partition, docs)) if *partition == entry.partition => docs.push(entry.doc),
-                _ => partitions.push((entry.partition, vec![entry.doc])),
-            }
-        }
-        partitions.reverse();
-        Ok(partitions.into_iter().map(|(_, docs)| docs).collect())
+        let raw = value.raw().filter(|raw| raw.kind != Type::Undefined).unwrap_or(Raw::NULL);
+        self.values.append_key(raw, Direction::Ascending, key);
+        Ok(())
     }
 
     fn compute(&self, docs: Vec<DocBuf>, env: &dyn Environment) -> Result<Vec<DocBuf>> {
@@ -262,17 +240,54 @@ fn set_field(doc: Doc<'_>, path: &Path, value: &Value<'_>) -> DocBuf {
     out.finish()
 }
 
+impl Running {
+    /// The next document of the order, with the key of its partition.
+    fn pull(&mut self) -> Result<Option<(Vec<u8>, DocBuf)>> {
+        let Some(doc) = self.sorted.as_mut().and_then(Iterator::next).transpose()? else {
+            return Ok(None);
+        };
+        let mut key = Vec::new();
+        self.spec.partition_key(doc.as_doc(), &mut key)?;
+        Ok(Some((key, doc)))
+    }
+
+    /// The documents of the next partition.
+    fn partition(&mut self, env: &dyn Environment) -> Result<Option<Vec<DocBuf>>> {
+        let first = match self.next.take() {
+            Some(first) => Some(first),
+            None => self.pull()?,
+        };
+        let Some((key, doc)) = first else { return Ok(None) };
+        let mut bytes = doc.as_doc().as_bytes().len();
+        let mut docs = vec![doc];
+        while let Some((other, doc)) = self.pull()? {
+            env.check()?;
+            if other != key {
+                self.next = Some((other, doc));
+                break;
+            }
+            bytes += doc.as_doc().as_bytes().len() + size_of::<DocBuf>();
+            if bytes > STAGE_MEMORY_BYTES_MAX {
+                let message = "Exceeded max memory. Current memory: 104857600 bytes. $setWindowFields cannot spill";
+                return Err(Error::location(5_643_011, message));
+            }
+            docs.push(doc);
+        }
+        Ok(Some(docs))
+    }
+}
+
 impl Stage for Running {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         if let Some(source) = self.source.take() {
-            self.waiting = self.spec.collect(source, env)?;
+            self.sorted = Some(self.spec.sort(source, env)?);
         }
         loop {
             if let Some(doc) = self.done.next() {
                 return Ok(Some(doc));
             }
-            let Some(partition) = self.waiting.pop() else { return Ok(None) };
-            self.done = self.spec.compute(partition, env)?.into_iter();
+            let Some(docs) = self.partition(env)? else { return Ok(None) };
+            self.done = self.spec.compute(docs, env)?.into_iter();
         }
     }
 }

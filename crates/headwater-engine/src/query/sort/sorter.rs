@@ -141,16 +141,26 @@ enum Source {
     Runs(Box<Merge>),
 }
 
-impl Iterator for Sorted {
-    type Item = Result<DocBuf>;
-
-    fn next(&mut self) -> Option<Result<DocBuf>> {
+impl Sorted {
+    /// The next document with its key.
+    ///
+    /// # Errors
+    /// 39 if the file cannot be read.
+    pub fn next_with_key(&mut self) -> Option<Result<(Vec<u8>, DocBuf)>> {
         self.left = self.left.checked_sub(1)?;
         let entry = match &mut self.source {
             Source::Memory(entries) => Ok(entries.next()?),
             Source::Runs(merge) => merge.next()?,
         };
-        Some(entry.map(|entry| DocBuf::trusted(entry.doc)))
+        Some(entry.map(|entry| (entry.key, DocBuf::trusted(entry.doc))))
+    }
+}
+
+impl Iterator for Sorted {
+    type Item = Result<DocBuf>;
+
+    fn next(&mut self) -> Option<Result<DocBuf>> {
+        self.next_with_key().map(|entry| entry.map(|(_, doc)| doc))
     }
 }
 
