@@ -1,8 +1,8 @@
-//! `$bucketAuto`: buckets of about the same number of documents each.
+//! `$bucketAuto`: buckets of about the same number of documents each. What is sorted, and what is in one bucket, goes to
+//! the disk if memory has no room for it.
 
 mod granularity;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::bucket::is_computed;
@@ -14,9 +14,10 @@ use crate::aggregate::pipeline::Context;
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
 use crate::collation::ValueOrder;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
+use crate::query::sort::{Sorted, Sorter};
 
 use granularity::Granularity;
 
@@ -106,130 +107,171 @@ impl StageSpec for BucketAuto {
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
-        Box::new(Bucketing { spec: self, source: Some(source), done: Vec::new().into_iter() })
+        Box::new(Bucketing {
+            spec: self,
+            source: Some(source),
+            sorted: None,
+            size: 1,
+            made: 0,
+            next: None,
+            before: None,
+        })
     }
 }
 
 struct Bucketing {
     spec: Arc<BucketAuto>,
     source: Option<Box<dyn Stage>>,
-    done: std::vec::IntoIter<DocBuf>,
+    /// All documents in the order of their values.
+    sorted: Option<Sorted>,
+    /// How many documents a bucket begins with.
+    size: u64,
+    /// Buckets so far.
+    made: usize,
+    /// The first document of the next bucket.
+    next: Option<Entry>,
+    /// Where the bucket before ended.
+    before: Option<Value<'static>>,
 }
 
-/// A document with the value that it is sorted by.
+/// A document with the value that it is sorted by and the number at which it came.
 struct Entry {
-    key: Vec<u8>,
     value: Value<'static>,
+    came: u64,
     doc: DocBuf,
-    position: usize,
+}
+
+impl BucketAuto {
+    fn value(&self, doc: Doc<'_>) -> Result<Value<'static>> {
+        let value = self.group_by.evaluate(doc)?;
+        Ok(if value.is_missing() { Value::NULL } else { value.into_owned() })
+    }
+
+    fn sorter(env: &dyn Environment) -> Sorter {
+        Sorter::new(None, STAGE_MEMORY_BYTES_MAX).with_folder(env.spill_folder())
+    }
+
+    fn is_same(&self, a: &Value<'_>, b: &Value<'_>) -> bool {
+        self.order.compare_values(a, b).is_eq()
+    }
+}
+
+impl Bucketing {
+    /// Sorts the documents, on the disk if they do not fit into memory.
+    fn sort(&mut self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<()> {
+        let mut sorter = BucketAuto::sorter(env);
+        let mut count: u64 = 0;
+        let mut key = Vec::new();
+        let spec = &self.spec;
+        source.each(env, &mut |doc| {
+            let value = spec.value(doc)?;
+            if spec.granularity.is_some() {
+                granularity::check(&value)?;
+            }
+            key.clear();
+            let raw = value.raw().unwrap_or(Raw::NULL);
+            spec.order.append_key(raw, Direction::Ascending, &mut key);
+            count += 1;
+            sorter.push(&key, doc)
+        })?;
+        self.size = (count as f64 / spec.buckets as f64).round().max(1.0) as u64;
+        self.sorted = Some(sorter.finish()?);
+        self.pull()
+    }
+
+    /// Reads the next document.
+    fn pull(&mut self) -> Result<()> {
+        let next = self.sorted.as_mut().and_then(Sorted::next_with_number).transpose()?;
+        self.next = match next {
+            Some((came, doc)) => Some(Entry { value: self.spec.value(doc.as_doc())?, came, doc }),
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Takes the next document into a bucket if it belongs there.
+    fn take(
+        &mut self,
+        bucket: &mut Bucket,
+        belongs: impl FnOnce(&Value<'_>) -> bool,
+        env: &dyn Environment,
+    ) -> Result<bool> {
+        let Some(entry) = self.next.take_if(|entry| belongs(&entry.value)) else {
+            return Ok(false);
+        };
+        env.check()?;
+        bucket.inside.push(&entry.came.to_be_bytes(), entry.doc.as_doc())?;
+        bucket.max = entry.value;
+        self.pull()?;
+        Ok(true)
+    }
+
+    /// The next bucket: as many documents as it begins with, and those that belong to it too.
+    fn bucket(&mut self, env: &dyn Environment) -> Result<Option<Bucket>> {
+        let Some(first) = &self.next else { return Ok(None) };
+        let (min, max) = (first.value.clone(), first.value.clone());
+        let mut bucket = Bucket { min, max, inside: BucketAuto::sorter(env) };
+        self.made += 1;
+        let last = self.made == self.spec.buckets;
+        let mut taken = 0;
+        while (last || taken < self.size) && self.take(&mut bucket, |_| true, env)? {
+            taken += 1;
+        }
+        let spec = Arc::clone(&self.spec);
+        let max = bucket.max.clone();
+        while self.take(&mut bucket, |value| spec.is_same(value, &max), env)? {}
+        let Some(granularity) = spec.granularity else {
+            bucket.max = self.next.as_ref().map_or(max, |next| next.value.clone());
+            return Ok(Some(bucket));
+        };
+        let before = self.before.take();
+        bucket.min = before.unwrap_or_else(|| granularity.below(&bucket.min));
+        let mut bound = granularity.above(&max);
+        let below = |value: &Value<'_>| spec.order.compare_values(value, &bound).is_lt();
+        while self.take(&mut bucket, below, env)? {}
+        // Behind nothing but zeros the bucket ends where the next one begins.
+        if let Some(next) = &self.next
+            && Number::from_value(&bound).is_some_and(Number::is_zero)
+        {
+            bound = granularity.below(&next.value);
+        }
+        bucket.max = bound;
+        self.before = Some(bucket.max.clone());
+        Ok(Some(bucket))
+    }
 }
 
 impl Stage for Bucketing {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         if let Some(source) = self.source.take() {
-            let entries = self.spec.collect(source, env)?;
-            self.done = self.spec.buckets(&entries)?.into_iter();
+            self.sort(source, env)?;
         }
-        Ok(self.done.next())
+        let Some(bucket) = self.bucket(env)? else { return Ok(None) };
+        bucket.write(&self.spec.statements, env).map(Some)
     }
 }
 
-/// A bucket: its bounds, and which of the sorted documents are in it.
+/// A bucket: its bounds and its documents by the numbers at which they came.
 struct Bucket {
     min: Value<'static>,
     max: Value<'static>,
-    entries: Range<usize>,
+    inside: Sorter,
 }
 
-impl BucketAuto {
-    fn collect(&self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        while let Some(doc) = source.next(env)? {
-            let value = self.group_by.evaluate(doc.as_doc())?;
-            let value = if value.is_missing() { Value::NULL } else { value.into_owned() };
-            if self.granularity.is_some() {
-                granularity::check(&value)?;
-            }
-            let mut key = Vec::new();
-            self.order.append_key(value.raw().unwrap_or(Raw::NULL), Direction::Ascending, &mut key);
-            bytes += key.len() + 2 * doc.as_doc().as_bytes().len() + size_of::<Entry>();
-            if bytes > STAGE_MEMORY_BYTES_MAX {
-                let message = "Sort exceeded memory limit of 104857600 bytes, but did not opt in to external sorting.";
-                return Err(Error::new(Code(292), message));
-            }
-            let position = entries.len();
-            entries.push(Entry { key, value, doc, position });
-        }
-        entries.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(entries)
-    }
-
-    fn buckets(&self, entries: &[Entry]) -> Result<Vec<DocBuf>> {
-        let size = (entries.len() as f64 / self.buckets as f64).round().max(1.0) as usize;
-        let mut written: Vec<DocBuf> = Vec::new();
-        let mut before = None;
-        let mut at = 0;
-        while at < entries.len() {
-            let last = written.len() + 1 == self.buckets;
-            let end = if last { entries.len() } else { entries.len().min(at + size) };
-            let bucket = self.bucket(entries, at..end, before.take());
-            written.push(self.write(entries, &bucket)?);
-            at = bucket.entries.end;
-            before = Some(bucket.max);
-        }
-        Ok(written)
-    }
-
-    /// The bucket that begins with some of the documents, grown by those that belong to it too. `before` is where the
-    /// one before it ended.
-    fn bucket(
-        &self,
-        entries: &[Entry],
-        mut range: Range<usize>,
-        before: Option<Value<'static>>,
-    ) -> Bucket {
-        let value = |at: usize| entries.get(at).map(|entry| &entry.value);
-        let min = value(range.start).cloned().unwrap_or(Value::NULL);
-        let mut max = value(range.end - 1).cloned().unwrap_or(Value::NULL);
-        let same = |next: &Value<'_>| self.order.compare_values(next, &max).is_eq();
-        while value(range.end).is_some_and(same) {
-            range.end += 1;
-        }
-        let Some(granularity) = self.granularity else {
-            max = value(range.end).cloned().unwrap_or(max);
-            return Bucket { min, max, entries: range };
-        };
-        let min = before.unwrap_or_else(|| granularity.below(&min));
-        max = granularity.above(&max);
-        let below = |next: &Value<'_>| self.order.compare_values(next, &max).is_lt();
-        while value(range.end).is_some_and(below) {
-            range.end += 1;
-        }
-        // Behind nothing but zeros the bucket ends where the next one begins.
-        if let Some(next) = value(range.end)
-            && Number::from_value(&max).is_some_and(Number::is_zero)
-        {
-            max = granularity.below(next);
-        }
-        Bucket { min, max, entries: range }
-    }
-
+impl Bucket {
     /// The document of a bucket. Its accumulators see the documents in the order in which they came.
-    fn write(&self, entries: &[Entry], bucket: &Bucket) -> Result<DocBuf> {
-        let inside = entries.get(bucket.entries.clone()).unwrap_or_default();
-        let mut inside: Vec<&Entry> = inside.iter().collect();
-        inside.sort_by_key(|entry| entry.position);
-        let mut group = Group::new(&self.statements, Doc::EMPTY)?;
-        for entry in inside {
-            group.add(&self.statements, entry.doc.as_doc())?;
+    fn write(self, statements: &[Statement], env: &dyn Environment) -> Result<DocBuf> {
+        let mut group = Group::new(statements, Doc::EMPTY)?;
+        for doc in self.inside.finish()? {
+            env.check()?;
+            group.add(statements, doc?.as_doc())?;
         }
         let mut doc = DocWriter::new();
         doc.document("_id", |id| {
-            id.raw("min", bucket.min.raw().unwrap_or(Raw::NULL));
-            id.raw("max", bucket.max.raw().unwrap_or(Raw::NULL));
+            id.raw("min", self.min.raw().unwrap_or(Raw::NULL));
+            id.raw("max", self.max.raw().unwrap_or(Raw::NULL));
         });
-        group.write(&self.statements, &mut doc)?;
+        group.write(statements, &mut doc)?;
         Ok(doc.finish())
     }
 }

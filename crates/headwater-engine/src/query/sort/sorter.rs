@@ -142,17 +142,24 @@ enum Source {
 }
 
 impl Sorted {
-    /// The next document with its key.
-    ///
-    /// # Errors
-    /// 39 if the file cannot be read.
-    pub fn next_with_key(&mut self) -> Option<Result<(Vec<u8>, DocBuf)>> {
+    fn entry(&mut self) -> Option<Result<Entry>> {
         self.left = self.left.checked_sub(1)?;
-        let entry = match &mut self.source {
-            Source::Memory(entries) => Ok(entries.next()?),
-            Source::Runs(merge) => merge.next()?,
-        };
+        match &mut self.source {
+            Source::Memory(entries) => entries.next().map(Ok),
+            Source::Runs(merge) => merge.next(),
+        }
+    }
+
+    /// The next document with its key.
+    pub fn next_with_key(&mut self) -> Option<Result<(Vec<u8>, DocBuf)>> {
+        let entry = self.entry()?;
         Some(entry.map(|entry| (entry.key, DocBuf::trusted(entry.doc))))
+    }
+
+    /// The next document with the number at which it came.
+    pub fn next_with_number(&mut self) -> Option<Result<(u64, DocBuf)>> {
+        let entry = self.entry()?;
+        Some(entry.map(|entry| (entry.came, DocBuf::trusted(entry.doc))))
     }
 }
 
