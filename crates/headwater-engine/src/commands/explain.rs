@@ -2,6 +2,7 @@
 //! written: of an update or delete the finding is run, and the change is made but not stored.
 
 mod draw;
+mod index;
 mod node;
 mod pipeline;
 mod planner;

@@ -1,5 +1,6 @@
 //! The way to the documents as stages: collection and index scans, and what joins several of them.
 
+use super::index::write_index;
 use super::node::{Node, Work, document, number, shown_filter};
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter};
@@ -194,7 +195,7 @@ impl Drawing<'_> {
     fn index(&self, name: &'static str, scan: &IndexScan, entries: Option<Entries>) -> Node {
         let ends = self.ends(&scan.index);
         let node = Node::new(name, |out| {
-            write_index(out, &scan.index);
+            write_index(out, scan);
             out.str("direction", direction(scan.reverse));
             // Of a range from key to key, as `min` and `max` name it, the fields are not bounded.
             let of_keys = scan.ranged == 0 && !scan.is_whole() && !scan.ranges.is_empty();
@@ -218,7 +219,7 @@ impl Drawing<'_> {
     fn counting(&self, scan: &IndexScan, bounds: &[(End, End)], ran: Option<Entries>) -> Node {
         let index = &scan.index;
         let node = Node::new("COUNT_SCAN", |out| {
-            write_index(out, index);
+            write_index(out, scan);
             out.document("indexBounds", |out| {
                 let (first, second) = match scan.reverse {
                     false => (("startKey", "startKeyInclusive"), ("endKey", "endKeyInclusive")),
@@ -325,18 +326,4 @@ fn raw_copy(raw: crate::bson::Raw<'_>) -> (crate::bson::Type, Vec<u8>) {
 
 fn direction(reverse: bool) -> &'static str {
     if reverse { "backward" } else { "forward" }
-}
-
-/// What is said of an index wherever it is used.
-fn write_index(out: &mut DocWriter, index: &Index) {
-    out.doc("keyPattern", index.key_pattern());
-    out.str("indexName", &index.name);
-    if let Some(collation) = index.order.collation() {
-        out.doc("collation", collation.spec());
-    }
-    out.bool("isMultiKey", index.is_multikey());
-    out.bool("isUnique", index.unique);
-    out.bool("isSparse", index.sparse);
-    out.bool("isPartial", index.spec.as_doc().get("partialFilterExpression").is_some());
-    out.i32("indexVersion", 2);
 }

@@ -21,7 +21,6 @@ const APART: &[&str] = &[
     "indexesUsed",
     "isShardFiltering",
     "maxAccumulatorMemoryUsageBytes",
-    "multiKeyPaths",
     "needYield",
     "nss",
     "ok",
@@ -65,7 +64,7 @@ const COUNTS: &[&str] = &[
 ];
 
 /// Most plans are MongoDB's own.
-const SAME_MIN: usize = 30;
+const SAME_MIN: usize = 100;
 
 enum Verdict {
     Same,
