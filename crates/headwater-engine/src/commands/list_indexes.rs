@@ -33,7 +33,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     };
     let row = |index: &Index, build: Option<&[u8; 16]>| {
         let spec = collection.describe_index(index);
-        if !wrapped && !(uuids && build.is_some()) {
+        let is_plain = if build.is_some() { !wrapped && !uuids } else { !wrapped };
+        if is_plain {
             return spec;
         }
         let mut row = DocWriter::new();
