@@ -217,7 +217,6 @@ impl Drawing<'_> {
     }
 
     fn counting(&self, scan: &IndexScan, bounds: &[(End, End)], ran: Option<Entries>) -> Node {
-        let index = &scan.index;
         let node = Node::new("COUNT_SCAN", |out| {
             write_index(out, scan);
             out.document("indexBounds", |out| {
