@@ -19,9 +19,9 @@ use crate::query::path::{KeyPaths, Path};
 
 pub use accesses::Accesses;
 pub use arrays::Arrays;
-pub(crate) use spec::expire_seconds;
 pub(crate) use spec::normal_projection;
 pub use spec::{Wanted, index_of, parse_spec};
+pub(crate) use spec::{expire_seconds, known_options};
 use wildcard::Wildcard;
 
 /// What is known of index kinds: the string that a key pattern names, whether this version builds it.

@@ -3,6 +3,7 @@
 mod build;
 mod conflict;
 mod entries;
+mod quorum;
 
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
 use crate::collection::load_next_record;
 use crate::error::{Code, Error, Result};
-use crate::index::{Index, Wanted, parse_spec};
+use crate::index::{Index, Wanted, known_options, parse_spec};
 use crate::limits::INDEXES_MAX;
 use crate::namespace::Namespace;
 use crate::query::plan::same_pattern;
@@ -25,7 +26,7 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Makes indexes on a collection",
     needs: Needs::Write,
-    fields: &["commitQuorum", "indexes", "v"],
+    fields: &["commitQuorum", "ignoreUnknownIndexOptions", "indexes", "v"],
     run,
 };
 
@@ -48,6 +49,11 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     if wanted.is_empty() {
         return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
     }
+    quorum::check(fields)?;
+    if let Some(version) = fields.get("v").filter(|version| !version.kind.is_number()) {
+        return Err(fields.wrong_type("v", version.kind, &["double", "decimal", "long", "int"]));
+    }
+    let lenient = fields.loose_bool("ignoreUnknownIndexOptions")?.unwrap_or(false);
     let catalog = context.shared.catalog();
     let named = catalog.collection(namespace.db(), namespace.collection());
     if let Some(series) = named.and_then(|named| named.settings.time_series.as_ref()) {
@@ -56,9 +62,11 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     }
     let wanted: Vec<Wanted> = wanted
         .iter()
-        .map(|raw| match raw.as_doc() {
+        .enumerate()
+        .map(|(at, raw)| match raw.as_doc() {
+            Some(spec) if lenient => parse_spec(known_options(spec).as_doc()),
             Some(spec) => parse_spec(spec),
-            None => Err(fields.wrong_type("indexes", raw.kind, &["object"])),
+            None => Err(fields.wrong_type(&format!("indexes.{at}"), raw.kind, &["object"])),
         })
         .collect::<Result<_>>()?;
     if context.mode == crate::request::Mode::Inline {
@@ -193,6 +201,11 @@ fn is_order(existing: Option<&Collection>, spec: Doc<'_>) -> Result<bool> {
         return Ok(true);
     }
     if spec.get("clustered").and_then(Raw::as_bool) == Some(true) {
+        if existing.is_none() {
+            let why =
+                "Cannot implicitly create a new collection with createIndex 'clustered' option";
+            return Err(Error::location(6_100_900, why));
+        }
         let shown = document_text(spec);
         return Err(Error::location(
             6_243_700,

@@ -26,9 +26,14 @@ pub(super) const COMMAND: Command = Command {
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
-    let wanted = fields.get("index").ok_or_else(|| fields.missing("index"))?;
+    let wanted = fields.raw("index").ok_or_else(|| fields.missing("index"))?;
     if wanted.as_str().is_none() && wanted.as_doc().is_none() && wanted.as_array().is_none() {
         return Err(fields.wrong_type("index", wanted.kind, &["string", "object"]));
+    }
+    if wanted.as_array().is_some_and(|names| names.iter().any(|name| name.as_str().is_none())) {
+        let message =
+            "BSON field 'dropIndexes.index' is the wrong type 'array', expected types '[string]'";
+        return Err(Error::new(Code::TYPE_MISMATCH, message));
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();

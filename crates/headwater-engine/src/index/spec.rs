@@ -16,7 +16,7 @@ use crate::collation::{self, Chosen, Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
 use crate::query::path::{KeyPaths, Path};
 pub(super) use key::is_wildcard;
-pub(crate) use options::seconds as expire_seconds;
+pub(crate) use options::{known_options, seconds as expire_seconds};
 pub(crate) use wildcard::normal_projection;
 pub(super) use wildcard::wildcard_fields;
 

@@ -1,7 +1,7 @@
 //! The options of an index specification that are values by themselves: flags, version, life time, storage engine.
 
 use crate::aggregate::expressions::{bson_text, document_text};
-use crate::bson::{Doc, DocWriter, Number, Raw, Type};
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
 
 /// Options that are understood, or passed over as MongoDB does.
@@ -72,6 +72,15 @@ pub(super) fn check_names(spec: Doc<'_>) -> Result<()> {
             Err(wrong(spec, Code::INVALID_INDEX_SPECIFICATION_OPTION, &why))
         }
     }
+}
+
+/// A specification without the names that are no options.
+pub(crate) fn known_options(spec: Doc<'_>) -> DocBuf {
+    let mut out = DocWriter::new();
+    for element in spec.iter().filter(|e| KNOWN.binary_search(&e.name_str()).is_ok()) {
+        out.raw_bytes(element.name, element.value);
+    }
+    out.finish()
 }
 
 /// Refuses what an index on `_id` must not have.

@@ -106,3 +106,21 @@ fn what_is_known_of_arrays_outlives_the_process() {
     }
     assert!(valid(&db));
 }
+
+#[test]
+fn a_part_of_a_text_is_no_value() {
+    let db = Session::new();
+    db.ok(r#"{"createIndexes": "c", "indexes": [{"key": {"a": 1, "b": 1}, "name": "ab"}]}"#);
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1, "a": "abc", "b": 5}, {"_id": 2, "a": "abd", "b": 4}, {"_id": 3, "a": "ab", "b": 6}]}"#);
+    for (filter, sort, expected) in [
+        (r#"{"a": {"$regex": "^ab"}, "b": 5}"#, "{}", vec![1]),
+        (r#"{"a": {"$type": "string"}, "b": 5}"#, "{}", vec![1]),
+        (r#"{"a": {"$regex": "^ab"}}"#, r#"{"b": 1}"#, vec![2, 1, 3]),
+        (r#"{"a": {"$regex": "b"}}"#, r#"{"b": 1}"#, vec![2, 1, 3]),
+    ] {
+        let find = format!(
+            "{{\"find\": \"c\", \"filter\": {filter}, \"sort\": {sort}, \"hint\": \"ab\"}}"
+        );
+        assert_eq!(ids(&db.batch(&find)), expected, "{filter} {sort}");
+    }
+}

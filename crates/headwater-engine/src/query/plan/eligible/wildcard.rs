@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Content, Eligible, KeyField, implied, passes_filter};
+use crate::bson::Type;
 use crate::bson::key::Direction;
 use crate::index::Index;
 use crate::index::wildcard::{PATH_FIELD, Wildcard, path_key};
 use crate::query::bounds::{self, Form, Interval, Keys};
-use crate::query::matcher::{Matcher, Node, Test};
+use crate::query::matcher::{Matcher, Node, Relation, Test};
 use crate::query::path::{Multikey, Path};
 
 /// The ways in which `index` may answer a filter; none without one.
@@ -32,7 +33,9 @@ pub(super) fn views<'q>(
         }
         let wanted = match () {
             () if has_values_only(index, matcher, &path) => Wanted::Values(&path),
-            () if implied::is_there(matcher, &path) => Wanted::Anything(&path),
+            () if implied::is_there(matcher, &path) && asks_for_anything(matcher.root(), &path) => {
+                Wanted::Anything(&path)
+            }
             () => continue,
         };
         found.push(Eligible { index, fields: fields(index, wildcard, wanted), complete });
@@ -84,6 +87,28 @@ fn has_values_only(index: &Index, matcher: &Matcher, path: &Path) -> bool {
     let keys = Keys { forms: &[Form::Leaves], ..Keys::default() };
     let multikey = Multikey(vec![multikey(index, path)]);
     bounds::for_paths(matcher, &[path], &multikey, keys).iter().any(Option::is_some)
+}
+
+/// Whether a filter asks of a path no more than that there is something, or for a position in an array below it.
+fn asks_for_anything(node: &Node, path: &Path) -> bool {
+    match node {
+        Node::And(all) => all.iter().any(|node| asks_for_anything(node, path)),
+        Node::Or(any) => any.iter().all(|node| asks_for_anything(node, path)),
+        Node::Field { path: own, test: Test::Exists | Test::Type(_) } if own == path => true,
+        Node::Field { path: own, .. } => {
+            let below = own.parts().strip_prefix(path.parts()).and_then(|rest| rest.first());
+            below.is_some_and(|part| part.index().is_some())
+        }
+        Node::Not(node) => match &**node {
+            Node::Field { path: own, test: Test::Compare(comparison) } => {
+                own == path
+                    && comparison.relation == Relation::Eq
+                    && comparison.operand.raw().kind == Type::Null
+            }
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// The names of a path that met arrays.
