@@ -168,12 +168,15 @@ fn copy(
     }
 }
 
+/// Takes the key and the value of an entry and says whether to go on.
+type Visit<'f> = dyn FnMut(&[u8], &[u8]) -> Result<bool> + 'f;
+
 /// Gives the entries of an index behind a key to `visit` until that says false.
 fn each(
     read: &dyn Read,
     index: &Index,
     behind: Option<&[u8]>,
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<bool>,
+    visit: &mut Visit<'_>,
 ) -> Result<()> {
     let (first, end) = (index.id.to_be_bytes(), (index.id + 1).to_be_bytes());
     let lower = behind.map_or(Bound::Included(&first[..]), Bound::Excluded);
