@@ -223,7 +223,8 @@ impl ReadConcern {
     /// # Errors
     /// `InvalidOptions` (72).
     pub(super) fn check_command(&self, command: &Command) -> Result<()> {
-        const AT_A_MOMENT: &[&str] = &["aggregate", "distinct", "find"];
+        // A getMore reads at the moment of its cursor, whatever it says.
+        const AT_A_MOMENT: &[&str] = &["aggregate", "distinct", "find", "getMore"];
         if self.level != Some(Level::Snapshot) || AT_A_MOMENT.contains(&command.name) {
             return Ok(());
         }

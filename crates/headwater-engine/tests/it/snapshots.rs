@@ -69,8 +69,16 @@ fn later_batches_are_of_the_moment_of_the_first() {
     let time = at_cluster_time(&first);
     change(&db);
     let id = cursor_id(&first);
-    let more = db.ok(&format!(r#"{{"getMore": {{"$numberLong": "{id}"}}, "collection": "c"}}"#));
-    assert_eq!((values(&more), at_cluster_time(&more)), (vec![1, 1], time));
+    let more = |rest: &str| {
+        let command = format!(
+            r#"{{"getMore": {{"$numberLong": "{id}"}}, "collection": "c", "batchSize": 1{rest}}}"#
+        );
+        let reply = db.ok(&command);
+        (values(&reply), at_cluster_time(&reply))
+    };
+    assert_eq!(more(""), (vec![1], time));
+    // Drivers repeat the concern, which says nothing new.
+    assert_eq!(more(&format!(", {}", concern(time))), (vec![1], time));
 }
 
 #[test]
