@@ -20,6 +20,9 @@ pub(crate) const OPTIMIZING: &str = "Failed to optimize pipeline :: caused by ::
 /// Deepest nesting of sub-pipelines.
 pub const SUB_PIPELINES_MAX: usize = 20;
 
+/// The stages that may ask for more of documents than their fields.
+const ASKING: [&str; 3] = ["$addFields", "$project", "$set"];
+
 /// Where a pipeline stands, which decides what stages it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -122,7 +125,15 @@ impl Pipeline {
         check_names(stages)?;
         let mut origins = Vec::with_capacity(count);
         for (at, doc) in stages.iter().filter_map(Raw::as_doc).enumerate() {
-            stages::parse(doc, context, &mut parsed)?;
+            if context.place == Place::Command
+                && doc.first().is_some_and(|stage| ASKING.contains(&stage.name_str()))
+                && let Some(head) = whole_head(&parsed)
+            {
+                context.scope.offer_metadata(head.sort.is_some());
+            }
+            let parsing = stages::parse(doc, context, &mut parsed);
+            context.scope.withdraw_metadata();
+            parsing?;
             origins.resize(parsed.len(), at);
         }
         check_places(&parsed, context)?;
@@ -182,38 +193,63 @@ impl Pipeline {
 
     /// Splits off what a find plan can answer: leading `$match`, then `$sort`, `$skip` and `$limit`.
     pub fn split_head(&self) -> (Head, Pipeline) {
-        let mut head = Head::default();
-        let mut filters: Vec<Doc<'_>> = Vec::new();
-        let mut at = 0;
-        while let Some(Shape::Match(filter)) = self.shape(at) {
-            filters.push(filter);
-            at += 1;
-        }
-        head.filter = conjunction(&filters);
-        if let Some(Shape::Sort(pattern)) = self.shape(at) {
-            head.sort = Some(pattern.to_buf());
-            at += 1;
-        }
-        if let Some(Shape::Skip(count)) = self.shape(at) {
-            head.skip = count;
-            at += 1;
-        }
-        if let Some(Shape::Limit(count)) = self.shape(at) {
-            head.limit = Some(count);
-            at += 1;
-        }
-        let stages = self.stages.iter().skip(at).cloned().collect();
-        (head, Pipeline { stages, origins: self.origins.iter().skip(at).copied().collect() })
+        let (head, at) = split_head(&self.stages);
+        (head, self.behind(at))
     }
 
-    fn shape(&self, at: usize) -> Option<Shape<'_>> {
-        self.stages.get(at).map(|stage| stage.shape())
+    /// The pipeline without its first stages.
+    fn behind(&self, at: usize) -> Pipeline {
+        let stages = self.stages.iter().skip(at).cloned().collect();
+        Pipeline { stages, origins: self.origins.iter().skip(at).copied().collect() }
+    }
+
+    /// The first stage, if it asks for more of documents than their fields, and the stages behind it.
+    pub fn split_described(&self) -> Option<(Arc<dyn StageSpec>, Pipeline)> {
+        let first = self.stages.first().filter(|first| first.metadata_needs().any())?;
+        Some((Arc::clone(first), self.behind(1)))
     }
 
     /// Starts a run over the documents of `source`.
     pub fn build(&self, source: Box<dyn Stage>) -> Box<dyn Stage> {
         self.stages.iter().fold(source, |source, stage| Arc::clone(stage).start(source))
     }
+}
+
+/// What a find plan can answer of these stages, and how many they are.
+fn split_head(stages: &[Arc<dyn StageSpec>]) -> (Head, usize) {
+    let shape = |at: usize| stages.get(at).map(|stage| stage.shape());
+    let mut head = Head::default();
+    let mut filters: Vec<Doc<'_>> = Vec::new();
+    let mut at = 0;
+    while let Some(Shape::Match(filter)) = shape(at) {
+        filters.push(filter);
+        at += 1;
+    }
+    head.filter = conjunction(&filters);
+    if let Some(Shape::Sort(pattern)) = shape(at) {
+        head.sort = Some(pattern.to_buf());
+        at += 1;
+    }
+    if let Some(Shape::Skip(count)) = shape(at) {
+        head.skip = count;
+        at += 1;
+    }
+    if let Some(Shape::Limit(count)) = shape(at) {
+        head.limit = Some(count);
+        at += 1;
+    }
+    (head, at)
+}
+
+/// The head, if a find plan can answer all of these stages.
+fn whole_head(stages: &[Arc<dyn StageSpec>]) -> Option<Head> {
+    // Longer heads are not worth the copies of their filters.
+    const STAGES: usize = 8;
+    if stages.len() > STAGES {
+        return None;
+    }
+    let (head, count) = split_head(stages);
+    (count == stages.len()).then_some(head)
 }
 
 /// Checks that everything in a pipeline is a stage with a known name; MongoDB does so before it looks into any of them.

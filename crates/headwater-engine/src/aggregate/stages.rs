@@ -8,6 +8,7 @@ mod coll_stats;
 mod count;
 mod current_op;
 mod densify;
+pub mod described;
 mod documents;
 mod facet;
 mod fill;
@@ -39,8 +40,9 @@ use std::sync::Arc;
 
 pub(in crate::aggregate) use sort::parse_sort_pattern;
 
+use super::expressions::{Metadata, Needs};
 use super::pipeline::{Context, Place};
-use crate::bson::{Doc, Element, Raw};
+use crate::bson::{Doc, DocBuf, Element, Raw};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
 use crate::query::matcher::Matcher;
@@ -74,6 +76,19 @@ pub trait StageSpec: fmt::Debug + Send + Sync {
     /// What it writes, for a stage that does.
     fn writes(&self) -> Option<Writes<'_>> {
         None
+    }
+
+    /// What it asks of documents beside their fields.
+    fn metadata_needs(&self) -> Needs {
+        Needs::default()
+    }
+
+    /// What it makes of a document of which more is known; only for a stage with [`StageSpec::metadata_needs`].
+    ///
+    /// # Errors
+    /// What expressions raise.
+    fn describe(&self, doc: Doc<'_>, _metadata: &Metadata) -> Result<DocBuf> {
+        Ok(doc.to_buf())
     }
 
     /// The stage when only the first `count` documents are asked of it, if it can make use of that.

@@ -13,6 +13,7 @@ use super::views::check_collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
+use crate::aggregate::stages::described;
 use crate::bson::{Array, ArrayWriter, Raw, Type};
 use crate::change::stream::ChangeStream;
 use crate::collation::Collation;
@@ -237,12 +238,20 @@ fn source(
     query.limit = head.limit.map(|limit| limit.saturating_add(head.skip));
     let chosen = choose(run.store(), collection, query)?;
     let sorted = chosen.sorted;
-    let mut stage: Box<dyn Stage> = Box::new(ScanStage::new(chosen.plan));
-    if let Some(pattern) = sort.filter(|_| !sorted) {
+    let described = rest.split_described();
+    let scan = ScanStage::new(chosen.plan);
+    let mut stage: Box<dyn Stage> = match described {
+        Some(_) => Box::new(scan.with_records()),
+        None => Box::new(scan),
+    };
+    if let Some(pattern) = sort.clone().filter(|_| !sorted) {
         let needed = head.limit.map(|limit| limit.saturating_add(head.skip));
         let needed = needed.map(|n| usize::try_from(n).unwrap_or(usize::MAX));
         stage = Box::new(Sort::new(stage, pattern, needed));
     }
     stage = crate::query::find::skip_and_limit(stage, head.skip, head.limit);
-    Ok(rest.build(stage))
+    Ok(match described {
+        Some((first, behind)) => behind.build(described::start(first, stage, sort)),
+        None => rest.build(stage),
+    })
 }

@@ -128,6 +128,10 @@ impl Run<'_> {
         let base = &view.base;
         let mut around = pipeline::Context::new(&mut scope, base.db(), Some(base.collection()));
         let pipeline = Pipeline::parse(Array::trusted(&stages), &mut around)?;
+        if pipeline.split_described().is_some() {
+            let what = format!("$meta in the view {}, which is joined", view.namespace);
+            return Err(Error::not_supported(what));
+        }
         if let Some(rows) = self.catalog.definitions(base) {
             return Ok(pipeline.build(Box::new(Ready::new(rows))));
         }

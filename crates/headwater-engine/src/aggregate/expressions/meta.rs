@@ -1,4 +1,5 @@
-//! `$meta`: what is known of a document beside its fields. Only a find's projection is told.
+//! `$meta`: what is known of a document beside its fields. A find's projection is told, and a pipeline's
+//! first stage behind what a find plan answers.
 
 use super::{Expression, Frame, Operator, Scope};
 use crate::bson::{Array, DocBuf, Raw, Value};
@@ -78,7 +79,9 @@ pub(super) fn meta(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
         }
         ("recordId", Some(_)) => Meta::Record,
         ("recordId" | "sortKey", None) => {
-            let what = format_args!("The expression {{$meta: \"{name}\"}} in a pipeline");
+            let what = format_args!(
+                "The expression {{$meta: \"{name}\"}} elsewhere than right behind $match, $sort, $skip and $limit"
+            );
             return Err(Error::not_supported(what));
         }
         ("indexKey", _) => Meta::IndexKey,

@@ -127,6 +127,16 @@ impl Scope {
         self.needs.sort_key |= needs.sort_key;
     }
 
+    /// Tells that `$meta` has nothing more to say.
+    pub(crate) fn withdraw_metadata(&mut self) {
+        self.metadata = None;
+    }
+
+    /// What the expressions parsed since the last call ask of the metadata.
+    pub(crate) fn take_metadata_needs(&mut self) -> Needs {
+        std::mem::take(&mut self.needs)
+    }
+
     /// What the expressions that were parsed ask of the metadata.
     pub fn metadata_needs(&self) -> Needs {
         self.needs

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::transform::{Transform, Transforming};
 use super::{Parsed, StageSpec};
+use crate::aggregate::expressions::{Metadata, Needs, Scope};
 use crate::aggregate::pipeline::Context;
-use crate::bson::{DocBuf, DocWriter, Raw};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::error::Result;
 use crate::query::exec::Stage;
 use crate::query::projection::Projection;
@@ -14,22 +15,31 @@ use crate::query::projection::Projection;
 struct Project {
     name: &'static str,
     projection: Projection,
+    needs: Needs,
 }
 
 fn one(name: &'static str, projection: Projection) -> Result<Parsed> {
-    Ok(vec![Arc::new(Project { name, projection })])
+    Ok(vec![Arc::new(Project { name, projection, needs: Needs::default() })])
+}
+
+/// A stage whose expressions may have asked for metadata while they were parsed.
+fn asking(name: &'static str, projection: Projection, scope: &mut Scope) -> Result<Parsed> {
+    Ok(vec![Arc::new(Project { name, projection, needs: scope.take_metadata_needs() })])
 }
 
 pub(super) fn project(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    one("$project", Projection::parse_project(raw, context.scope)?)
+    let projection = Projection::parse_project(raw, context.scope)?;
+    asking("$project", projection, context.scope)
 }
 
 pub(super) fn add_fields(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    one("$addFields", Projection::parse_add_fields("$addFields", raw, context.scope)?)
+    let projection = Projection::parse_add_fields("$addFields", raw, context.scope)?;
+    asking("$addFields", projection, context.scope)
 }
 
 pub(super) fn set(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    one("$set", Projection::parse_add_fields("$set", raw, context.scope)?)
+    let projection = Projection::parse_add_fields("$set", raw, context.scope)?;
+    asking("$set", projection, context.scope)
 }
 
 /// `$unset` is run as a `$project` that excludes.
@@ -44,6 +54,16 @@ impl StageSpec for Project {
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         Box::new(Transforming::new(self, source))
+    }
+
+    fn metadata_needs(&self) -> Needs {
+        self.needs
+    }
+
+    fn describe(&self, doc: Doc<'_>, metadata: &Metadata) -> Result<DocBuf> {
+        let mut out = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len()));
+        self.projection.apply_with(doc, None, Some(metadata), &mut out)?;
+        Ok(out.finish())
     }
 }
 
