@@ -3,7 +3,7 @@
 
 use std::ops::Bound;
 
-use headwater_engine::bson::{DocWriter, Raw};
+use headwater_engine::bson::{DocWriter, Raw, Value};
 use headwater_store::{Direction, Options, Read, Store, Table};
 
 use super::{Database, Plan, processor_us, write_document};
@@ -55,7 +55,8 @@ pub(super) fn run(plan: &Plan) -> Result<(), String> {
             let ids = |find: &mut DocWriter| {
                 find.document("_id", |id| {
                     id.array("$in", |list| {
-                        (0..100).for_each(|k| list.i64(pick(n * 100 + k) as i64))
+                        let id = |k| Value::i64(pick(n * 100 + k) as i64);
+                        (0..100).for_each(|k| id(k).raw().into_iter().for_each(|id| list.raw(id)));
                     });
                 });
             };

@@ -104,6 +104,11 @@ pub trait Operator: fmt::Debug + Send + Sync {
     /// # Errors
     /// What evaluating can raise.
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>>;
+
+    /// The expressions that all have to be true for this one to be, if it is that.
+    fn conjuncts(&self) -> Option<&[Expression]> {
+        None
+    }
 }
 
 impl Expression {

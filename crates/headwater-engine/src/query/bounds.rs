@@ -3,6 +3,7 @@
 //! Knows filters and keys. Knows no index; the planner says which paths one has and which of their names met arrays.
 //! Intervals are of ascending keys; see [`Interval::inverted`] for descending ones.
 
+mod expressions;
 mod interval;
 mod tests_to_keys;
 
@@ -237,6 +238,7 @@ fn collect(node: &Node, question: &Question<'_>, found: &mut Vec<Candidate>) {
             found.push(Candidate { bounds, element: None });
         }
         Node::Field { path, test } => field(path, test, question, found),
+        Node::Expr(expression) => expressions::collect(expression, question, found),
         _ => {}
     }
 }

@@ -10,10 +10,10 @@ use headwater_engine::bson::DocBuf;
 use crate::commands::{Session, number, text_of};
 
 /// A small deterministic generator: the same sequence for the same seed on every machine.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

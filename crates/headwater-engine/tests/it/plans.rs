@@ -1,5 +1,7 @@
 //! What plans read: how many index entries and documents `explain` counts, and what comes of it.
 
+mod choice;
+
 use headwater_engine::bson::{Doc, DocBuf, Raw};
 
 use crate::commands::{Session, number, text_of};
@@ -124,4 +126,45 @@ fn counting_and_distinct_values_read_keys_alone() {
         session.ok("{\"distinct\": \"c\", \"key\": \"a\", \"query\": {\"a\": {\"$gt\": 20}}}");
     let values = values.as_doc().get("values").and_then(Raw::as_array).map_or(0, |v| v.len());
     assert_eq!(values, 9);
+}
+
+#[test]
+fn expressions_that_compare_a_field_bound_an_index() {
+    let documents = (0..500).map(|n| match n % 50 {
+        0 => format!("{{\"_id\": {n}}}"),
+        1 => format!("{{\"_id\": {n}, \"a\": \"t\"}}"),
+        _ => format!("{{\"_id\": {n}, \"a\": {n}}}"),
+    });
+    let session = filled(documents, &["{\"a\": 1}"]);
+    for expression in [
+        "{\"$eq\": [\"$a\", 77]}",
+        "{\"$and\": [{\"$gt\": [\"$a\", 77]}, {\"$lte\": [\"$a\", 80]}]}",
+        "{\"$gt\": [490, \"$a\"]}",
+        "{\"$gte\": [\"$a\", 480]}",
+    ] {
+        let find = format!(
+            "{{\"find\": \"c\", \"filter\": {{\"$expr\": {expression}}}, \"sort\": {{\"_id\": 1}}}}"
+        );
+        let natural = find.replace("\"sort\"", "\"hint\": {\"$natural\": 1}, \"sort\"");
+        assert_eq!(texts(&session.batch(&find)), texts(&session.batch(&natural)), "{find}");
+    }
+    let find = "{\"find\": \"c\", \"filter\": {\"$expr\": {\"$eq\": [\"$a\", 77]}}}";
+    let (keys, docs) = examined(&session, find);
+    assert!(keys <= 12 && docs <= 12, "{keys} keys, {docs} documents");
+}
+
+#[test]
+fn two_indexes_are_intersected_where_few_documents_are_in_both() {
+    let documents =
+        (0..12_000).map(|n| format!("{{\"_id\": {n}, \"a\": {}, \"b\": {}}}", n % 20, n / 20 % 20));
+    let session = filled(documents, &["{\"a\": 1}", "{\"b\": 1}"]);
+    let find = "{\"find\": \"c\", \"filter\": {\"a\": 7, \"b\": 9}, \"batchSize\": 1000}";
+    let (keys, docs) = examined(&session, find);
+    let mut found = texts(&session.batch(find));
+    let natural = find.replace("\"filter\"", "\"hint\": {\"$natural\": 1}, \"filter\"");
+    let mut expected = texts(&session.batch(&natural));
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected);
+    assert!(docs <= 40 && keys <= 1300, "{keys} keys, {docs} documents");
 }

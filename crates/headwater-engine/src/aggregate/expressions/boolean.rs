@@ -21,6 +21,10 @@ impl Operator for Junction {
         }
         Ok(Value::bool(!self.decisive))
     }
+
+    fn conjuncts(&self) -> Option<&[Expression]> {
+        (!self.decisive).then_some(&self.args)
+    }
 }
 
 fn junction(decisive: bool, argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {

@@ -1,6 +1,6 @@
 //! Operators that are plain functions of their evaluated arguments.
 
-use super::{Expression, Frame, Scope};
+use super::{Expression, Frame, Path, Scope};
 use crate::bson::{Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
@@ -27,6 +27,43 @@ pub struct Call {
     function: Function,
     args: Box<[Expression]>,
     order: ValueOrder,
+}
+
+impl Expression {
+    /// What has to be true for this expression to be: the arguments of `$and`, else itself.
+    pub(crate) fn conjuncts(&self) -> Vec<&Expression> {
+        match self {
+            Expression::Special(operator) => match operator.conjuncts() {
+                Some(all) => all.iter().flat_map(Expression::conjuncts).collect(),
+                None => vec![self],
+            },
+            _ => vec![self],
+        }
+    }
+
+    /// The path, operator and constant of a comparison between a field and a constant, turned so that the field stands
+    /// first.
+    pub(crate) fn comparison(&self) -> Option<(&Path, &'static str, &Value<'static>)> {
+        let Expression::Call(call) = self else { return None };
+        let [one, other] = &*call.args else { return None };
+        let (field, constant, name) = match (one, other) {
+            (Expression::Field(field), Expression::Constant(constant)) => {
+                (field, constant, call.name)
+            }
+            (Expression::Constant(constant), Expression::Field(field)) => {
+                let turned = match call.name {
+                    "$gt" => "$lt",
+                    "$gte" => "$lte",
+                    "$lt" => "$gt",
+                    "$lte" => "$gte",
+                    name => name,
+                };
+                (field, constant, turned)
+            }
+            _ => return None,
+        };
+        matches!(name, "$eq" | "$gt" | "$gte" | "$lt" | "$lte").then_some((field, name, constant))
+    }
 }
 
 impl Call {

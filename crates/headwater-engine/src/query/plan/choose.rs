@@ -199,7 +199,8 @@ impl Choice<'_> {
                 continue;
             }
             let reach = self.estimator.reach(&candidate.scan)?;
-            if !useful && reach.keys * 8.0 > self.estimator.documents()? {
+            let walk = || self.estimator.documents().map(|count| Cost::of_walk(count).total);
+            if !useful && reach.cost(1.0, true).total > walk()? {
                 continue;
             }
             weighed.push(Weighed { candidate, reach });

@@ -149,9 +149,9 @@ pub(super) fn intersection(
         size: Reverse(2),
     };
     let scans = vec![first.candidate.scan.clone(), second.candidate.scan.clone()];
-    // The estimate takes the two conditions to have nothing to do with each other: it has to pay by far.
+    // The estimate takes the two conditions to have nothing to do with each other: it has to pay by a third.
     let alone = first.reach.cost(1.0, true).total;
-    (cost.total * 2.0 < alone).then_some(Way {
+    (cost.total * 1.5 < alone).then_some(Way {
         access: Access::All(scans),
         sorted: true,
         exact: first.candidate.exact && second.candidate.exact,
