@@ -49,14 +49,14 @@ fn insert(session: &Session, documents: &[String]) {
 
 fn index(session: &Session, more: &str) -> DocBuf {
     session.ok(&format!(
-        r#"{{"createIndexes": "c", "indexes": [{{"key": {{"at": 1}}, "name": "at_1", "expireAfterSeconds": 100{more}}}]}}"#
+        r#"{{"createIndexes": "c", "indexes": [{{"key": {{"at": 1}}, "name": "at_1", "expireAfterSeconds": 10000{more}}}]}}"#
     ))
 }
 
 #[test]
 fn dates_that_are_old_enough_go_and_nothing_else() {
     let session = session();
-    let (old, new) = (date(-200), date(-50));
+    let (old, new) = (date(-20000), date(-5000));
     let values = [
         old.clone(),
         new.clone(),
@@ -95,7 +95,7 @@ fn dates_that_are_old_enough_go_and_nothing_else() {
 #[test]
 fn a_partial_index_expires_what_it_holds() {
     let session = session();
-    let old = date(-200);
+    let old = date(-20000);
     insert(&session, &[0, 1, 2, 3].map(|n| format!(r#"{{"n": {n}, "at": {old}}}"#)));
     index(&session, r#", "partialFilterExpression": {"n": {"$gt": 1}}"#);
     await_pass(&session);
@@ -105,7 +105,7 @@ fn a_partial_index_expires_what_it_holds() {
 #[test]
 fn more_documents_than_go_at_once_go_while_others_are_written() {
     let session = session();
-    let old = date(-200);
+    let old = date(-20000);
     let documents: Vec<_> = (0..1000).map(|n| format!(r#"{{"n": {n}, "at": {old}}}"#)).collect();
     insert(&session, &documents);
     index(&session, "");
@@ -125,20 +125,20 @@ fn more_documents_than_go_at_once_go_while_others_are_written() {
 #[test]
 fn clustered_collections_expire_by_their_id() {
     let session = session();
-    session.ok(r#"{"create": "c", "clusteredIndex": {"key": {"_id": 1}, "unique": true}, "expireAfterSeconds": 100}"#);
-    let rows = [date(-200), date(-50), "3".to_owned()];
+    session.ok(r#"{"create": "c", "clusteredIndex": {"key": {"_id": 1}, "unique": true}, "expireAfterSeconds": 10000}"#);
+    let rows = [date(-20000), date(-5000), "3".to_owned()];
     let rows: Vec<_> =
         (0..).zip(&rows).map(|(n, id)| format!(r#"{{"_id": {id}, "n": {n}}}"#)).collect();
     insert(&session, &rows);
     await_pass(&session);
     assert_eq!(ids(&session), [1, 2]);
     session.ok(r#"{"collMod": "c", "expireAfterSeconds": "off"}"#);
-    insert(&session, &[format!(r#"{{"_id": {}, "n": 0}}"#, date(-200))]);
+    insert(&session, &[format!(r#"{{"_id": {}, "n": 0}}"#, date(-20000))]);
     await_pass(&session);
     assert_eq!(ids(&session), [0, 1, 2]);
-    session.ok(r#"{"collMod": "c", "expireAfterSeconds": 10}"#);
+    session.ok(r#"{"collMod": "c", "expireAfterSeconds": 1000}"#);
     let listed = session.batch(r#"{"listIndexes": "c"}"#);
-    assert_eq!(number(listed[0].as_doc().get("expireAfterSeconds")), 10);
+    assert_eq!(number(listed[0].as_doc().get("expireAfterSeconds")), 1000);
     await_pass(&session);
     assert_eq!(ids(&session), [2]);
 }
@@ -148,16 +148,16 @@ fn time_series_expire_by_their_time() {
     for meta in ["", r#", "metaField": "m""#] {
         let session = session();
         session.ok(&format!(
-            r#"{{"create": "c", "timeseries": {{"timeField": "t"{meta}}}, "expireAfterSeconds": 100}}"#
+            r#"{{"create": "c", "timeseries": {{"timeField": "t"{meta}}}, "expireAfterSeconds": 10000}}"#
         ));
         let row = |n: i64, at: i64| format!(r#"{{"t": {}, "m": 1, "n": {n}}}"#, date(at));
-        insert(&session, &[row(0, -200), row(1, -50), row(2, -101), row(3, 50)]);
+        insert(&session, &[row(0, -20000), row(1, -5000), row(2, -10100), row(3, 5000)]);
         await_pass(&session);
         assert_eq!(ids(&session), [1, 3], "{meta}");
-        insert(&session, &[row(4, -300), row(5, -10)]);
+        insert(&session, &[row(4, -30000), row(5, -1000)]);
         await_pass(&session);
         assert_eq!(ids(&session), [1, 3, 5], "{meta}");
-        session.ok(r#"{"collMod": "c", "expireAfterSeconds": 20}"#);
+        session.ok(r#"{"collMod": "c", "expireAfterSeconds": 2000}"#);
         await_pass(&session);
         assert_eq!(ids(&session), [3, 5], "{meta}");
     }
