@@ -95,6 +95,9 @@ enum Source {
 impl Body for Find {
     fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
         check_collection(run, &self.collection)?;
+        if let Source::Scan(scan) = &self.source {
+            check_indexes(run, scan)?;
+        }
         if let (Some(_), Source::Scan(scan)) = (&self.tail, &self.source) {
             tail::check_position(run, scan)?;
         }
@@ -158,6 +161,26 @@ pub fn check_collection(run: &Run<'_>, collection: &Collection) -> Result<()> {
     match run.catalog.collection(namespace.db(), namespace.collection()) {
         Some(now) if now.id == collection.id => Ok(()),
         _ => Err(collection_dropped(collection)),
+    }
+}
+
+/// Fails if an index that an open cursor walks is not there any more.
+///
+/// # Errors
+/// `QueryPlanKilled` (175).
+fn check_indexes(run: &Run<'_>, scan: &Scan) -> Result<()> {
+    let plan = scan.plan();
+    let namespace = &plan.collection.namespace;
+    let Some(now) = run.catalog.collection(namespace.db(), namespace.collection()) else {
+        return Ok(());
+    };
+    let is_there = |id: u32| now.indexes.iter().any(|index| index.id == id);
+    match plan.access.scans().iter().find(|scan| !is_there(scan.index.id)) {
+        None => Ok(()),
+        Some(scan) => {
+            let message = format!("index '{}' dropped", scan.index.name);
+            Err(Error::new(Code::QUERY_PLAN_KILLED, message))
+        }
     }
 }
 

@@ -168,3 +168,17 @@ fn two_indexes_are_intersected_where_few_documents_are_in_both() {
     assert_eq!(found, expected);
     assert!(docs <= 40 && keys <= 1300, "{keys} keys, {docs} documents");
 }
+
+#[test]
+fn a_cursor_ends_with_an_error_when_its_index_is_dropped() {
+    let documents = (0..50).map(|n| format!("{{\"_id\": {n}, \"a\": {n}}}"));
+    let session = filled(documents, &["{\"a\": 1}"]);
+    let reply =
+        session.ok("{\"find\": \"c\", \"filter\": {\"a\": {\"$gte\": 3}}, \"batchSize\": 5}");
+    let cursor = reply.as_doc().get("cursor").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY);
+    let id = number(cursor.get("id"));
+    session.ok("{\"dropIndexes\": \"c\", \"index\": \"i0\"}");
+    let more = session
+        .run(&format!("{{\"getMore\": {{\"$numberLong\": \"{id}\"}}, \"collection\": \"c\"}}"));
+    assert_eq!(number(more.as_doc().get("code")), 175);
+}
