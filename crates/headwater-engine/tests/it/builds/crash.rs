@@ -21,6 +21,8 @@ fn open(folder: &Path) -> Engine {
         memory_bytes_max: 256 << 10,
         segment_bytes: 128 << 10,
         tree_transaction_bytes: 16 << 10,
+        // `validate` reads the whole log.
+        retention_bytes: Some(1 << 20),
         map_bytes: 1 << 30,
         ..headwater_store::Options::default()
     };
