@@ -65,6 +65,11 @@ pub trait Environment {
         order: &ValueOrder,
     ) -> Result<Box<dyn Stage>>;
 
+    /// Whether an index of a collection finds its documents by the value of a field, whatever the value.
+    fn has_index(&self, _db: &str, _collection: &str, _field: &str, _order: &ValueOrder) -> bool {
+        false
+    }
+
     /// The sizes of a collection; `None` if there is none of that name. Only a view of a store has them.
     ///
     /// # Errors

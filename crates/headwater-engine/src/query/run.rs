@@ -166,6 +166,19 @@ impl Environment for Run<'_> {
         )))
     }
 
+    fn has_index(&self, db: &str, collection: &str, field: &str, order: &ValueOrder) -> bool {
+        let Some(collection) = self.catalog.collection(db, collection) else { return false };
+        let collation = order.collation().map(|collation| collation.spec());
+        collection.indexes.iter().any(|index| {
+            let first = index.key_pattern().first();
+            let special = index.sparse || index.hidden || index.partial.is_some();
+            let plain = index.hashed.is_none() && index.wildcard.is_none() && !special;
+            plain
+                && first.is_some_and(|first| first.name == field.as_bytes())
+                && index.order.collation().map(|collation| collation.spec()) == collation
+        })
+    }
+
     fn sizes(&self, db: &str, collection: &str) -> Result<Option<Sizes>> {
         let Some(collection) = self.catalog.collection(db, collection) else { return Ok(None) };
         if !collection.figures.is_loaded() {

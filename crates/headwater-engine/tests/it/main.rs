@@ -10,6 +10,7 @@ mod fail_points;
 mod generated;
 mod indexed;
 mod insight;
+mod joined;
 mod plans;
 mod query;
 mod sessions;

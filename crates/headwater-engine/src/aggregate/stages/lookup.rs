@@ -1,7 +1,10 @@
 //! `$lookup`: to each document an array of documents of another collection, by equality of fields, by a pipeline, or both.
 //!
 //! A pipeline whose `let` variables it uses is parsed again for every document, with the variables as constants; so a filter
-//! on them can use an index. A pipeline that uses none is run once.
+//! on them can use an index. A pipeline that uses none is run once. Without an index on the other field its collection is
+//! read once into a hash, if that fits into memory.
+
+mod hash;
 
 use std::sync::Arc;
 
@@ -14,7 +17,10 @@ use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
-use crate::query::exec::{Environment, Stage};
+use crate::query::exec::{Environment, Ready, Stage};
+use crate::query::matcher::Matcher;
+
+use hash::Hash;
 
 #[derive(Debug)]
 struct Lookup {
@@ -219,13 +225,27 @@ impl StageSpec for Lookup {
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
-        Box::new(LookingUp { spec: self, source, cached: None })
+        Box::new(LookingUp { spec: self, source, access: Access::First, cached: None })
     }
+}
+
+/// How documents of the other collection are found by the value of a field.
+#[derive(Default)]
+enum Access {
+    /// By asking for each; so many were asked for.
+    #[default]
+    First,
+    Second,
+    /// By asking for each: there is an index, or no room for a hash.
+    Each,
+    /// In memory.
+    Hash(Box<Hash>),
 }
 
 struct LookingUp {
     spec: Arc<Lookup>,
     source: Box<dyn Stage>,
+    access: Access,
     /// The result of a pipeline that is the same for every document, as the bytes of an array.
     cached: Option<Vec<u8>>,
 }
@@ -237,24 +257,62 @@ impl Stage for LookingUp {
         if spec.fields.is_none() && spec.inner.correlated.is_none() {
             let found = match self.cached.take() {
                 Some(found) => found,
-                None => spec.find(doc.as_doc(), env)?,
+                None => spec.find(doc.as_doc(), &Access::Each, env)?,
             };
             let set = nested::set(doc.as_doc(), &spec.into, Some(Array::trusted(&found).as_raw()));
             self.cached = Some(found);
             return Ok(Some(set));
         }
-        let found = spec.find(doc.as_doc(), env)?;
+        self.access = match std::mem::take(&mut self.access) {
+            Access::First => Access::Second,
+            Access::Second => spec.hash(env)?,
+            other => other,
+        };
+        let found = spec.find(doc.as_doc(), &self.access, env)?;
         Ok(Some(nested::set(doc.as_doc(), &spec.into, Some(Array::trusted(&found).as_raw()))))
     }
 }
 
 impl Lookup {
+    /// The other collection in memory, unless an index answers, or it does not fit.
+    fn hash(&self, env: &dyn Environment) -> Result<Access> {
+        let (Some(from), Some(fields)) = (&self.from, &self.fields) else {
+            return Ok(Access::Each);
+        };
+        if env.has_index(&self.db, from, &fields.foreign, &self.order) {
+            return Ok(Access::Each);
+        }
+        let hash = Hash::build(env, (&self.db, from), &fields.foreign, &self.order)?;
+        Ok(hash.map_or(Access::Each, |hash| Access::Hash(Box::new(hash))))
+    }
+
+    /// What matches a filter, as far as it is in memory.
+    fn in_memory(
+        &self,
+        access: &Access,
+        local: &Local,
+        filter: Doc<'_>,
+    ) -> Result<Option<Box<dyn Stage>>> {
+        let Access::Hash(hash) = access else { return Ok(None) };
+        let Some(found) = hash.find(local.values(), &self.order) else { return Ok(None) };
+        let mut scope = Scope::new(None, 0)?.with_collation(self.order.collation().cloned());
+        let matcher = Matcher::parse(filter, &mut scope)?;
+        let mut matching = Vec::new();
+        for doc in found {
+            if matcher.matches(doc)? {
+                matching.push(doc.to_buf());
+            }
+        }
+        Ok(Some(Box::new(Ready::new(matching))))
+    }
+
     /// The array of what belongs to a document.
-    fn find(&self, doc: Doc<'_>, env: &dyn Environment) -> Result<Vec<u8>> {
+    fn find(&self, doc: Doc<'_>, access: &Access, env: &dyn Environment) -> Result<Vec<u8>> {
         env.check()?;
-        let filter = match &self.fields {
-            Some(fields) => fields.filter(doc)?,
-            None => DocBuf::new(),
+        let local = self.fields.as_ref().map(|fields| fields.local(doc));
+        let filter = match (&self.fields, &local) {
+            (Some(fields), Some(local)) => fields.filter(local),
+            _ => DocBuf::new(),
         };
         let own;
         let pipeline = match &self.inner.correlated {
@@ -269,9 +327,18 @@ impl Lookup {
         };
         let source: Box<dyn Stage> = match &self.from {
             Some(from) if !pipeline.has_source() => {
-                let leading = pipeline.leading_filter();
-                let filter = conjunction(&[filter.as_doc(), leading.as_doc()]);
-                env.open(&self.db, from, filter.as_doc(), &self.order)?
+                let held = match &local {
+                    Some(local) => self.in_memory(access, local, filter.as_doc())?,
+                    None => None,
+                };
+                match held {
+                    Some(held) => held,
+                    None => {
+                        let leading = pipeline.leading_filter();
+                        let filter = conjunction(&[filter.as_doc(), leading.as_doc()]);
+                        env.open(&self.db, from, filter.as_doc(), &self.order)?
+                    }
+                }
             }
             _ => Box::new(Empty),
         };
@@ -306,19 +373,34 @@ impl Correlated {
     }
 }
 
+/// The values that a document asks for: the bytes of an array, and whether the document has one there.
+struct Local {
+    values: Vec<u8>,
+    is_array: bool,
+}
+
+impl Local {
+    fn values(&self) -> impl Iterator<Item = Raw<'_>> {
+        Array::trusted(&self.values).iter()
+    }
+}
+
 impl Fields {
-    /// The filter on the other collection for a document: equality with the local value, or with any of its values if it is
-    /// an array.
-    fn filter(&self, doc: Doc<'_>) -> Result<DocBuf> {
+    fn local(&self, doc: Doc<'_>) -> Local {
         let mut values = ArrayWriter::new();
         let names: Vec<&[u8]> = self.local.names().collect();
         let is_array = collect(doc.as_raw(), &names, &mut values);
         if values.is_empty() {
             values.raw(Raw::NULL);
         }
-        let values = values.into_bytes();
-        let all = Array::trusted(&values);
-        let raw = if is_array { all.as_raw() } else { all.get(0).unwrap_or(Raw::NULL) };
+        Local { values: values.into_bytes(), is_array }
+    }
+
+    /// The filter on the other collection for a document: equality with the local value, or with any of its values if it is
+    /// an array.
+    fn filter(&self, local: &Local) -> DocBuf {
+        let all = Array::trusted(&local.values);
+        let raw = if local.is_array { all.as_raw() } else { all.get(0).unwrap_or(Raw::NULL) };
         let mut filter = DocWriter::new();
         match raw.as_array() {
             Some(values) if values.iter().any(|value| value.kind == Type::Regex) => {
@@ -331,7 +413,7 @@ impl Fields {
             Some(_) => filter.document(&self.foreign, |values| values.raw("$in", raw)),
             None => filter.document(&self.foreign, |eq| eq.raw("$eq", raw)),
         }
-        Ok(filter.finish())
+        filter.finish()
     }
 }
 

@@ -1,0 +1,71 @@
+//! `$lookup` finds the same documents one at a time, through an index, and in memory.
+
+use crate::commands::{Session, text_of};
+
+/// Values of the fields on both sides, whole fields as they stand in a document.
+const FIELDS: &[&str] = &[
+    r#""k": 1"#,
+    r#""k": 1.0"#,
+    r#""k": {"$numberLong": "2"}"#,
+    r#""k": {"$numberDecimal": "2.0"}"#,
+    r#""k": "a""#,
+    r#""k": "A""#,
+    r#""k": null"#,
+    r#""x": 1"#,
+    r#""k": []"#,
+    r#""k": [1, "a", null]"#,
+    r#""k": [[1]]"#,
+    r#""k": [1, [2]]"#,
+    r#""k": {"q": 1}"#,
+    r#""k": {"q": [1, 2]}"#,
+    r#""k": [{"q": 1}, {"q": "a"}, {}]"#,
+    r#""k": {"q": null}"#,
+    r#""k": {"$regularExpression": {"pattern": "a", "options": ""}}"#,
+    r#""k": {"$date": "2026-01-01T00:00:00Z"}"#,
+    r#""k": true"#,
+    r#""k": {"$numberDouble": "NaN"}"#,
+];
+
+fn documents() -> String {
+    let document = |(id, field): (usize, &&str)| format!(r#"{{"_id": {id}, {field}}}"#);
+    FIELDS.iter().enumerate().map(document).collect::<Vec<_>>().join(", ")
+}
+
+/// What belongs to each document, their ids in order.
+fn joined(db: &Session, first: &str, field: &str, more: &str, rest: &str) -> Vec<String> {
+    let lookup = format!(
+        r#"{{"$lookup": {{"from": "o", "localField": "{field}", "foreignField": "{field}", "as": "m"{more}}}}}"#
+    );
+    let ids = r#"{"$project": {"m": {"$sortArray": {"input": "$m._id", "sortBy": 1}}}}"#;
+    let stages = format!(r#"{first}{{"$sort": {{"_id": 1}}}}, {lookup}, {ids}"#);
+    let command = format!(r#"{{"aggregate": "c", "pipeline": [{stages}], "cursor": {{}}{rest}}}"#);
+    db.batch(&command).iter().map(text_of).collect()
+}
+
+#[test]
+fn the_ways_to_join_find_the_same() {
+    let db = Session::new();
+    for collection in ["c", "o"] {
+        let documents = documents();
+        db.ok(&format!(r#"{{"insert": "{collection}", "documents": [{documents}]}}"#));
+    }
+    let insensitive = r#", "collation": {"locale": "en", "strength": 2}"#;
+    let pipeline = r#", "pipeline": [{"$match": {"_id": {"$lt": 12}}}]"#;
+    let ways = [("k", "", ""), ("k.q", "", ""), ("k", "", insensitive), ("k", pipeline, "")];
+    let in_memory = ways.map(|(field, more, rest)| joined(&db, "", field, more, rest));
+    for ((field, more, rest), all) in ways.iter().zip(&in_memory) {
+        assert_eq!(all.len(), FIELDS.len());
+        // A pipeline for one document asks the collection.
+        for (id, expected) in all.iter().enumerate() {
+            let first = format!(r#"{{"$match": {{"_id": {id}}}}}, "#);
+            let one = joined(&db, &first, field, more, rest);
+            assert_eq!(one, [expected.clone()], "{field} {more} {rest} of {}", FIELDS[id]);
+        }
+    }
+    db.ok(
+        r#"{"createIndexes": "o", "indexes": [{"key": {"k": 1}, "name": "k"}, {"key": {"k.q": 1}, "name": "kq"}]}"#,
+    );
+    for ((field, more, rest), all) in ways.iter().zip(&in_memory) {
+        assert_eq!(&joined(&db, "", field, more, rest), all, "{field} {more} {rest}");
+    }
+}
