@@ -59,7 +59,7 @@ fn the_ways_to_join_find_the_same() {
         for (id, expected) in all.iter().enumerate() {
             let first = format!(r#"{{"$match": {{"_id": {id}}}}}, "#);
             let one = joined(&db, &first, field, more, rest);
-            assert_eq!(one, [expected.clone()], "{field} {more} {rest} of {}", FIELDS[id]);
+            assert_eq!(one.first(), Some(expected), "{field} {more} {rest} of {}", FIELDS[id]);
         }
     }
     db.ok(
