@@ -123,6 +123,10 @@ impl<'r> Estimator<'r> {
     /// What a scan would read.
     pub(super) fn reach(&self, scan: &IndexScan) -> Result<Reach> {
         let count = scan.ranges.len();
+        if scan.points {
+            let each = count as f64;
+            return Ok(Reach { keys: each, found: each, seeks: each });
+        }
         let every = count.div_ceil(RANGES_ESTIMATED).max(1);
         let mut keys = 0.0;
         for range in scan.ranges.iter().step_by(every) {
