@@ -3,6 +3,7 @@
 
 mod api;
 mod collation;
+mod collection_uuid;
 mod concern;
 mod context;
 mod fields;

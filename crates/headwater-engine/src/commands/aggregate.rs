@@ -7,6 +7,7 @@ mod written;
 use std::sync::Arc;
 
 use super::collation::{argument, chosen, collation};
+use super::collection_uuid;
 use super::cursors::{First, cursor_argument, reply_first};
 use super::find::allow_disk_use;
 use super::views::check_collation;
@@ -40,6 +41,7 @@ pub(super) const COMMAND: Command = Command {
         "allowDiskUse",
         "bypassDocumentValidation",
         "collation",
+        "collectionUUID",
         "cursor",
         "explain",
         "fromMongos",
@@ -88,6 +90,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let hint = Hint::argument(fields)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    if let Some(namespace) = &namespace {
+        collection_uuid::check(&run.catalog, namespace, collection_uuid::asked(fields)?)?;
+    }
     let run = run.with_disk_use(first.disk_use);
     let opened = open(context, &run, namespace.as_ref(), stages, &scope, hint)?;
     let name = match &namespace {

@@ -1,5 +1,6 @@
 //! `bulkWrite`: inserts, updates and deletes on several collections in one command, with a cursor of what each did.
 
+use super::collection_uuid;
 use super::cursors::{First, fill, keep};
 use super::delete::{self, Delete, multi_with_transaction};
 use super::insert::{Place, insert_one};
@@ -73,7 +74,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut reply = Reply { errors_only, ..Reply::default() };
     let (mut turn, interrupt) = (Turn::begin(), context.interrupt());
     for (at, task) in tasks.iter().enumerate() {
-        let Some(namespace) = namespaces.get(task.place) else { continue };
+        let Some((namespace, uuid)) = namespaces.get(task.place) else { continue };
         interrupt.check()?;
         turn.end_if_over(context, &mut guard, retry.as_ref())?;
         let statement = context.statement(at)?;
@@ -83,7 +84,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
                 reply.retried.push(statement);
                 Ok(done)
             }
-            None => task.run(context, &mut guard, namespace, variables, &mut retry, statement),
+            None => collection_uuid::check_write(&guard, namespace, *uuid).and_then(|()| {
+                task.run(context, &mut guard, namespace, variables, &mut retry, statement)
+            }),
         };
         match outcome {
             Ok(outcome) => reply.did(at, &task.work, outcome),
@@ -216,22 +219,22 @@ impl<'a> Task<'a> {
     }
 }
 
-fn namespace(info: Doc<'_>) -> Result<Namespace> {
+/// A collection that operations are on, and the UUID that it must have.
+fn namespace(info: Doc<'_>) -> Result<(Namespace, Option<[u8; 16]>)> {
     let fields = Fields::new(info, "bulkWrite.nsInfo");
     fields.only(&["collectionUUID", "encryptionInformation", "ns"])?;
     let text = fields.str("ns")?.ok_or_else(|| fields.missing("ns"))?;
-    for name in ["collectionUUID", "encryptionInformation"] {
-        if fields.get(name).is_some() {
-            return Err(Error::not_supported(format_args!("'{name}' of nsInfo")));
-        }
+    if fields.get("encryptionInformation").is_some() {
+        return Err(Error::not_supported("'encryptionInformation' of nsInfo"));
     }
+    let uuid = collection_uuid::asked(fields)?;
     if text.split_once('.').is_none_or(|(db, name)| db.is_empty() || name.is_empty()) {
         let message = format!("Invalid namespace specified for bulkWrite: '{text}'");
         return Err(Error::new(Code::INVALID_NAMESPACE, message));
     }
     let namespace = Namespace::parse(text)?;
     check_writable(&namespace)?;
-    Ok(namespace)
+    Ok((namespace, uuid))
 }
 
 /// What the operations did.

@@ -7,6 +7,7 @@ mod quorum;
 
 use std::time::Duration;
 
+use super::collection_uuid;
 use super::create::create_collection;
 use super::time_series::check_index;
 use super::{Command, Context, Flow, Needs};
@@ -26,7 +27,7 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Makes indexes on a collection",
     needs: Needs::Write,
-    fields: &["commitQuorum", "ignoreUnknownIndexOptions", "indexes", "v"],
+    fields: &["collectionUUID", "commitQuorum", "ignoreUnknownIndexOptions", "indexes", "v"],
     run,
 };
 
@@ -74,6 +75,7 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Some(Flow::Busy)) };
     let catalog = guard.catalog();
+    collection_uuid::check(&catalog, &namespace, collection_uuid::asked(fields)?)?;
     catalog.refuse_view(&namespace)?;
     let existing = catalog.collection(namespace.db(), namespace.collection()).cloned();
     let default = existing.as_ref().and_then(|collection| collection.collation());

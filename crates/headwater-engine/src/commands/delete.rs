@@ -1,6 +1,7 @@
 //! `delete`: removes documents that match.
 
 use super::collation::{argument, scope_of};
+use super::collection_uuid;
 use super::write::chunks::{self, Pace};
 use super::write::first::{First, Search};
 use super::write::turns::Turn;
@@ -24,7 +25,7 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Removes documents from a collection",
     needs: Needs::Write,
-    fields: &["deletes", "let", "ordered", "stmtId", "stmtIds"],
+    fields: &["collectionUUID", "deletes", "let", "ordered", "stmtId", "stmtIds"],
     run,
 };
 
@@ -36,6 +37,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = context.write_target()?;
     let ordered = fields.bool("ordered")?.unwrap_or(true);
     let variables = fields.document("let")?;
+    let uuid = collection_uuid::asked(fields)?;
     let statements: Vec<_> =
         context.batch("deletes")?.into_iter().map(Delete::parse).collect::<Result<_>>()?;
     context.check_statements(statements.len())?;
@@ -56,8 +58,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             reply.n += done.n;
             continue;
         }
-        let removed =
-            run_entry(context, &mut guard, &namespace, delete, variables, &mut retry, statement);
+        let removed = collection_uuid::check_write(&guard, &namespace, uuid).and_then(|()| {
+            run_entry(context, &mut guard, &namespace, delete, variables, &mut retry, statement)
+        });
         match removed {
             Ok(removed) => reply.n += removed,
             Err(error) if error.is_interruption() => return Err(error),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::collection_uuid;
 use super::create::{check_case, check_name, new_uuid};
 use super::{Command, Context, Flow, Needs};
 use crate::bson::{DocWriter, Number, Raw};
@@ -17,7 +18,7 @@ pub(super) const DROP: Command = Command {
     aliases: &[],
     help: "Removes a collection with its documents and indexes",
     needs: Needs::Write,
-    fields: &[],
+    fields: &["collectionUUID"],
     run: run_drop,
 };
 
@@ -43,6 +44,7 @@ fn run_drop(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = context.namespace()?;
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
+    collection_uuid::check(&catalog, &namespace, collection_uuid::asked(context.fields())?)?;
     let mut reply = DocWriter::new();
     if namespace.is_profile() && context.shared.profiler.level(context.db).level > 0 {
         let message = "turn off profiling before dropping system.profile collection";

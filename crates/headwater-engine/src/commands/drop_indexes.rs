@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::collection_uuid;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocWriter, Raw};
@@ -19,7 +20,7 @@ pub(super) const COMMAND: Command = Command {
     aliases: &["deleteIndexes"],
     help: "Removes indexes of a collection",
     needs: Needs::Write,
-    fields: &["index"],
+    fields: &["collectionUUID", "index"],
     run,
 };
 
@@ -37,6 +38,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     let catalog = guard.catalog();
+    collection_uuid::check(&catalog, &namespace, collection_uuid::asked(fields)?)?;
     catalog.refuse_view(&namespace)?;
     let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
         let message = format!("ns not found {namespace}");

@@ -1,6 +1,7 @@
 //! `find`: the documents of a collection that match, in an order, in batches.
 
 use super::collation::chosen;
+use super::collection_uuid;
 use super::cursors::{First, reply_first, reply_one};
 use super::{Command, Context, Fields, Flow, Needs, views};
 use crate::aggregate::expressions::Scope;
@@ -28,6 +29,7 @@ pub(super) const COMMAND: Command = Command {
         "awaitData",
         "batchSize",
         "collation",
+        "collectionUUID",
         "filter",
         "hint",
         "let",
@@ -63,6 +65,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Busy);
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
+    collection_uuid::check(&run.catalog, &namespace, collection_uuid::asked(fields)?)?;
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
     if collection.is_none() && views::is_view(context, &namespace)? {
         drop(run);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::capped;
+use super::collection_uuid;
 use super::create::create_collection;
 use super::time_series::measurement;
 use super::write::turns::Turn;
@@ -31,7 +32,14 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Adds documents to a collection",
     needs: Needs::Write,
-    fields: &["bypassDocumentValidation", "documents", "ordered", "stmtId", "stmtIds"],
+    fields: &[
+        "bypassDocumentValidation",
+        "collectionUUID",
+        "documents",
+        "ordered",
+        "stmtId",
+        "stmtIds",
+    ],
     run,
 };
 
@@ -40,6 +48,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = context.write_target()?;
     let ordered = fields.bool("ordered")?.unwrap_or(true);
     let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
+    let uuid = collection_uuid::asked(fields)?;
     let documents = context.batch("documents")?;
     context.check_statements(documents.len())?;
     let inline =
@@ -71,7 +80,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             reply.n += 1;
             continue;
         }
-        let added = insert_one(context, &mut guard, &mut place, *doc, &mut retry, statement);
+        let added = collection_uuid::check_write(&guard, &namespace, uuid).and_then(|()| {
+            insert_one(context, &mut guard, &mut place, *doc, &mut retry, statement)
+        });
         match added {
             Ok(()) => reply.n += 1,
             Err(error) => {

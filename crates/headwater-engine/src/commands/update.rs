@@ -1,6 +1,7 @@
 //! `update`: changes documents that match, or inserts one when none does.
 
 use super::collation::{argument, scope_of};
+use super::collection_uuid;
 use super::delete::{is_by_id, multi_with_transaction};
 use super::find::set_order;
 use super::insert::{check_id, insert_document};
@@ -33,7 +34,15 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Changes documents of a collection",
     needs: Needs::Write,
-    fields: &["bypassDocumentValidation", "let", "ordered", "stmtId", "stmtIds", "updates"],
+    fields: &[
+        "bypassDocumentValidation",
+        "collectionUUID",
+        "let",
+        "ordered",
+        "stmtId",
+        "stmtIds",
+        "updates",
+    ],
     run,
 };
 
@@ -43,6 +52,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let ordered = fields.bool("ordered")?.unwrap_or(true);
     let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
     let variables = fields.document("let")?;
+    let uuid = collection_uuid::asked(fields)?;
     let statements: Vec<_> =
         context.batch("updates")?.into_iter().map(Entry::parse).collect::<Result<_>>()?;
     context.check_statements(statements.len())?;
@@ -65,9 +75,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
                 Ok(done)
             }
             None if entry.multi && context.transaction.is_some() => Err(multi_with_transaction()),
-            None => {
+            None => collection_uuid::check_write(&guard, &namespace, uuid).and_then(|()| {
                 run_entry(context, &mut guard, &namespace, entry, variables, &mut retry, statement)
-            }
+            }),
         };
         match outcome {
             Ok(outcome) => {

@@ -1,10 +1,10 @@
 //! Validators, `collMod`, renaming across databases, temporary collections, and what is kept over a restart.
 
-use headwater_engine::bson::Raw;
+use headwater_engine::bson::{DocWriter, Raw};
 use headwater_engine::{Engine, EngineOptions};
 
 use super::{error_of, ids, write_error};
-use crate::commands::{Session, number, text, text_of};
+use crate::commands::{Session, batch, number, text, text_of};
 use crate::streams::watch;
 
 fn options(db: &Session, name: &str) -> String {
@@ -114,7 +114,7 @@ fn a_collection_changes_its_database_with_all_it_has() {
     assert_eq!(number(renamed.as_doc().get("ok")), 1, "{renamed:?}");
     assert_eq!(number(db.ok(r#"{"count": "c"}"#).as_doc().get("n")), 0);
     let find = r#"{"find": "d", "filter": {"a": 1}, "hint": "a_1"}"#;
-    assert_eq!(ids(&crate::commands::batch(&db.run_in("other", find))), [1]);
+    assert_eq!(ids(&batch(&db.run_in("other", find))), [1]);
     let invalid = db.run_in("other", r#"{"insert": "d", "documents": [{"_id": 2}]}"#);
     assert_eq!(write_error(&invalid), 121);
     let events = stream.next(10_000);
@@ -200,4 +200,41 @@ fn a_clustered_collection_explains_itself_by_its_order() {
             text_of(&db.ok(&format!(r#"{{"explain": {{"find": "c", "filter": {filter}}}}}"#)));
         assert!(plan.contains(&format!(r#""stage":"{stage}""#)), "{filter}: {plan}");
     }
+}
+
+#[test]
+fn a_command_with_the_uuid_of_another_collection_is_refused() {
+    let db = Session::new();
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1}]}"#);
+    db.ok(r#"{"insert": "other", "documents": [{"_id": 1}]}"#);
+    let listed = db.ok(r#"{"listCollections": 1, "filter": {"name": "other"}}"#);
+    let row = batch(&listed).remove(0);
+    let info = row.as_doc().get("info").and_then(Raw::as_doc).unwrap();
+    let mut one = DocWriter::new();
+    one.raw("collectionUUID", info.get("uuid").unwrap());
+    let uuid = text_of(&one.finish());
+    let uuid = uuid.trim_matches(['{', '}']).to_owned() + "}}";
+    let at = |command: &str| command.replace("UUID", &uuid);
+    for name in ["c", "other"] {
+        for command in [
+            r#"{"find": "NAME", UUID}"#,
+            r#"{"aggregate": "NAME", "pipeline": [], "cursor": {}, UUID}"#,
+            r#"{"insert": "NAME", "documents": [{"_id": 2}], UUID}"#,
+            r#"{"update": "NAME", "updates": [{"q": {}, "u": {"$set": {"a": 1}}}], UUID}"#,
+            r#"{"delete": "NAME", "deletes": [{"q": {"_id": 2}, "limit": 1}], UUID}"#,
+            r#"{"createIndexes": "NAME", "indexes": [{"key": {"a": 1}, "name": "a"}], UUID}"#,
+            r#"{"dropIndexes": "NAME", "index": "a", UUID}"#,
+            r#"{"drop": "NAME", UUID}"#,
+        ] {
+            let command = at(&command.replace("NAME", name));
+            let told = text_of(&db.run(&command));
+            let refused = told.contains(r#""code":{"$numberInt":"361"}"#);
+            assert_eq!(refused, name == "c", "{command}: {told}");
+            let names = [r#""expectedCollection":"c""#, r#""actualCollection":"other""#];
+            assert_eq!(names.iter().all(|name| told.contains(name)), refused, "{told}");
+        }
+    }
+    let bulk = r#"{"bulkWrite": 1, "ops": [{"insert": 0, "document": {"_id": 7}}], "nsInfo": [{"ns": "test.c", UUID}]}"#;
+    let told = text_of(&db.run_in("admin", &at(bulk)));
+    assert!(told.contains(r#""code":{"$numberInt":"361"}"#), "{told}");
 }
