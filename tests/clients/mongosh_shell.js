@@ -32,6 +32,12 @@ const checks = {
 
   stats() {
     assert.equal(shell.crud.stats().count, 1);
+    assert.equal(shell.setProfilingLevel(2).was, 0);
+    shell.crud.find({ x: 1 }).toArray();
+    assert.equal(shell.setProfilingLevel(0).was, 2);
+    assert.equal(shell.getProfilingStatus().was, 0);
+    const kept = shell.system.profile.findOne({ op: "query", ns: "mongosh.crud" });
+    assert.equal(kept.planSummary, "COLLSCAN");
   },
 
   cursor() {
@@ -53,6 +59,12 @@ const checks = {
     const c = shell.index;
     assert.equal(c.createIndex({ n: 1 }, { unique: true }), "n_1");
     same(c.getIndexes().map((i) => i.name), ["_id_", "n_1"]);
+    c.insertMany([1, 2, 3].map((n) => ({ n })));
+    const stats = c.find({ n: { $gt: 1 } }).explain("executionStats").executionStats;
+    same([stats.nReturned, stats.totalKeysExamined, stats.executionStages.inputStage.indexName], [2, 2, "n_1"]);
+    const plan = c.explain().findOneAndDelete({ n: { $gt: 9 } }).queryPlanner.winningPlan;
+    same([plan.stage, c.countDocuments()], ["DELETE", 3]);
+    assert.ok(c.aggregate([{ $indexStats: {} }]).toArray().some((i) => i.name === "n_1" && i.accesses.ops > 0));
   },
 
   duplicate() {
