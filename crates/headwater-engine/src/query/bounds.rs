@@ -156,6 +156,13 @@ pub(crate) fn decide<P: Borrow<Path>>(
 ) -> bool {
     let mut conditions = Vec::new();
     flatten(matcher.root(), &mut conditions);
+    // Bounds say what one of several negated branches says.
+    if conditions.iter().any(|node| matches!(node, Node::Nor(none) if none.len() != 1)) {
+        return false;
+    }
+    if let [Node::Field { .. }] = conditions.as_slice() {
+        return found.iter().flatten().any(|bounds| bounds.exact);
+    }
     let mut asked = vec![0; paths.len()];
     conditions.iter().all(|node| {
         (0..paths.len()).any(|at| {

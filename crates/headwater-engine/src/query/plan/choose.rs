@@ -170,13 +170,13 @@ impl Choice<'_> {
             .chain([documents])
             .fold(f64::INFINITY, f64::min);
         let mut ways = Vec::new();
-        for Weighed { candidate, reach } in &weighed {
-            ways.extend(self.through(candidate, *reach, result));
+        ways.extend(several::intersection(self, &weighed, documents));
+        for Weighed { candidate, reach } in weighed {
+            self.through(candidate, reach, result, &mut ways);
         }
         for several in several {
             ways.extend(several.ways(self, result));
         }
-        ways.extend(several::intersection(self, &weighed, documents));
         let has_index = ways.iter().any(|way| way.rank.equalities > 0 || way.rank.range);
         if !self.forced && (ways.is_empty() || documents >= WALK_FROM) {
             ways.push(self.walk(documents, result, has_index));
@@ -209,24 +209,33 @@ impl Choice<'_> {
     }
 
     /// The ways through one index: in its order, and in that of several scans merged.
-    fn through(&self, candidate: &Candidate<'_, '_>, reach: Reach, result: f64) -> Vec<Way> {
+    fn through(
+        &self,
+        mut candidate: Candidate<'_, '_>,
+        reach: Reach,
+        result: f64,
+        ways: &mut Vec<Way>,
+    ) {
         let order = self.query.sort.as_ref().map(|sort| candidate.order(sort));
         let reverse = order.flatten();
-        let scan = IndexScan { reverse: reverse.unwrap_or(false), ..candidate.scan.clone() };
+        candidate.scan.reverse = reverse.unwrap_or(false);
         let sorted = order.is_none() || reverse.is_some();
-        let mut ways = vec![self.way(candidate, Access::Index(scan), sorted, reach, result)];
         if let Some(sort) = self.query.sort.as_ref().filter(|_| !sorted)
             && let Some(scans) = candidate.merged(sort)
         {
-            ways.push(self.way(candidate, Access::Merge(scans), true, reach, result));
+            let count = scans.len();
+            let way = self.way(&candidate, count, true, reach, result);
+            ways.push(Way { access: Access::Merge(scans), ..way });
         }
-        ways
+        let way = self.way(&candidate, 1, sorted, reach, result);
+        ways.push(Way { access: Access::Index(candidate.scan), ..way });
     }
 
+    /// What is to be said of a way through an index, but for the way itself.
     fn way(
         &self,
         candidate: &Candidate<'_, '_>,
-        access: Access,
+        scans: usize,
         sorted: bool,
         reach: Reach,
         result: f64,
@@ -241,9 +250,10 @@ impl Choice<'_> {
             equalities: candidate.points.len(),
             range: candidate.range,
             ordered: sorted && self.query.sort.is_some(),
-            size: Reverse(candidate.scan.fields.len() + access.scans().len()),
+            size: Reverse(candidate.scan.fields.len() + scans),
         };
         let cost = self.cost(reach, sorted, !rank.fetchless, result);
+        let access = Access::Nothing;
         Way { access, sorted, exact: candidate.exact, gives, cost, rank }
     }
 

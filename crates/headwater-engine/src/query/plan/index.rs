@@ -47,7 +47,7 @@ impl<'e, 'q> Candidate<'e, 'q> {
             index: eligible.index.clone(),
             ranges: Vec::new(),
             reverse: false,
-            fields: fields(eligible, &bounds),
+            fields: Vec::new(),
             ranged: 0,
             merged_from: 0,
             points: false,
@@ -55,7 +55,10 @@ impl<'e, 'q> Candidate<'e, 'q> {
         let (points, prefixes) = (Vec::new(), Vec::new());
         let mut candidate =
             Candidate { eligible, scan, points, range: false, exact, prefixes, each: 1 };
-        candidate.bound(&bounds);
+        let points: Vec<Option<bool>> =
+            bounds.iter().map(|bounds| bounds.as_ref().map(Bounds::is_points)).collect();
+        candidate.scan.fields = fields(eligible, bounds);
+        candidate.bound(&points);
         candidate
     }
 
@@ -104,21 +107,21 @@ impl<'e, 'q> Candidate<'e, 'q> {
     }
 
     /// The ranges that the fields' bounds leave of the index: values as far as fields are bound to values, then one range.
-    fn bound(&mut self, bounds: &[Option<Bounds>]) {
+    fn bound(&mut self, points: &[Option<bool>]) {
         let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
         // The start of a text is a run of keys, but no value.
         let mut values = true;
         let mut whole: Option<Vec<Interval>> = None;
-        for (bounds, field) in bounds.iter().zip(&self.scan.fields) {
-            let Some(bounds) = bounds else { break };
+        for (points, field) in points.iter().zip(&self.scan.fields) {
+            let Some(points) = points else { break };
             let intervals = field.directed();
             if prefixes.len().saturating_mul(intervals.len()) > RANGES_MAX {
                 break;
             }
             self.scan.ranged += 1;
-            if !bounds.is_points() {
+            if !points {
                 self.range = true;
-                whole = Some(intervals);
+                whole = Some(intervals.into_owned());
                 break;
             }
             let extend = |prefix: &Vec<u8>| {
@@ -157,11 +160,11 @@ impl<'e, 'q> Candidate<'e, 'q> {
     }
 }
 
-fn fields(eligible: &Eligible<'_>, bounds: &[Option<Bounds>]) -> Vec<FieldBounds> {
-    let field = |(field, bounds): (&KeyField<'_>, &Option<Bounds>)| {
+fn fields(eligible: &Eligible<'_>, bounds: Vec<Option<Bounds>>) -> Vec<FieldBounds> {
+    let field = |(field, bounds): (&KeyField<'_>, Option<Bounds>)| {
         let (path, direction) = (field.path.clone().into_owned(), field.direction);
         match bounds {
-            Some(bounds) => FieldBounds { path, direction, intervals: bounds.intervals.clone() },
+            Some(bounds) => FieldBounds { path, direction, intervals: bounds.intervals },
             None => FieldBounds::everything(path, direction),
         }
     };

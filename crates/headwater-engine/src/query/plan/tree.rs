@@ -1,6 +1,7 @@
 //! The plan of a query as a tree: what is read, in which order, what is still tested and what is handed on. Knows neither
 //! how a plan is chosen nor how it runs; `explain` draws it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::bson::Doc;
@@ -170,9 +171,9 @@ impl FieldBounds {
     }
 
     /// The intervals of the keys as they stand in the index.
-    pub fn directed(&self) -> Vec<Interval> {
+    pub fn directed(&self) -> Cow<'_, [Interval]> {
         match self.direction {
-            Direction::Ascending => self.intervals.clone(),
+            Direction::Ascending => Cow::Borrowed(&self.intervals),
             Direction::Descending => self.intervals.iter().rev().map(Interval::inverted).collect(),
         }
     }

@@ -212,7 +212,7 @@ impl<'p> Fields<'p> {
             return Fields { scan, intervals: Vec::new(), count: 0, missed: 0 };
         }
         let directed = |at: usize| match scan.fields.get(at) {
-            Some(field) if at >= scan.ranged => field.directed(),
+            Some(field) if at >= scan.ranged => field.directed().into_owned(),
             _ => Vec::new(),
         };
         Fields { scan, intervals: (0..count).map(directed).collect(), count, missed: 0 }

@@ -118,7 +118,8 @@ fn filter(random: &mut Random) -> String {
         let field = field(random);
         about(random, field)
     };
-    match random.below(7) {
+    match random.below(8) {
+        7 => format!("{{\"$nor\": [{{{}}}, {{{}}}]}}", one(random), one(random)),
         0 => "{}".to_owned(),
         1 => format!("{{{}}}", one(random)),
         2 => format!("{{{}, {}}}", about(random, "c"), about(random, "d")),
