@@ -12,6 +12,8 @@ from server import ROOT  # noqa: E402
 
 ENV = pathlib.Path(os.environ.get("TEST_ENV", ROOT / ".test-env"))
 UNSORTED = "later issue: not looked at yet"
+# Listed tests that pass where a machine is slow enough to miss a limit of milliseconds: passing is no news.
+BY_LUCK = "driver: by luck: "
 
 
 def found_reason(why):
@@ -53,6 +55,8 @@ class Judge:
             elif outcome == "fail":
                 count["fail"] += 1
                 self.failures.append(f"FAIL {name}\n    {why}")
+            elif outcome == "pass" and reason and reason.startswith(BY_LUCK):
+                count["listed"] += 1
             elif outcome == "pass" and reason:
                 count["fail"] += 1
                 self.failures.append(f"LISTED BUT PASSES {name}")

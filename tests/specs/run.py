@@ -4,7 +4,7 @@
 `run.py [SPEC...] [--verbose] [--rewrite]`. The tests come from `../shared/suites/unified` where that is at hand, else
 from PyMongo's source package. What is known to fail is listed in `expected-failures.txt`: a `[reason]`, then names
 `spec/file/description`, or prefixes that end in `*`. A listed test that passes, and an unlisted one that fails, fail the
-run. Reasons start with `later issue: ` or `driver: `.
+run, but those whose reason starts with `driver: by luck: `. Reasons start with `later issue: ` or `driver: `.
 """
 
 import concurrent.futures
