@@ -34,6 +34,8 @@ pub enum Place {
     Lookup,
     /// Inside `$unionWith`.
     UnionWith,
+    /// The pipeline of an update, which is given whole documents.
+    Update,
 }
 
 /// What parsing a pipeline needs to know.

@@ -2,7 +2,7 @@
 
 use super::replace::kept_id;
 use super::{Outcome, UpdateOptions, diff, parse};
-use crate::aggregate::pipeline::{Context, Pipeline, check_names};
+use crate::aggregate::pipeline::{Context, Pipeline, Place, check_names};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
@@ -38,7 +38,8 @@ impl PipelineUpdate {
             let message = format!("{name} is not allowed to be used within an update");
             return Err(Error::new(Code::INVALID_OPTIONS, message));
         }
-        let pipeline = Pipeline::parse(stages, &mut Context::new(&mut scope, "", Some("")))?;
+        let context = Context::new(&mut scope, "", Some(""));
+        let pipeline = Pipeline::parse(stages, &mut Context { place: Place::Update, ..context })?;
         Ok(PipelineUpdate { pipeline })
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::transform::{Transform, Transforming};
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Expression, value_text};
-use crate::aggregate::pipeline::{Context, missing_field, unknown_field};
+use crate::aggregate::pipeline::{Context, Place, missing_field, unknown_field};
 use crate::bson::{Doc, DocBuf, DocWriter, Element, Raw, Type, Value};
 use crate::error::{Error, Result};
 use crate::query::exec::Stage;
@@ -25,13 +25,13 @@ pub(super) fn replace_with(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Pa
 
 fn parse(raw: Raw<'_>, what: &'static str, context: &mut Context<'_>) -> Result<Parsed> {
     let root = Expression::parse(raw, context.scope)?;
-    let mut reads = Reads::default();
+    let mut reads = Reads { names: Vec::new(), all: context.place == Place::Update };
     reads.note(raw);
     Ok(vec![Arc::new(ReplaceRoot { root, what, reads })])
 }
 
 /// The fields of a document that an expression reads, by the names they have at the top.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Reads {
     names: Vec<Box<str>>,
     all: bool,
