@@ -175,7 +175,7 @@ pub fn replace(
         let after = keys(index, new)?;
         let retyped = before.types != after.types;
         let before = before.keys;
-        if before == after.keys && !retyped {
+        if before == after.keys && !retyped && index.arrays.knows(&after.multikey, &after.arrays) {
             continue;
         }
         for encoded in added(&before, &after.keys) {

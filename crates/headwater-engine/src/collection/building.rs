@@ -45,7 +45,9 @@ fn change(
             return Ok(());
         }
     };
-    let same = before.keys == after.keys && before.types == after.types;
+    let same = before.keys == after.keys
+        && before.types == after.types
+        && index.arrays.knows(&after.multikey, &after.arrays);
     if old.is_some() && new.is_some() && same {
         return Ok(());
     }

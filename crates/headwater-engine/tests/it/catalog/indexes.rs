@@ -124,3 +124,17 @@ fn a_part_of_a_text_is_no_value() {
         assert_eq!(ids(&db.batch(&find)), expected, "{filter} {sort}");
     }
 }
+
+#[test]
+fn an_array_of_one_makes_an_index_multikey_though_no_key_changes() {
+    let db = Session::new();
+    db.ok(r#"{"createIndexes": "c", "indexes": [{"key": {"a": 1}, "name": "a"}, {"key": {"$**": 1}, "name": "w"}]}"#);
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1, "a": {"b": 1}}, {"_id": 2, "a": 1}]}"#);
+    db.ok(r#"{"update": "c", "updates": [{"q": {"_id": 1}, "u": {"$set": {"a": [{"b": 1}]}}}, {"q": {"_id": 2}, "u": {"$set": {"a": [1]}}}]}"#);
+    assert!(valid(&db));
+    assert_eq!(ids(&db.batch(r#"{"find": "c", "filter": {"a.0.b": 1}, "hint": "w"}"#)), [1]);
+    let covered =
+        r#"{"find": "c", "filter": {"a": 1}, "projection": {"_id": 0, "a": 1}, "hint": "a"}"#;
+    let found = db.batch(covered);
+    assert!(found[0].as_doc().get("a").is_some_and(|a| a.as_array().is_some()));
+}
