@@ -39,7 +39,8 @@ const OPTIONS: &[&str] = &[
     ", \"collation\": {\"locale\": \"en\", \"strength\": 2}",
 ];
 
-/// Equal values of different types among others.
+/// Equal values of different types among others. No symbols: with a collation MongoDB compares them as texts in filters
+/// and by their bytes in keys.
 const SCALARS: &[&str] = &[
     "5",
     "5.0",
@@ -51,7 +52,6 @@ const SCALARS: &[&str] = &[
     "\"x\"",
     "\"X\"",
     "\"xyz\"",
-    "{\"$symbol\": \"x\"}",
     "null",
     "true",
     "{\"b\": 2.0}",
