@@ -42,6 +42,10 @@ impl Interval {
     #[must_use]
     pub fn inverted(&self) -> Interval {
         let invert = |bytes: &[u8]| bytes.iter().map(|byte| !byte).collect::<Vec<u8>>();
+        // What starts with one run of bytes starts with the inverse of all of them, a last 0xFF included.
+        if after(&self.lower) == self.upper {
+            return Interval::starting_with(invert(&self.lower));
+        }
         let upper = match self.lower.as_slice() {
             [] => TOP.to_vec(),
             lower => after(&invert(lower)),
@@ -134,6 +138,9 @@ mod tests {
         let whole = Interval::starting_with(text("ab"));
         assert!(whole.is_point(Direction::Ascending));
         assert!(whole.inverted().is_point(Direction::Descending));
+        let date =
+            Interval::starting_with(crate::bson::key::encode(Value::date(0xFF).raw().unwrap()));
+        assert!(date.lower.ends_with(&[0xFF]) && date.inverted().is_point(Direction::Descending));
         let beginning = Interval::starting_with(text("ab")[..3].to_vec());
         assert!(!beginning.is_point(Direction::Ascending));
         let (class, next) = crate::bson::key::class_bounds(Type::String);

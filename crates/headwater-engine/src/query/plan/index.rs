@@ -2,7 +2,6 @@
 
 use super::eligible::{Eligible, KeyField};
 use super::tree::{FieldBounds, IndexScan, Range};
-use crate::bson::key;
 use crate::collation::ValueOrder;
 use crate::index::keys::KEY_BYTES_MAX;
 use crate::query::bounds::{Bounds, Interval};
@@ -109,8 +108,6 @@ impl<'e, 'q> Candidate<'e, 'q> {
     /// The ranges that the fields' bounds leave of the index: values as far as fields are bound to values, then one range.
     fn bound(&mut self, points: &[Option<bool>]) {
         let mut prefixes: Vec<Vec<u8>> = vec![Vec::new()];
-        // The start of a text is a run of keys, but no value.
-        let mut values = true;
         let mut whole: Option<Vec<Interval>> = None;
         for (points, field) in points.iter().zip(&self.scan.fields) {
             let Some(points) = points else { break };
@@ -128,9 +125,6 @@ impl<'e, 'q> Candidate<'e, 'q> {
                 let points = intervals.iter().map(|point| [&prefix[..], &point.lower].concat());
                 points.collect::<Vec<_>>()
             };
-            values &= intervals.iter().all(|point| {
-                key::split(&point.lower, field.direction).is_some_and(|(_, rest)| rest.is_empty())
-            });
             prefixes = prefixes.iter().flat_map(extend).collect();
             self.points.push(intervals.len() == 1);
         }
@@ -151,7 +145,7 @@ impl<'e, 'q> Candidate<'e, 'q> {
         // What was cut says less than the filter.
         self.exact &= !cut;
         let is_key = self.points.len() == self.scan.index.directions.len();
-        self.scan.points = self.scan.index.unique && is_key && values && !cut;
+        self.scan.points = self.scan.index.unique && is_key && !cut;
         self.each = whole.map_or(1, |whole| whole.len());
         self.prefixes = prefixes.iter().map(Vec::len).collect();
         if cut {
