@@ -169,23 +169,12 @@ impl Answered<'_> {
             out.str("planCacheKey", &self.key);
         }
         number(out, "optimizationTimeMillis", millis(self.took));
-        write_limits(out, about);
-        out.document("winningPlan", |out| {
-            out.bool("isCached", false);
-            plan.write_plan(out);
-        });
-        out.array("rejectedPlans", |out| {
-            others.iter().for_each(|other| {
-                out.document(|out| {
-                    out.bool("isCached", false);
-                    other.write_plan(out);
-                });
-            });
-        });
+        write_plans(out, about, plan, others);
     }
 }
 
-fn write_limits(out: &mut DocWriter, about: About) {
+/// Writes what the planner says of its search, and the plans that it found.
+fn write_plans(out: &mut DocWriter, about: About, winner: &Node, others: &[Node]) {
     if about.optimized_pipeline {
         out.bool("optimizedPipeline", true);
     }
@@ -197,6 +186,14 @@ fn write_limits(out: &mut DocWriter, about: About) {
         out.bool(name, false);
     }
     out.bool("prunedSimilarIndexes", false);
+    let write = |out: &mut DocWriter, plan: &Node| {
+        out.bool("isCached", false);
+        plan.write_plan(out);
+    };
+    out.document("winningPlan", |out| write(out, winner));
+    out.array("rejectedPlans", |out| {
+        others.iter().for_each(|other| out.document(|out| write(out, other)));
+    });
 }
 
 fn write_stats(reply: &mut DocWriter, node: &Node, ran: &Ran, about: About) {
@@ -249,12 +246,7 @@ pub(super) fn missing(
             out.bool("indexFilterSet", false);
         }
         out.i32("optimizationTimeMillis", 0);
-        write_limits(out, about);
-        out.document("winningPlan", |out| {
-            out.bool("isCached", false);
-            node.write_plan(out);
-        });
-        out.array("rejectedPlans", |_| {});
+        write_plans(out, about, &node, &[]);
     });
     if execute {
         write_stats(reply, &node, &Ran::default(), about);
@@ -289,12 +281,7 @@ fn fast_count(
     reply.document("queryPlanner", |out| {
         out.str("namespace", namespace.as_str());
         out.i32("optimizationTimeMillis", 0);
-        write_limits(out, about);
-        out.document("winningPlan", |out| {
-            out.bool("isCached", false);
-            node.write_plan(out);
-        });
-        out.array("rejectedPlans", |_| {});
+        write_plans(out, about, &node, &[]);
     });
     if execute {
         write_stats(reply, &node, &Ran { took: started.elapsed(), ..Ran::default() }, about);
