@@ -19,6 +19,7 @@ use parking_lot::{Mutex, RwLock};
 pub use entry::Operation;
 pub use insight::{Insight, begin, took, took_id};
 
+use crate::aggregate::random::Random;
 use crate::bson::DocBuf;
 use crate::engine::{Client, Shared};
 use crate::limits::{PROFILE_WAITING_BYTES_MAX, SLOW_MS};
@@ -161,10 +162,7 @@ impl Profiler {
 
     fn is_sampled(&self) -> bool {
         let rate = self.sample_rate();
-        rate >= 1.0 || {
-            let draw = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-            ((draw >> 11) as f64) / ((1_u64 << 53) as f64) < rate
-        }
+        rate >= 1.0 || Random::new().unit() < rate
     }
 
     /// Puts a record to those that wait; when there is no room, the oldest goes.

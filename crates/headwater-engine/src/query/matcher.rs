@@ -29,6 +29,7 @@ pub use table::{MATCHERS, UNSUPPORTED};
 pub(crate) use test::Test;
 
 use crate::aggregate::expressions::{Expression, Scope, is_true};
+use crate::aggregate::random::Random;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::error::Result;
 use crate::query::path::{Path, Root};
@@ -295,8 +296,7 @@ fn any_matches(nodes: &[Node], root: Root<'_>) -> Result<bool> {
 
 /// True for the given part of all calls.
 fn sample(rate: f64) -> bool {
-    let draw = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0);
-    ((draw >> 11) as f64) / ((1_u64 << 53) as f64) < rate
+    Random::new().unit() < rate
 }
 
 impl Run<'_> {

@@ -11,6 +11,7 @@ pub use sorter::{Sort, Sorted, Sorter};
 use std::sync::Arc;
 
 use crate::aggregate::expressions::{self, bson_text};
+use crate::aggregate::random::Random;
 use crate::bson::key::{self, Collate, Direction};
 use crate::bson::{ArrayWriter, Doc, DocBuf, Element, Number, Raw, Type};
 use crate::collation::{Collation, ValueOrder};
@@ -237,7 +238,7 @@ impl SortPattern {
 }
 
 fn draw() -> u64 {
-    std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0)
+    Random::new().bits()
 }
 
 fn direction(element: Element<'_>) -> Result<Direction> {
