@@ -89,7 +89,10 @@ pub fn find_by_entry<'r>(
 
 /// Writes an entry. Beside its key stands what that does not tell: the types of its values, then the record id where the
 /// key has none.
-fn put_entry(
+///
+/// # Errors
+/// Those of the store.
+pub(crate) fn put_entry(
     op: &mut Operation<'_, '_>,
     index: &Index,
     encoded: &[u8],

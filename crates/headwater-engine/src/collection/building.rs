@@ -107,20 +107,6 @@ pub fn complete(
     Ok(())
 }
 
-/// Adds one entry that is known from the document as it was read before.
-///
-/// # Errors
-/// Those of the store.
-pub fn put(
-    op: &mut Operation<'_, '_>,
-    index: &Index,
-    encoded: &[u8],
-    types: &[u8],
-    record: RecordId,
-) -> Result<()> {
-    put_entry(op, index, encoded, types, record)
-}
-
 /// The document that has a key of a unique index, if it is another than `record`.
 ///
 /// # Errors

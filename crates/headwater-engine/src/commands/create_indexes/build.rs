@@ -20,8 +20,8 @@ use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::catalog::building::Building;
 use crate::catalog::{Collection, store_collection, tables};
 use crate::change::event::{EventWriter, Kind};
-use crate::collection::building::{complete, other_holder, put};
-use crate::collection::{RecordId, document_key, duplicate_key, note_keys, record_of};
+use crate::collection::building::{complete, other_holder};
+use crate::collection::{RecordId, document_key, duplicate_key, note_keys, put_entry, record_of};
 use crate::engine::{WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
 use crate::fail_point::Point;
@@ -268,7 +268,7 @@ impl<'c, 'a> Build<'c, 'a> {
                     if index.unique && (foreign || last.is_empty() || last == key) {
                         self.check_unique(op, index, key, record)?;
                     }
-                    put(op, index, key, types, record)?;
+                    put_entry(op, index, key, types, record)?;
                     last.clear();
                     last.extend_from_slice(key);
                 }
