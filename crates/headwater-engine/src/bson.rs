@@ -7,6 +7,7 @@ mod compare;
 mod decimal;
 mod doc;
 pub mod extjson;
+mod fields;
 pub(crate) mod iso;
 pub mod key;
 mod number;
@@ -23,6 +24,7 @@ pub use compare::{
 };
 pub use decimal::{Decimal, ParseError as DecimalParseError, Parts as DecimalParts, Rounding};
 pub use doc::{Array, Doc, DocBuf, Element, Iter};
+pub use fields::Fields;
 pub use number::{Number, Product, Total};
 pub use raw::{Raw, Type, View};
 pub use sum::Sum;

@@ -229,7 +229,7 @@ impl fmt::Debug for DocBuf {
 /// Whether two names of one length are the same. Most differ in their first byte, and most are short: a call to compare
 /// memory costs more than they do.
 #[inline]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
+pub(super) fn is_same(one: &[u8], other: &[u8]) -> bool {
     if one.len() > 16 {
         return one == other;
     }

@@ -30,7 +30,7 @@ pub(crate) use test::Test;
 
 use crate::aggregate::expressions::{Expression, Scope, is_true};
 use crate::aggregate::random::Random;
-use crate::bson::{Doc, DocBuf, DocWriter, Raw};
+use crate::bson::{Doc, DocBuf, DocWriter, Fields, Raw};
 use crate::error::Result;
 use crate::query::path::{Path, Root};
 
@@ -235,23 +235,19 @@ impl Node {
     }
 }
 
-/// Whether all nodes match. Tests that follow one another on one field look it up once.
+/// Whether all nodes match. The document is walked once for all names.
 fn all_match(nodes: &[Node], root: Root<'_>, run: &mut Run<'_>) -> Result<bool> {
     if run.details.is_some() {
         return all_match_in_turn(nodes, root, run);
     }
-    let mut last: Option<(&[u8], Option<Raw<'_>>)> = None;
+    let mut fields = match root {
+        Root::Doc(doc) => Some(Fields::new(doc)),
+        Root::Field(..) => None,
+    };
     for node in nodes {
-        let found = match (node, root) {
-            (Node::Field { path, test }, Root::Doc(doc)) => match path.parts() {
-                [part] => {
-                    let value = match last {
-                        Some((name, value)) if name == part.name() => value,
-                        _ => doc.get_bytes(part.name()),
-                    };
-                    last = Some((part.name(), value));
-                    test.matches_found(value, run)?
-                }
+        let found = match (node, &mut fields) {
+            (Node::Field { path, test }, Some(fields)) => match path.parts() {
+                [part] => test.matches_found(fields.get_bytes(part.name()), run)?,
                 _ => test.matches_at(path, root, run)?,
             },
             _ => node.matches(root, run)?,
