@@ -13,15 +13,15 @@ const REMEMBERED_MAX: usize = 12;
 /// Answers as [`Doc::get_bytes`] does, name by name.
 ///
 /// ```
-/// use headwater_engine::bson::{DocWriter, Fields, View};
+/// use headwater_engine::bson::{DocWriter, Fields};
 ///
 /// let mut doc = DocWriter::new();
 /// doc.i32("a", 1);
 /// doc.i32("b", 2);
 /// let doc = doc.finish();
 /// let mut fields = Fields::new(doc.as_doc());
-/// assert_eq!(fields.get_bytes(b"b").map(|value| value.view()), Some(View::Int32(2)));
-/// assert_eq!(fields.get_bytes(b"a").map(|value| value.view()), Some(View::Int32(1)));
+/// assert_eq!(fields.get_bytes(b"b").map(|value| value.data), Some(&[2, 0, 0, 0][..]));
+/// assert_eq!(fields.get_bytes(b"a").map(|value| value.data), Some(&[1, 0, 0, 0][..]));
 /// ```
 #[derive(Debug)]
 pub struct Fields<'a> {
@@ -109,8 +109,8 @@ mod tests {
             for skipped in 0..names.len() {
                 let mut found = Fields::new(doc.as_doc());
                 for name in names.iter().skip(skipped) {
-                    let alone = doc.as_doc().get(name).map(Raw::view);
-                    let found = found.get_bytes(name.as_bytes()).map(Raw::view);
+                    let alone = doc.as_doc().get(name).map(|value| value.data);
+                    let found = found.get_bytes(name.as_bytes()).map(|value| value.data);
                     assert_eq!(found, alone, "{name} of {fields}");
                 }
             }
