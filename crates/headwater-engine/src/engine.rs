@@ -29,6 +29,7 @@ use crate::change::watch::Watches;
 use crate::commands;
 use crate::error::{Code, Error, Result};
 use crate::fail_point::FailPoints;
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::profile::Profiler;
 use crate::request::{Mode, Request, Step, Wait};
 use crate::session::Sessions;
@@ -47,6 +48,8 @@ pub struct EngineOptions {
     pub test_commands: bool,
     /// Time between two looks for documents that have expired (`ttlMonitorSleepSecs`). Default 60 s.
     pub ttl_sleep: Duration,
+    /// Memory that a sort, a group or another blocking stage may take before it uses the disk, in bytes. Default 100 MiB.
+    pub stage_bytes_max: usize,
     /// The store's own options.
     pub store: headwater_store::Options,
 }
@@ -58,6 +61,7 @@ impl Default for EngineOptions {
             as_mongos: false,
             test_commands: false,
             ttl_sleep: Duration::from_secs(60),
+            stage_bytes_max: STAGE_MEMORY_BYTES_MAX,
             store: headwater_store::Options::default(),
         }
     }

@@ -11,6 +11,7 @@ use crate::bson::{Doc, DocBuf};
 use crate::collation::ValueOrder;
 use crate::engine::operations::Wanted;
 use crate::error::{Code, Error, Result};
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::sizes::Sizes;
 
 /// One step of a running plan or pipeline: gives documents one by one.
@@ -105,6 +106,11 @@ pub trait Environment {
     /// The folder for what does not fit into memory; `None` if nothing may go to the disk.
     fn spill_folder(&self) -> Option<&Path> {
         None
+    }
+
+    /// Memory that a stage may take before it uses the disk, in bytes.
+    fn stage_bytes_max(&self) -> usize {
+        STAGE_MEMORY_BYTES_MAX
     }
 
     /// Runs a scan on this view. Only a view of a store can.

@@ -212,6 +212,10 @@ impl Environment for Run<'_> {
         self.disk_use.then_some(&*self.shared.spill)
     }
 
+    fn stage_bytes_max(&self) -> usize {
+        self.shared.options.stage_bytes_max
+    }
+
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {
         scan.run(self.store(), &|| self.check(), visit)
     }

@@ -15,7 +15,6 @@ use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
 use crate::query::sort::{Sorted, Sorter};
 
@@ -148,7 +147,7 @@ impl BucketAuto {
     }
 
     fn sorter(env: &dyn Environment) -> Sorter {
-        Sorter::new(None, STAGE_MEMORY_BYTES_MAX).with_folder(env.spill_folder())
+        Sorter::new(None, env.stage_bytes_max()).with_folder(env.spill_folder())
     }
 
     fn is_same(&self, a: &Value<'_>, b: &Value<'_>) -> bool {

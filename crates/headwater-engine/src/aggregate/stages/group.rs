@@ -12,7 +12,6 @@ use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
 use crate::query::sort::{Sorted, Sorter};
 
@@ -21,13 +20,12 @@ pub(super) struct GroupSpec {
     id: Expression,
     order: ValueOrder,
     statements: Vec<Statement>,
-    bytes_max: usize,
 }
 
 impl GroupSpec {
     pub(super) fn new(id: Expression, statements: Vec<Statement>, scope: &Scope) -> GroupSpec {
         let order = scope.order().clone();
-        GroupSpec { id, order, statements, bytes_max: STAGE_MEMORY_BYTES_MAX }
+        GroupSpec { id, order, statements }
     }
 }
 
@@ -105,6 +103,7 @@ impl GroupSpec {
 
     fn fill(&self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<State> {
         let mut filling = Filling::default();
+        let bytes_max = env.stage_bytes_max();
         let mut key = Vec::new();
         source.each(env, &mut |doc| {
             let id = self.id.evaluate(doc)?;
@@ -116,8 +115,8 @@ impl GroupSpec {
                 return sorter.push(&key, doc);
             }
             filling.add(self, place, &key, id, doc)?;
-            if filling.bytes > self.bytes_max && filling.rest.is_none() {
-                filling.rest = Some(rest(env, self.bytes_max)?);
+            if filling.bytes > bytes_max && filling.rest.is_none() {
+                filling.rest = Some(rest(env, bytes_max)?);
             }
             Ok(())
         })?;
@@ -260,9 +259,12 @@ mod tests {
     use super::*;
     use crate::query::exec::Ready;
 
-    struct Folder<'f>(Option<&'f Path>);
+    struct Room<'f> {
+        folder: Option<&'f Path>,
+        bytes_max: usize,
+    }
 
-    impl Environment for Folder<'_> {
+    impl Environment for Room<'_> {
         fn check(&self) -> Result<()> {
             Ok(())
         }
@@ -272,11 +274,15 @@ mod tests {
         }
 
         fn spill_folder(&self) -> Option<&Path> {
-            self.0
+            self.folder
+        }
+
+        fn stage_bytes_max(&self) -> usize {
+            self.bytes_max
         }
     }
 
-    fn spec(bytes_max: usize, accumulators: &[(&str, &str)]) -> Arc<GroupSpec> {
+    fn spec(accumulators: &[(&str, &str)]) -> Arc<GroupSpec> {
         let mut scope = Scope::new(None, 0).unwrap();
         let mut fields = DocWriter::new();
         for (name, argument) in accumulators {
@@ -289,10 +295,10 @@ mod tests {
         id.str("id", "$k");
         let id = id.finish();
         let id = Expression::parse(id.as_doc().get("id").unwrap(), &mut scope).unwrap();
-        Arc::new(GroupSpec { bytes_max, ..GroupSpec::new(id, statements, &scope) })
+        Arc::new(GroupSpec::new(id, statements, &scope))
     }
 
-    fn run(spec: Arc<GroupSpec>, folder: Option<&Path>) -> Result<BTreeMap<String, String>> {
+    fn run(spec: Arc<GroupSpec>, room: &Room<'_>) -> Result<BTreeMap<String, String>> {
         let doc = |n: i32| {
             let mut doc = DocWriter::new();
             doc.i32("k", n * 7919 % 400);
@@ -302,7 +308,7 @@ mod tests {
         };
         let mut stage = spec.start(Box::new(Ready::new((0..4000).map(doc).collect())));
         let mut groups = BTreeMap::new();
-        while let Some(group) = stage.next(&Folder(folder))? {
+        while let Some(group) = stage.next(room)? {
             let id = format!("{:?}", group.as_doc().get("_id").unwrap().view());
             let twice = groups.insert(id, format!("{group:?}"));
             assert!(twice.is_none(), "a group came twice: {group:?}");
@@ -316,10 +322,11 @@ mod tests {
         let steady: &[_] = &[("$sum", "$v"), ("$avg", "$v"), ("$max", "$v"), ("$first", "$v")];
         let growing: &[_] = &[("$push", "$s"), ("$last", "$v"), ("$addToSet", "$v")];
         for accumulators in [steady, growing] {
-            let all = run(spec(1 << 30, accumulators), None).unwrap();
+            let all = run(spec(accumulators), &Room { folder: None, bytes_max: 1 << 30 }).unwrap();
             assert_eq!(all.len(), 400);
             for bytes_max in [1, 5_000, 50_000, 200_000] {
-                let spilled = run(spec(bytes_max, accumulators), Some(folder.path())).unwrap();
+                let room = Room { folder: Some(folder.path()), bytes_max };
+                let spilled = run(spec(accumulators), &room).unwrap();
                 assert_eq!(spilled, all, "{bytes_max} bytes");
             }
         }
@@ -328,7 +335,8 @@ mod tests {
 
     #[test]
     fn without_the_disk_too_much_is_refused() {
-        let error = run(spec(5_000, &[("$push", "$s")]), None).unwrap_err();
+        let error =
+            run(spec(&[("$push", "$s")]), &Room { folder: None, bytes_max: 5_000 }).unwrap_err();
         assert_eq!(error.code(), Code(292));
     }
 }

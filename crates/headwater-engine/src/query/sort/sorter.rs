@@ -8,7 +8,6 @@ use super::SortPattern;
 use super::runs::{Entry, Merge, Runs};
 use crate::bson::{Doc, DocBuf};
 use crate::error::{Code, Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
 
 /// Collects documents and gives them back in order. Documents of equal keys stay in the order they came in.
@@ -205,7 +204,7 @@ impl Stage for Sort {
                 std::mem::replace(&mut self.state, State::Done)
         {
             let mut sorter =
-                Sorter::new(limit, STAGE_MEMORY_BYTES_MAX).with_folder(env.spill_folder());
+                Sorter::new(limit, env.stage_bytes_max()).with_folder(env.spill_folder());
             let mut key = Vec::new();
             let pattern = &self.pattern;
             source.each(env, &mut |doc| {

@@ -7,7 +7,6 @@ use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, Raw, Type};
 use crate::collation::ValueOrder;
 use crate::error::Result;
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::Environment;
 use crate::query::path::{KeyPaths, Multikey, Path};
 
@@ -56,7 +55,7 @@ impl Hash {
                 }
                 Ok(())
             });
-            if known.is_err() || bytes > STAGE_MEMORY_BYTES_MAX {
+            if known.is_err() || bytes > env.stage_bytes_max() {
                 return Ok(None);
             }
             hash.docs.push(doc);
