@@ -10,6 +10,7 @@ mod reading;
 
 use std::path::PathBuf;
 
+use crate::processor::processor_us;
 use headwater_engine::bson::{DocBuf, DocWriter};
 use headwater_engine::{Client, Engine, EngineOptions, Request};
 
@@ -143,14 +144,4 @@ fn write_document(doc: &mut DocWriter, at: u64) {
     doc.str("code", &format!("{random:016x}"));
     doc.date("at", 1_700_000_000_000 + at as i64 * 1000);
     doc.str("filler", &"x".repeat(820));
-}
-
-/// Processor time of this process so far, in microseconds.
-fn processor_us() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // The name in parentheses may hold anything; user and system time, in hundredths of a second, are the 12th and 13th
-    // field behind it.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() * 10_000.0
 }

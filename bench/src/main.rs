@@ -1,8 +1,10 @@
 //! Measurements. `cargo run --release -p headwater-bench -- NAME`; without a name it lists them.
 
+mod aggregate;
 mod connector;
 mod engine;
 mod index;
+mod processor;
 mod query;
 mod store;
 mod update;
@@ -13,6 +15,11 @@ mod wire;
 type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 
 const MEASUREMENTS: &[Row] = &[
+    (
+        "aggregate",
+        "pipelines over a collection beside SQLite: aggregate [--documents N] [--rounds N] [--only WORD]",
+        aggregate::run,
+    ),
     ("bare", "the server in front of nothing, which `wire` measures: bare ADDR", wire::bare::run),
     (
         "connector",
@@ -35,7 +42,7 @@ fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let Some((name, rest)) = words.split_first() else {
         for (name, meaning, _) in MEASUREMENTS {
-            println!("{name:<8} {meaning}");
+            println!("{name:<10} {meaning}");
         }
         return std::process::ExitCode::SUCCESS;
     };

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::Row;
 use super::engine::{ENGINES, Engine, Failure, Open, scatter};
+use crate::processor::processor_us;
 
 /// How much is measured.
 pub(crate) struct Plan {
@@ -83,15 +84,6 @@ fn median(mut figures: Vec<f64>) -> f64 {
 
 fn row(name: impl Into<String>, unit: &'static str, figures: &[f64], more: bool) -> Row {
     Row { name: name.into(), unit, figures: figures.to_vec(), more }
-}
-
-/// Processor time of this process so far, in microseconds.
-fn processor_us() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let ticks: f64 =
-        after.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<f64>().ok()).sum();
-    ticks * 10_000.0
 }
 
 fn writes(plan: &Plan, print: &mut dyn FnMut(Row)) -> Result<(), Failure> {

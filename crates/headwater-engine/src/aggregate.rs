@@ -3,8 +3,11 @@
 //! Knows documents and the [`crate::query::exec::Environment`]. Knows no store, no catalog and no command.
 
 pub mod accumulators;
+mod effort;
 pub mod expressions;
 pub mod pipeline;
 pub(crate) mod random;
 pub mod stages;
 pub mod strict;
+
+pub use effort::Aggregation;

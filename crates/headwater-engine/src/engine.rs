@@ -23,6 +23,7 @@ pub(crate) use park::unparker;
 use snapshots::Snapshots;
 pub use writing::WriteGuard;
 
+use crate::aggregate::Aggregation;
 use crate::bson::{DocBuf, DocWriter};
 use crate::catalog::{self, Catalog};
 use crate::change::watch::Watches;
@@ -50,6 +51,8 @@ pub struct EngineOptions {
     pub ttl_sleep: Duration,
     /// Memory that a sort, a group or another blocking stage may take before it uses the disk, in bytes. Default 100 MiB.
     pub stage_bytes_max: usize,
+    /// How pipelines are run.
+    pub aggregation: Aggregation,
     /// The store's own options.
     pub store: headwater_store::Options,
 }
@@ -62,6 +65,7 @@ impl Default for EngineOptions {
             test_commands: false,
             ttl_sleep: Duration::from_secs(60),
             stage_bytes_max: STAGE_MEMORY_BYTES_MAX,
+            aggregation: Aggregation::default(),
             store: headwater_store::Options::default(),
         }
     }

@@ -28,6 +28,7 @@ mod ttl;
 pub mod update;
 pub mod validation;
 
+pub use aggregate::Aggregation;
 pub use engine::{Client, Engine, EngineOptions};
 pub use error::{Error, Result};
 pub use request::{Mode, Request, Sequence, Step, Wait};

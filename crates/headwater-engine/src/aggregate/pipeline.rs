@@ -84,6 +84,8 @@ pub struct Pipeline {
     stages: Vec<Arc<dyn StageSpec>>,
     /// By stage, the place of the stage in the command that it comes from.
     origins: Vec<usize>,
+    /// Whether it may run otherwise than as it was written.
+    rewrites: bool,
 }
 
 /// The head of a pipeline that a find plan can answer.
@@ -139,8 +141,11 @@ impl Pipeline {
             origins.resize(parsed.len(), at);
         }
         check_places(&parsed, context)?;
-        optimize(&mut parsed);
-        Ok(Pipeline { stages: parsed, origins })
+        let rewrites = context.scope.rewrites();
+        if rewrites {
+            optimize(&mut parsed);
+        }
+        Ok(Pipeline { stages: parsed, origins, rewrites })
     }
 
     /// Parses the value of a command's or stage's `pipeline`.
@@ -183,6 +188,9 @@ impl Pipeline {
     /// instead of all its documents. The stages stay.
     pub(crate) fn leading_filter(&self) -> DocBuf {
         let mut filters = Vec::new();
+        if !self.rewrites {
+            return DocBuf::new();
+        }
         for stage in &self.stages {
             let Shape::Match(filter) = stage.shape() else { break };
             if filter.as_bytes().windows(2).any(|pair| pair == b"$$") {
@@ -196,13 +204,18 @@ impl Pipeline {
     /// Splits off what a find plan can answer: leading `$match`, then `$sort`, `$skip` and `$limit`.
     pub fn split_head(&self) -> (Head, Pipeline) {
         let (head, at) = split_head(&self.stages);
-        (head, self.behind(at))
+        let behind = self.behind(at);
+        match self.rewrites || behind.split_described().is_some() {
+            true => (head, behind),
+            false => (Head::default(), self.clone()),
+        }
     }
 
     /// The pipeline without its first stages.
     fn behind(&self, at: usize) -> Pipeline {
         let stages = self.stages.iter().skip(at).cloned().collect();
-        Pipeline { stages, origins: self.origins.iter().skip(at).copied().collect() }
+        let origins = self.origins.iter().skip(at).copied().collect();
+        Pipeline { stages, origins, rewrites: self.rewrites }
     }
 
     /// The first stage, if it asks for more of documents than their fields, and the stages behind it.

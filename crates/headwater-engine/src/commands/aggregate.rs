@@ -193,6 +193,7 @@ pub(super) fn scope(context: &Context<'_>, collation: Option<&Arc<Collation>>) -
     let scope = Scope::collated(variables, now_ms(), collation.cloned())?;
     // Nobody is authenticated yet, and nobody has no roles.
     let no_roles = ArrayWriter::new().into_bytes();
+    let scope = scope.with_rewrites(context.shared.options.aggregation.rewrites);
     let scope = scope.with_user_roles(Raw { kind: Type::Array, data: &no_roles });
     Ok(scope.with_cluster_time(context.shared.store.last()))
 }

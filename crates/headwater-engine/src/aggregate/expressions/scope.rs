@@ -24,6 +24,7 @@ pub struct Scope {
     reads_document: bool,
     metadata: Option<bool>,
     needs: Needs,
+    rewrites: bool,
 }
 
 /// What a variable's name stands for.
@@ -71,6 +72,7 @@ impl Scope {
             reads_document: false,
             metadata: None,
             needs: Needs::default(),
+            rewrites: true,
         };
         for element in let_doc.into_iter().flatten() {
             scope.define_let(element.name_str(), element.value)?;
@@ -98,6 +100,17 @@ impl Scope {
     pub fn with_collation(mut self, collation: Option<Arc<Collation>>) -> Scope {
         self.order = ValueOrder::new(collation);
         self
+    }
+
+    /// Says whether a pipeline that is parsed with the scope may run otherwise than as it was written.
+    #[must_use]
+    pub fn with_rewrites(self, rewrites: bool) -> Scope {
+        Scope { rewrites, ..self }
+    }
+
+    /// Whether a pipeline may run otherwise than as it was written, with the same result.
+    pub fn rewrites(&self) -> bool {
+        self.rewrites
     }
 
     /// How texts compare, if not by their bytes.
