@@ -224,18 +224,24 @@ impl Collection {
         row.finish()
     }
 
-    /// An index's row in `listIndexes`: that of a clustered collection's order tells when documents expire.
+    /// An index's row in `listIndexes`: that of a clustered collection's order tells when documents expire, and the
+    /// collation.
     pub fn describe_index(&self, index: &Index) -> DocBuf {
         let row = index.describe();
-        let Some(after_s) = self.settings.expire_after_s.filter(|_| index.clustered) else {
+        if !index.clustered {
             return row;
-        };
+        }
         let mut out = DocWriter::new();
         for element in row.as_doc() {
             if element.name == b"clustered" {
-                match i32::try_from(after_s) {
-                    Ok(after_s) => out.i32("expireAfterSeconds", after_s),
-                    Err(_) => out.i64("expireAfterSeconds", after_s),
+                match self.settings.expire_after_s.map(|after_s| (i32::try_from(after_s), after_s))
+                {
+                    Some((Ok(after_s), _)) => out.i32("expireAfterSeconds", after_s),
+                    Some((Err(_), after_s)) => out.i64("expireAfterSeconds", after_s),
+                    None => {}
+                }
+                if let Some(collation) = self.collation() {
+                    out.doc("collation", collation.spec());
                 }
             }
             out.raw_bytes(element.name, element.value);

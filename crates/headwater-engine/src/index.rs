@@ -21,7 +21,7 @@ pub use accesses::Accesses;
 pub use arrays::Arrays;
 pub(crate) use spec::normal_projection;
 pub use spec::{Wanted, index_of, parse_spec};
-pub(crate) use spec::{expire_seconds, known_options};
+pub(crate) use spec::{check_hashed, expire_seconds, known_options};
 use wildcard::Wildcard;
 
 /// What is known of index kinds: the string that a key pattern names, whether this version builds it.
@@ -181,34 +181,30 @@ impl Index {
         self.spec.as_doc().get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY)
     }
 
-    /// Its row in `listIndexes`.
+    /// Its row in `listIndexes`, in the order of the reply's fields there.
     pub fn describe(&self) -> DocBuf {
-        const FIRST: [&str; 10] = [
+        const ORDER: [&str; 15] = [
             "v",
             "key",
             "name",
-            "unique",
             "background",
-            "sparse",
+            "unique",
             "hidden",
-            "expireAfterSeconds",
             "partialFilterExpression",
+            "sparse",
+            "expireAfterSeconds",
             "storageEngine",
+            "bucketSize",
+            "collation",
+            "wildcardProjection",
+            "clustered",
+            "prepareUnique",
         ];
-        const LAST: [&str; 2] = ["prepareUnique", "wildcardProjection"];
         let spec = self.spec.as_doc();
         let mut row = DocWriter::new();
-        let named = |row: &mut DocWriter, names: &[&str]| {
-            for name in names {
-                spec.get(name).into_iter().for_each(|value| row.raw(name, value));
-            }
-        };
-        named(&mut row, &FIRST);
-        let is_named = |name: &str| FIRST.contains(&name) || LAST.contains(&name);
-        for field in spec.iter().filter(|field| !is_named(field.name_str())) {
-            row.raw_bytes(field.name, field.value);
+        for name in ORDER {
+            spec.get(name).into_iter().for_each(|value| row.raw(name, value));
         }
-        named(&mut row, &LAST);
         row.finish()
     }
 

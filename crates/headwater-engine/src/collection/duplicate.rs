@@ -47,17 +47,17 @@ pub(crate) fn duplicate_key(
             hex.iter().for_each(|&on| flags.raw(Value::bool(on).raw().unwrap_or(Raw::NULL)))
         });
     }
+    if let Some(collation) = index.order.collation() {
+        details.doc("collation", collation.spec());
+    }
     if index.clustered {
         let message = format!(
-            "E11000 duplicate key error collection: {} dup key: {} found value: {{}}",
+            "E11000 duplicate key error collection: {}{text} dup key: {} found value: {{}}",
             collection.namespace,
             document_text(printed.as_doc())
         );
         details.document("foundValue", |_| {});
         return Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish());
-    }
-    if let Some(collation) = index.order.collation() {
-        details.doc("collation", collation.spec());
     }
     Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish())
 }

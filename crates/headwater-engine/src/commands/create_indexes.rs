@@ -16,7 +16,7 @@ use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
 use crate::collection::load_next_record;
 use crate::error::{Code, Error, Result};
-use crate::index::{Index, Wanted, known_options, parse_spec};
+use crate::index::{Index, Wanted, check_hashed, known_options, parse_spec};
 use crate::limits::INDEXES_MAX;
 use crate::namespace::Namespace;
 use crate::query::plan::same_pattern;
@@ -56,6 +56,7 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     }
     let lenient = fields.loose_bool("ignoreUnknownIndexOptions")?.unwrap_or(false);
     let catalog = context.shared.catalog();
+    catalog.refuse_view(&namespace)?;
     let named = catalog.collection(namespace.db(), namespace.collection());
     if let Some(series) = named.and_then(|named| named.settings.time_series.as_ref()) {
         let specs = wanted.iter().filter_map(Raw::as_doc);
@@ -78,6 +79,9 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     collection_uuid::check(&catalog, &namespace, collection_uuid::asked(fields)?)?;
     catalog.refuse_view(&namespace)?;
     let existing = catalog.collection(namespace.db(), namespace.collection()).cloned();
+    if existing.is_none() {
+        wanted.iter().try_for_each(Wanted::check_expiry)?;
+    }
     let default = existing.as_ref().and_then(|collection| collection.collation());
     let specs: Vec<DocBuf> =
         wanted.iter().map(|index| index.in_collection(default)).collect::<Result<_>>()?;
@@ -88,6 +92,10 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     }
     let before = existing.as_ref().map_or(1, |collection| collection.index_count());
     let new = new_specs(existing.as_deref(), &specs, namespace.as_str())?;
+    if existing.is_some() && !new.is_empty() {
+        wanted.iter().try_for_each(Wanted::check_expiry)?;
+    }
+    new.iter().try_for_each(|spec| check_hashed(spec.as_doc()))?;
     let created = existing.is_none();
     let collection = match existing {
         Some(collection) => collection,
@@ -111,10 +119,13 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     let mut reply = DocWriter::new();
     reply.i32("numIndexesBefore", before as i32);
     reply.i32("numIndexesAfter", after as i32);
-    if new.is_empty() {
-        reply.str("note", "all indexes already exist");
-    } else {
+    if created || !new.is_empty() {
         reply.bool("createdCollectionAutomatically", created);
+    }
+    match (new.len(), specs.len()) {
+        (0, _) => reply.str("note", "all indexes already exist"),
+        (made, asked) if made < asked => reply.str("note", "index already exists"),
+        _ => {}
     }
     Ok(Some(Flow::Written(reply)))
 }
@@ -201,6 +212,17 @@ fn is_order(existing: Option<&Collection>, spec: Doc<'_>) -> Result<bool> {
     let on_id = same_pattern(key_of(spec), Index::on_id(0, Default::default()).key_pattern());
     if of_clustered && on_id {
         return Ok(true);
+    }
+    let order =
+        existing.and_then(|collection| collection.id_index()).filter(|order| order.clustered);
+    if let Some(order) = order.filter(|order| order.name == name_of(spec)) {
+        let (shown, order) = (document_text(spec), document_text(order.describe().as_doc()));
+        return Err(Error::new(
+            Code(6_100_906),
+            format!(
+                "Error in specification {shown} :: caused by :: Cannot create an index where the name matches the clusteredIndex but the key does not - indexSpec: {shown}, clusteredIndex: {order}"
+            ),
+        ));
     }
     if spec.get("clustered").and_then(Raw::as_bool) == Some(true) {
         if existing.is_none() {

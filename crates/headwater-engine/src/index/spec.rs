@@ -3,6 +3,7 @@
 mod key;
 mod options;
 mod partial;
+mod read;
 mod wildcard;
 
 use std::sync::Arc;
@@ -17,160 +18,187 @@ use crate::error::{Code, Error, Result};
 use crate::query::path::{KeyPaths, Path};
 pub(super) use key::is_wildcard;
 pub(crate) use options::{known_options, seconds as expire_seconds};
+use read::Given;
 pub(crate) use wildcard::normal_projection;
 pub(super) use wildcard::wildcard_fields;
 
-/// An index as `createIndexes` asks for it.
+/// An index as `createIndexes` asks for it: each field of its specification is right by itself.
 #[derive(Debug)]
 pub struct Wanted {
-    /// The normalised specification (`v`, options, `key`, `name`) but for the collation.
-    pub spec: DocBuf,
-    /// What it says of the collation.
-    pub collation: Chosen,
+    /// As the client wrote it.
+    written: DocBuf,
 }
 
 impl Wanted {
-    /// The specification in a collection that has `default` as its collation.
+    /// The normalised specification (`v`, options, `key`, `name`) in a collection that has `default` as its collation.
     ///
     /// # Errors
-    /// `BadValue` (2) for an `_id` index whose collation differs from the collection's.
+    /// `BadValue` (2) for an `_id` index whose collation differs from the collection's; `CannotCreateIndex` (67) and others
+    /// for what does not go together; those of parsing a collation.
     pub fn in_collection(&self, default: Option<&Arc<Collation>>) -> Result<DocBuf> {
-        let collation = self.collation.or(default);
-        if self.spec.as_doc().get("key").and_then(Raw::as_doc).is_some_and(key::is_id)
-            && collation.as_ref() != default
-        {
-            let shown = |collation: Option<&Arc<Collation>>| match collation {
-                Some(collation) => document_text(collation.spec()),
-                None => "{ locale: \"simple\" }".to_owned(),
-            };
-            let message = format!(
-                "The _id index must have the same collation as the collection. Index collation: {}, collection \
-                 collation: {}",
-                shown(collation.as_ref()),
-                shown(default)
-            );
-            return Err(Error::new(Code::BAD_VALUE, message));
+        let written = self.written.as_doc();
+        let given = read::read(written)?;
+        let collation = match written.get("collation").and_then(Raw::as_doc) {
+            Some(collation) => Chosen::This(parse_collation(written, collation)?),
+            // Such an index cannot have any.
+            None if given.version == 1 => Chosen::This(None),
+            None => Chosen::Inherited,
+        };
+        let collation = collation.or(default);
+        check_id_collation(given.key, collation.as_ref(), default)?;
+        let shown = || {
+            let mut shown = options::versioned(written);
+            if let Some(collation) = default.filter(|_| written.get("collation").is_none()) {
+                shown.doc("collation", collation.spec());
+            }
+            shown.finish()
+        };
+        if given.clustered && default.is_some() {
+            let shown = shown();
+            let why = options::invalid("collation", "a clustered index", shown.as_doc());
+            let code = Code::INVALID_INDEX_SPECIFICATION_OPTION;
+            return Err(options::wrong(shown.as_doc(), code, &why));
         }
-        let mut spec = DocWriter::new();
-        spec.extend(self.spec.as_doc());
+        check_fit(written, &given)
+            .map_err(|(code, why)| options::wrong(shown().as_doc(), code, &why))?;
+        key::check_made(given.key)?;
+        let mut spec = match key::is_id(given.key) {
+            true => options::versioned(Index::on_id(0, ValueOrder::default()).spec.as_doc()),
+            false => self.normalised(&given),
+        };
         if let Some(collation) = collation {
             spec.doc("collation", collation.spec());
         }
         Ok(spec.finish())
+    }
+
+    /// Checks the life time of documents that it asks for.
+    ///
+    /// # Errors
+    /// `CannotCreateIndex` (67).
+    pub fn check_expiry(&self) -> Result<()> {
+        let spec = self.written.as_doc();
+        let key = spec.get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY);
+        options::check_expiry(spec, key)
+    }
+
+    /// What is stored but for the collation: the version and flags first, the others as the client ordered them.
+    fn normalised(&self, given: &Given<'_>) -> DocWriter {
+        let mut out = DocWriter::new();
+        out.i32("v", given.version);
+        let flags = [
+            ("unique", given.unique),
+            ("hidden", given.hidden),
+            ("prepareUnique", given.prepare_unique),
+            ("clustered", given.clustered),
+        ];
+        flags.iter().filter(|(_, on)| *on).for_each(|(name, _)| out.bool(name, true));
+        out.doc("key", given.key);
+        out.str("name", given.name);
+        for element in self.written.as_doc() {
+            let (name, value) = (element.name_str(), element.value);
+            match name {
+                // `background` changes nothing since 4.2, but it is shown.
+                "background" | "sparse" => out.bool(name, options::truth(value) == Some(true)),
+                "expireAfterSeconds" => {
+                    options::seconds(value).iter().for_each(|seconds| out.i32(name, *seconds));
+                }
+                "bucketSize" => {
+                    let size = Number::from_raw(value).map_or(0.0, Number::to_f64);
+                    out.f64(name, if size.is_nan() { 0.0 } else { size });
+                }
+                "partialFilterExpression" | "storageEngine" | "wildcardProjection" => {
+                    out.raw(name, value);
+                }
+                _ => {}
+            }
+        }
+        out
     }
 }
 
 /// Reads an entry of `createIndexes.indexes`.
 ///
 /// # Errors
-/// MongoDB's codes for specifications that are wrong; 'not supported' for kinds of later versions.
+/// MongoDB's codes for specifications that are wrong by themselves; 'not supported' for kinds of later versions.
 pub fn parse_spec(spec: Doc<'_>) -> Result<Wanted> {
     options::check_names(spec)?;
-    let key = required_key(spec)?;
-    let name = required_name(spec)?;
-    let version = options::version(spec)?;
-    let collation = match spec.get("collation") {
-        None => Chosen::Inherited,
-        Some(value) => parse_collation(spec, value)?,
-    };
-    let mut written = DocWriter::new();
-    written.i32("v", version);
-    write_flags(spec, &mut written)?;
-    check_for_kind(spec, key, version)?;
-    let partial = partial::check(spec)?;
-    let expire_after = options::expire_after(spec, key)?;
-    check_name(spec, name, key)?;
-    if key::is_id(key) {
-        if !options::flag(spec, "clustered")? {
+    let given = read::read(spec)?;
+    check_name(spec, &given)?;
+    Ok(Wanted { written: spec.to_buf() })
+}
+
+/// The names of the index on `_id` and of all indexes are taken.
+fn check_name(spec: Doc<'_>, given: &Given<'_>) -> Result<()> {
+    let shown = || document_text(given.key);
+    let message = if key::is_on_id(given.key) {
+        if !given.clustered {
             options::check_id(spec)?;
         }
-        let spec = Index::on_id(0, ValueOrder::default()).spec;
-        return Ok(Wanted { spec, collation });
-    }
-    options::check_storage_engine(spec)?;
-    written.doc("key", key);
-    written.str("name", name);
-    if let Some(sparse) = spec.get("sparse") {
-        written.bool("sparse", sparse.as_bool() != Some(false) && options::flag(spec, "sparse")?);
-    }
-    if spec.get("background").is_some() {
-        // It changes nothing since 4.2, but it is shown.
-        written.bool("background", options::flag(spec, "background")?);
-    }
-    if let Some(seconds) = expire_after {
-        written.i32("expireAfterSeconds", seconds);
-    }
-    if let Some(filter) = partial {
-        written.doc("partialFilterExpression", filter);
-    }
-    if let Some(engines) = spec.get("storageEngine") {
-        written.raw("storageEngine", engines);
-    }
-    if let Some(projection) = spec.get("wildcardProjection") {
-        written.raw("wildcardProjection", projection);
-    }
-    Ok(Wanted { spec: written.finish(), collation })
-}
-
-fn required_key(spec: Doc<'_>) -> Result<Doc<'_>> {
-    let key = spec.get("key").ok_or_else(|| missing(spec, "key"))?;
-    let Some(key) = key.as_doc() else {
-        let why = format!("The field 'key' must be an object, but got {}", key.kind.alias());
-        return Err(options::wrong(spec, Code::TYPE_MISMATCH, &why));
+        match key::is_id(given.key) {
+            true => return Ok(()),
+            false => {
+                format!("The field 'key' for an _id index must be {{_id: 1}}, but got {}", shown())
+            }
+        }
+    } else if given.name == "_id_" {
+        format!(
+            "The index name '_id_' is reserved for the _id index, which must have key pattern {{_id: 1}}, found key: {}",
+            shown()
+        )
+    } else if given.name == "*" {
+        "The index name '*' is not valid.".to_owned()
+    } else {
+        return Ok(());
     };
-    key::check(key).map_err(|error| match error.code() {
-        Code::NOT_IMPLEMENTED | Code::COMMAND_NOT_SUPPORTED | Code(13103) => error,
-        code => options::wrong(spec, code, error.message()),
-    })?;
-    Ok(key)
+    Err(Error::new(Code::BAD_VALUE, message))
 }
 
-fn required_name(spec: Doc<'_>) -> Result<&str> {
-    let name = spec.get("name").ok_or_else(|| missing(spec, "name"))?;
-    name.as_str().ok_or_else(|| {
-        let why = format!("The field 'name' must be a string, but got {}", name.kind.alias());
-        options::wrong(spec, Code::TYPE_MISMATCH, &why)
-    })
-}
-
-fn missing(spec: Doc<'_>, name: &str) -> Error {
-    let why = format!("The '{name}' field is a required property of an index specification");
-    options::wrong(spec, Code::FAILED_TO_PARSE, &why)
-}
-
-/// The options that stand in front of the key in a stored specification.
-fn write_flags(spec: Doc<'_>, out: &mut DocWriter) -> Result<()> {
-    let unique = options::flag(spec, "unique")?;
-    let prepare_unique = options::flag(spec, "prepareUnique")?;
-    options::flag(spec, "background")?;
-    options::flag(spec, "sparse")?;
-    let flags = [
-        ("unique", unique),
-        ("hidden", options::strict_flag(spec, "hidden")?),
-        ("prepareUnique", prepare_unique),
-        ("clustered", options::flag(spec, "clustered")?),
-    ];
-    flags.iter().filter(|(_, on)| *on).for_each(|(name, _)| out.bool(name, true));
-    if unique && prepare_unique {
-        let shown = document_text(spec);
-        let why = format!(
-            "Invalid index specification {shown}; cannot create an index with the 'unique' option and the 'prepareUnique' option"
-        );
-        return Err(options::wrong(spec, Code::CANNOT_CREATE_INDEX, &why));
+/// What does not go together, though each field is right by itself.
+fn check_fit(spec: Doc<'_>, given: &Given<'_>) -> Result<(), (Code, String)> {
+    let unfit = |why: String| (Code::CANNOT_CREATE_INDEX, why);
+    match given.name {
+        "" => return Err(unfit("index name cannot be empty".to_owned())),
+        name if name.contains('\0') => {
+            return Err(unfit("index name cannot contain NUL bytes".to_owned()));
+        }
+        _ => {}
     }
-    Ok(())
+    if key::wildcard_path(given.key).is_some() {
+        wildcard::check_options(spec).map_err(unfit)?;
+    }
+    if let Some(filter) = spec.get("partialFilterExpression").and_then(Raw::as_doc) {
+        partial::check_use(spec, filter).map_err(unfit)?;
+    }
+    spec.get("storageEngine").map_or(Ok(()), options::check_storage_engine)
 }
 
-/// Refuses options that do not fit the kind of index.
-fn check_for_kind(spec: Doc<'_>, key: Doc<'_>, version: i32) -> Result<()> {
-    if spec.get("weights").is_some() {
-        let shown = document_text(spec);
-        let why = format!(
-            "Invalid index specification {shown}; the field 'weights' can only be specified with text indexes"
-        );
-        return Err(options::wrong(spec, Code::CANNOT_CREATE_INDEX, &why));
+fn check_id_collation(
+    key: Doc<'_>,
+    collation: Option<&Arc<Collation>>,
+    default: Option<&Arc<Collation>>,
+) -> Result<()> {
+    if !key::is_id(key) || collation == default {
+        return Ok(());
     }
-    wildcard::check(spec, key, version)?;
+    let shown = |collation: Option<&Arc<Collation>>| match collation {
+        Some(collation) => document_text(collation.spec()),
+        None => "{ locale: \"simple\" }".to_owned(),
+    };
+    let message = format!(
+        "The _id index must have the same collation as the collection. Index collation: {}, collection collation: {}",
+        shown(collation),
+        shown(default)
+    );
+    Err(Error::new(Code::BAD_VALUE, message))
+}
+
+/// Refuses fields of hashes that no index can have, which only building it finds.
+///
+/// # Errors
+/// 31303, 16764.
+pub(crate) fn check_hashed(spec: Doc<'_>) -> Result<()> {
+    let key = spec.get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY);
     let hashed = key.iter().filter(|e| e.value.as_str() == Some("hashed")).count();
     if hashed > 1 {
         let key = document_text(key);
@@ -179,57 +207,20 @@ fn check_for_kind(spec: Doc<'_>, key: Doc<'_>, version: i32) -> Result<()> {
         );
         return Err(Error::location(31303, why));
     }
-    if hashed == 1 && options::flag(spec, "unique")? {
+    if hashed == 1 && spec.get("unique").and_then(Raw::as_bool) == Some(true) {
         let why = "Currently hashed indexes cannot guarantee uniqueness. Use a regular index.";
         return Err(Error::location(16764, why));
     }
     Ok(())
 }
 
-fn check_name(spec: Doc<'_>, name: &str, key: Doc<'_>) -> Result<()> {
-    let bad = |message: String| Err(Error::new(Code::BAD_VALUE, message));
-    if name == "*" {
-        return bad("The index name '*' is not valid.".to_owned());
-    }
-    let shown = || document_text(key);
-    let on_id = key.first().is_some_and(|e| e.name == b"_id" && e.value.kind.is_number());
-    if on_id && key.iter().count() == 1 && !key::is_id(key) {
-        return bad(format!(
-            "The field 'key' for an _id index must be {{_id: 1}}, but got {}",
-            shown()
-        ));
-    }
-    if name == "_id_" && !key::is_id(key) {
-        return bad(format!(
-            "The index name '_id_' is reserved for the _id index, which must have key pattern {{_id: 1}}, found key: {}",
-            shown()
-        ));
-    }
-    let why = match name {
-        "" => "index name cannot be empty",
-        _ if name.contains('\0') => "index name cannot contain NUL bytes",
-        _ => return Ok(()),
-    };
-    Err(options::unfit(spec, Code::CANNOT_CREATE_INDEX, why))
-}
-
-fn parse_collation(spec: Doc<'_>, value: Raw<'_>) -> Result<Chosen> {
-    let Some(doc) = value.as_doc() else {
-        let why =
-            format!("The field 'collation' must be an object, but got {}", value.kind.alias());
-        return Err(options::wrong(spec, Code::TYPE_MISMATCH, &why));
-    };
-    if doc.is_empty() {
-        let why = "The field 'collation' cannot be an empty object.";
-        return Err(options::wrong(spec, Code::BAD_VALUE, why));
-    }
-    let collation = collation::parse(doc, "collation").map_err(|error| {
+fn parse_collation(spec: Doc<'_>, collation: Doc<'_>) -> Result<Option<Arc<Collation>>> {
+    collation::parse(collation, "collation").map_err(|error| {
         let shown = document_text(options::versioned(spec).finish().as_doc());
         error.with_prefix(format!(
             "failed to add collation information to index spec for index creation: {shown} :: caused by :: "
         ))
-    })?;
-    Ok(Chosen::This(collation))
+    })
 }
 
 /// The index of a normalised specification.

@@ -21,6 +21,9 @@ const DOCUMENTS_MAX: i64 = 0x7fff_ffff;
 /// 'not supported' for what cannot be honoured.
 pub(in crate::commands) fn parse(fields: Fields<'_>, namespace: &Namespace) -> Result<DocBuf> {
     refuse_unsupported(fields)?;
+    let clustered = clustered::given(fields)?;
+    whole(fields, "expireAfterSeconds", i64::MIN, i64::MAX)?;
+    clustered::check_others(fields)?;
     let capped = capped(fields)?;
     let mut out = DocWriter::new();
     if let Some((size, max)) = capped {
@@ -38,18 +41,12 @@ pub(in crate::commands) fn parse(fields: Fields<'_>, namespace: &Namespace) -> R
     }
     storage_engine(fields, &mut out)?;
     let options = validation(fields, namespace, &mut out)?;
-    let clustered = clustered::parse(fields)?;
+    if clustered.is_some() && options.has_id_index {
+        let message = "The 'clusteredIndex' option is not supported with the 'idIndex' option";
+        return Err(Error::new(Code::INVALID_OPTIONS, message));
+    }
+    let clustered = clustered.map(|given| given.normalised()).transpose()?;
     if let Some(clustered) = &clustered {
-        if options.has_id_index {
-            let message = "The 'clusteredIndex' option is not supported with the 'idIndex' option";
-            return Err(Error::new(Code::INVALID_OPTIONS, message));
-        }
-        if capped.is_some() {
-            return Err(Error::location(
-                6_049_200,
-                "'size' field for capped collections is not allowed on clustered collections. Did you mean 'capped: true' with 'expireAfterSeconds'?",
-            ));
-        }
         out.doc("clusteredIndex", clustered.as_doc());
     }
     if let Some(collation) = collation(fields)? {
@@ -178,14 +175,21 @@ pub(in crate::commands) fn number(out: &mut DocWriter, name: &str, value: i64) {
 
 /// Options of MongoDB's storage engines: this server has none of them.
 fn storage_engine(fields: Fields<'_>, out: &mut DocWriter) -> Result<()> {
-    if let Some(element) = fields.document("storageEngine")?.and_then(Doc::first) {
+    let engines = fields.document("storageEngine")?.unwrap_or(Doc::EMPTY);
+    for element in engines {
         let name = element.name_str();
         if element.value.as_doc().is_none() {
             let message = format!("'storageEngine.{name}' has to be an embedded document.");
             return Err(Error::new(Code::BAD_VALUE, message));
         }
-        let message = format!("{name} is not a registered storage engine for this server");
-        return Err(Error::new(Code::INVALID_OPTIONS, message));
+        // The options of MongoDB's own engine change nothing here, but they are shown.
+        if name != "wiredTiger" {
+            let message = format!("{name} is not a registered storage engine for this server");
+            return Err(Error::new(Code::INVALID_OPTIONS, message));
+        }
+    }
+    if !engines.is_empty() {
+        out.doc("storageEngine", engines);
     }
     let Some(defaults) = fields.document("indexOptionDefaults")? else { return Ok(()) };
     let inner = Fields::new(defaults, "create.indexOptionDefaults");

@@ -1,7 +1,5 @@
 //! The key pattern of an index: what it may be.
 
-use std::collections::BTreeSet;
-
 use crate::bson::key::Direction;
 use crate::bson::{Doc, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
@@ -10,6 +8,10 @@ use crate::limits::KEY_FIELDS_MAX;
 
 /// How a wildcard's path ends.
 pub(in crate::index) const WILDCARD: &str = "$**";
+/// What the kind of index is called whose path ends so.
+const WILDCARD_PLUGIN: &str = "wildcard";
+/// Kinds of indexes that MongoDB once made.
+const NO_LONGER: [&str; 3] = ["columnstore", "geoHaystack", "queryable_encrypted_range"];
 
 /// The direction that a value of a key pattern asks for.
 pub(super) fn direction(value: Raw<'_>) -> Direction {
@@ -19,14 +21,27 @@ pub(super) fn direction(value: Raw<'_>) -> Direction {
     }
 }
 
-/// Whether a key pattern is that of the `_id` index.
-pub(super) fn is_id(key: Doc<'_>) -> bool {
+/// Whether a key pattern is that of an index on `_id` alone, ascending or descending, fractions cut off.
+pub(super) fn is_on_id(key: Doc<'_>) -> bool {
+    let whole = |value: Raw<'_>| Number::from_raw(value).map(Number::to_i64_truncated);
     let mut elements = key.iter();
     let first = elements.next();
     elements.next().is_none()
-        && first.is_some_and(|e| {
-            e.name == b"_id" && Number::from_raw(e.value).is_some_and(|n| n.to_f64() == 1.0)
-        })
+        && first.is_some_and(|e| e.name == b"_id" && matches!(whole(e.value), Some(Some(1 | -1))))
+}
+
+/// Whether a key pattern is that of the `_id` index.
+pub(super) fn is_id(key: Doc<'_>) -> bool {
+    let is_one = |value: Raw<'_>| Number::from_raw(value).is_some_and(|n| n.to_f64() == 1.0);
+    is_on_id(key) && key.first().is_some_and(|e| is_one(e.value))
+}
+
+/// The path of a key pattern that stands for several, if it is that of a wildcard index.
+pub(super) fn wildcard_path(key: Doc<'_>) -> Option<&str> {
+    if plugin(key) != Some(WILDCARD_PLUGIN) {
+        return None;
+    }
+    key.iter().map(|element| element.name_str()).find(|path| is_wildcard(path))
 }
 
 /// Whether a path of a key pattern stands for all paths, or all below one.
@@ -34,60 +49,76 @@ pub(in crate::index) fn is_wildcard(path: &str) -> bool {
     path == WILDCARD || path.strip_suffix(WILDCARD).is_some_and(|head| head.ends_with('.'))
 }
 
-/// Checks a key pattern by itself.
+/// The kind of index that a key pattern asks for; `None` for a plain one.
+fn plugin(key: Doc<'_>) -> Option<&str> {
+    let named = key.iter().filter_map(|element| match element.value.as_str() {
+        None => is_wildcard(element.name_str()).then_some(WILDCARD_PLUGIN),
+        named => named,
+    });
+    named.last()
+}
+
+/// Checks a key pattern by itself, and whether a wildcard in it needs a projection that is not there.
 ///
 /// # Errors
 /// `CannotCreateIndex` (67), 13103, and codes of wildcards in the wrong place; 'not supported' for kinds of later
 /// versions.
-pub(super) fn check(key: Doc<'_>) -> Result<()> {
+pub(super) fn check(key: Doc<'_>, has_projection: bool) -> Result<()> {
     if key.is_empty() {
-        return wrong("Index keys cannot be an empty object.");
+        return wrong("Index keys cannot be empty.");
     }
     if key.iter().count() > KEY_FIELDS_MAX {
         return Err(Error::location(13103, "too many compound keys"));
     }
+    let plugin = plugin(key);
+    let is_known = |kind: &str| {
+        NO_LONGER.contains(&kind) || INDEX_KINDS.iter().any(|(known, _)| *known == kind)
+    };
+    if let Some(kind) = plugin.filter(|kind| !kind.is_empty() && !is_known(kind)) {
+        return wrong(format!("Unknown index plugin '{kind}'"));
+    }
     for element in key {
-        check_value(element.value)?;
-        check_path(element.name_str(), element.value.as_str().is_some())?;
+        check_value(element.value, plugin)?;
+        check_path(element.name_str(), element.value)?;
     }
-    let plugins: BTreeSet<&str> = key.iter().filter_map(|e| e.value.as_str()).collect();
-    let wildcards = key.iter().filter(|e| is_wildcard(e.name_str())).count();
-    if wildcards > 1 {
-        let message = "Index Key can contain only one wildcard index field";
-        return Err(Error::location(7_246_201, message));
+    check_wildcard(key, plugin, has_projection)?;
+    match plugin {
+        Some("") => wrong("Values in the index key pattern cannot be empty strings"),
+        Some("geoHaystack") => {
+            wrong("GeoHaystack indexes cannot be created in version 5.0 and above")
+        }
+        Some("queryable_encrypted_range") => wrong("EncryptedRange indexes cannot be created"),
+        Some(kind) if INDEX_KINDS.contains(&(kind, false)) => {
+            Err(Error::not_supported(format!("the index type '{kind}'")))
+        }
+        _ => Ok(()),
     }
-    if plugins.contains("wildcard") && wildcards == 0 {
-        let message = "No wildcard index field is specified for the wildcard index";
-        return Err(Error::location(7_246_202, message));
+}
+
+/// Refuses kinds that are no longer made, once everything else is in order.
+///
+/// # Errors
+/// `NotImplemented` (238).
+pub(super) fn check_made(key: Doc<'_>) -> Result<()> {
+    match plugin(key) {
+        Some("columnstore") => {
+            let why = "Columnstore indexes can no longer be created";
+            Err(Error::new(Code::NOT_IMPLEMENTED, why))
+        }
+        _ => Ok(()),
     }
-    if plugins.len() + wildcards > 1 {
-        return wrong("Can't use more than one index plugin for a single index.");
-    }
-    Ok(())
 }
 
 fn wrong<T>(why: impl Into<String>) -> Result<T> {
     Err(Error::new(Code::CANNOT_CREATE_INDEX, why))
 }
 
-fn check_value(value: Raw<'_>) -> Result<()> {
+fn check_value(value: Raw<'_>, plugin: Option<&str>) -> Result<()> {
     match value.kind {
-        Type::String => match value.as_str().unwrap_or_default() {
-            "" => wrong("Values in the index key pattern cannot be empty strings"),
-            "geoHaystack" => {
-                wrong("GeoHaystack indexes cannot be created in version 5.0 and above")
-            }
-            "columnstore" => {
-                let why = "Columnstore indexes can no longer be created";
-                Err(Error::new(Code::NOT_IMPLEMENTED, why))
-            }
-            "queryable_encrypted_range" => wrong("EncryptedRange indexes cannot be created"),
-            plugin => match INDEX_KINDS.iter().find(|(kind, _)| *kind == plugin) {
-                Some((_, true)) => Ok(()),
-                Some(_) => Err(Error::not_supported(format!("the index type '{plugin}'"))),
-                None => wrong(format!("Unknown index plugin '{plugin}'")),
-            },
-        },
+        Type::String if value.as_str() != plugin => {
+            wrong("Can't use more than one index plugin for a single index.")
+        }
+        Type::String => Ok(()),
         kind if kind.is_number() => match Number::from_raw(value).map(Number::to_f64) {
             Some(0.0) => wrong("Values in the index key pattern cannot be 0."),
             Some(number) if number.is_nan() => {
@@ -102,10 +133,14 @@ fn check_value(value: Raw<'_>) -> Result<()> {
     }
 }
 
-fn check_path(path: &str, is_plugin: bool) -> Result<()> {
+fn check_path(path: &str, value: Raw<'_>) -> Result<()> {
     if path.is_empty() {
         return wrong("Index keys cannot be an empty field.");
     }
+    if path == "_fts" && value.as_str() != Some("text") {
+        return wrong("Index key contains an illegal field name: '_fts'");
+    }
+    let is_plugin = value.as_str().is_some();
     let of_wildcard =
         if is_wildcard(path) && !is_plugin { path.strip_suffix(WILDCARD) } else { None };
     let rest = match of_wildcard {
@@ -123,4 +158,46 @@ fn check_path(path: &str, is_plugin: bool) -> Result<()> {
         return wrong("Index key contains an illegal field name: field name starts with '$'.");
     }
     Ok(())
+}
+
+fn check_wildcard(key: Doc<'_>, plugin: Option<&str>, has_projection: bool) -> Result<()> {
+    let (wildcards, others): (Vec<&str>, Vec<&str>) =
+        key.iter().map(|element| element.name_str()).partition(|path| is_wildcard(path));
+    let head = match wildcards.as_slice() {
+        [] if plugin == Some(WILDCARD_PLUGIN) => {
+            let message = "No wildcard index field is specified for the wildcard index";
+            return Err(Error::location(7_246_202, message));
+        }
+        [] => return Ok(()),
+        [path] => path.strip_suffix(WILDCARD).and_then(|head| head.strip_suffix('.')),
+        _ => {
+            let message = "Index Key can contain only one wildcard index field";
+            return Err(Error::location(7_246_201, message));
+        }
+    };
+    if plugin != Some(WILDCARD_PLUGIN) {
+        return wrong("Can't use more than one index plugin for a single index.");
+    }
+    let Some(head) = head else {
+        return match others.is_empty() || has_projection {
+            true => Ok(()),
+            false => wrong(
+                "Compound wildcard indexes on all fields must also specify 'wildcardProjection' option",
+            ),
+        };
+    };
+    match others.iter().find(|other| is_at_or_below(other, head)) {
+        None => Ok(()),
+        Some(other) => Err(Error::location(
+            7_246_204,
+            format!(
+                "A wildcard index field should not overlap with and index key fields if wildcard projection is empty, however '{other}' is overlapping with the wildcard index field."
+            ),
+        )),
+    }
+}
+
+/// Whether a path is `head` or below it.
+pub(super) fn is_at_or_below(path: &str, head: &str) -> bool {
+    path.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

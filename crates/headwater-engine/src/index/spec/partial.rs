@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::options::{unfit, wrong};
+use super::options::{truth, wrong};
+use super::read::mistyped;
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, DocWriter, Raw};
 use crate::collation::Collation;
@@ -23,34 +24,32 @@ pub(in crate::index) fn compile(
     Matcher::parse(filter, &mut Scope::collated(None, 0, collation.cloned())?)
 }
 
-/// The filter that a specification has, checked.
+/// Checks the filter of a specification by itself.
 ///
 /// # Errors
-/// `TypeMismatch` (14), `CannotCreateIndex` (67), `QueryFeatureNotAllowed` (224); those of compiling a filter.
-pub(super) fn check(spec: Doc<'_>) -> Result<Option<Doc<'_>>> {
-    let Some(value) = spec.get("partialFilterExpression") else { return Ok(None) };
-    let Some(filter) = value.as_doc() else {
-        let kind = value.kind.alias();
-        let why = format!("The field 'partialFilterExpression' must be an object, but got {kind}");
-        return Err(wrong(spec, Code::TYPE_MISMATCH, &why));
-    };
+/// `TypeMismatch` (14), `BadValue` (2), `QueryFeatureNotAllowed` (224); those of compiling a filter.
+pub(super) fn check_shape(spec: Doc<'_>, value: Raw<'_>) -> Result<()> {
+    let filter = value.as_doc();
+    let filter =
+        filter.ok_or_else(|| mistyped(spec, "partialFilterExpression", "an object", value))?;
     let matcher = refused(filter).map_or_else(|| compile(filter, None), Err);
-    let matcher = matcher.map_err(|error| wrong(spec, error.code(), error.message()))?;
-    let unfit = |why: &str| Err(unfit(spec, Code::CANNOT_CREATE_INDEX, why));
-    if spec.get("sparse").and_then(Raw::as_bool) == Some(true) {
-        return unfit("cannot mix \"partialFilterExpression\" and \"sparse\" options");
+    matcher.map(|_| ()).map_err(|error| wrong(spec, error.code(), error.message()))
+}
+
+/// Whether an index can be filtered so; the error is the message.
+pub(super) fn check_use(spec: Doc<'_>, filter: Doc<'_>) -> Result<(), String> {
+    if spec.get("sparse").and_then(truth) == Some(true) {
+        return Err("cannot mix \"partialFilterExpression\" and \"sparse\" options".to_owned());
     }
-    if let Some(constant) = constant(filter) {
-        return unfit(&format!("Expression not supported in partial index: {constant}: 1\n"));
-    }
+    let Ok(matcher) = compile(filter, None) else { return Ok(()) };
     match check_node(matcher.root(), 1) {
-        Ok(()) => Ok(Some(filter)),
         Err(Fault::Depth) => {
-            unfit(&format!("partialFilterExpression depth may not exceed {DEPTH_MAX}"))
+            Err(format!("partialFilterExpression depth may not exceed {DEPTH_MAX}"))
         }
-        Err(Fault::Condition) => {
+        Ok(()) if !has_constant(filter) => Ok(()),
+        _ => {
             let shown = offending(filter).unwrap_or_default();
-            unfit(&format!("Expression not supported in partial index: {shown}\n"))
+            Err(format!("Expression not supported in partial index: {shown}\n"))
         }
     }
 }
@@ -91,14 +90,12 @@ fn refused(filter: Doc<'_>) -> Option<Error> {
     found
 }
 
-/// A condition that looks at no field.
-fn constant(filter: Doc<'_>) -> Option<&str> {
-    let mut found = None;
-    each(filter, &mut |name| {
-        if let "$alwaysTrue" | "$alwaysFalse" | "$sampleRate" = name {
-            found = Some(name);
-        }
-    });
+/// Conditions that look at no field.
+const CONSTANTS: [&str; 3] = ["$alwaysFalse", "$alwaysTrue", "$sampleRate"];
+
+fn has_constant(filter: Doc<'_>) -> bool {
+    let mut found = false;
+    each(filter, &mut |name| found |= CONSTANTS.contains(&name));
     found
 }
 
@@ -124,6 +121,9 @@ fn offending(filter: Doc<'_>) -> Option<String> {
         if let "$and" | "$or" = element.name_str() {
             let branches = element.value.as_array()?;
             return branches.iter().filter_map(Raw::as_doc).find_map(offending);
+        }
+        if CONSTANTS.contains(&element.name_str()) {
+            return Some(format!("{}: 1", element.name_str()));
         }
         let mut alone = DocWriter::new();
         alone.raw_bytes(element.name, element.value);

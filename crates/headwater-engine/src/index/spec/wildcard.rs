@@ -1,11 +1,15 @@
 //! The wildcard in a specification: what it holds by its path and its projection, and whether that may be.
 
-use super::key::{WILDCARD, is_wildcard};
-use super::options::{unfit, wrong};
-use crate::aggregate::expressions::Scope;
+use super::key::{self, WILDCARD, is_at_or_below, is_wildcard};
+use super::options::wrong;
+use super::read::mistyped;
+use crate::aggregate::expressions::{Path, Scope, is_known};
 use crate::bson::{Doc, DocWriter, Number, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::query::projection::Projection;
+
+/// What computes in a projection and is no expression elsewhere.
+const OF_PROJECTIONS: [&str; 2] = ["$elemMatch", "$slice"];
 
 /// What a wildcard index holds, as paths.
 #[derive(Debug, PartialEq, Eq)]
@@ -81,140 +85,157 @@ fn collect(projection: Doc<'_>, head: &str, out: &mut Vec<(String, bool)>) -> Op
     Some(())
 }
 
-/// Checks the wildcard of a specification that has one, or that it has no projection for one.
+/// Checks the projection of a specification.
 ///
 /// # Errors
-/// `TypeMismatch` (14), `FailedToParse` (9), `BadValue` (2), `CannotCreateIndex` (67), 31253, 31254, 51271, 7246204,
-/// 7246208, 7246209.
-pub(super) fn check(spec: Doc<'_>, key: Doc<'_>, version: i32) -> Result<()> {
-    let projection = projection(spec)?;
-    let Some(field) = key.iter().find(|element| is_wildcard(element.name_str())) else {
-        return match projection {
-            None => Ok(()),
-            Some(_) => {
-                let why = "The field 'wildcardProjection' is only allowed in 'wildcard' indexes";
-                Err(wrong(spec, Code::BAD_VALUE, why))
-            }
-        };
+/// `BadValue` (2), `TypeMismatch` (14), `FailedToParse` (9), 7246200, 7246208 to 7246211, those of projections.
+pub(super) fn check_projection(spec: Doc<'_>, value: Raw<'_>) -> Result<()> {
+    let key = spec.get("key").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY);
+    let Some(path) = key::wildcard_path(key) else {
+        let why = "The field 'wildcardProjection' is only allowed in 'wildcard' indexes";
+        return Err(wrong(spec, Code::BAD_VALUE, why));
     };
-    let refused = |why: &str| Err(wrong(spec, Code::CANNOT_CREATE_INDEX, why));
-    if version < 2 {
-        return refused(&format!(
-            "Index type 'wildcard' is not allowed with index version v: {version}"
-        ));
-    }
-    let path = field.name_str();
-    if path != WILDCARD && projection.is_some() {
-        let why = "The field 'wildcardProjection' is only allowed when 'key' is {\"$**\": ±1}";
-        return Err(wrong(spec, Code::FAILED_TO_PARSE, why));
-    }
-    let is_compound = key.iter().nth(1).is_some();
-    if is_compound && path == WILDCARD && projection.is_none() {
-        return refused(
-            "Compound wildcard indexes on all fields must also specify 'wildcardProjection' option",
+    let Some(projection) = value.as_doc() else {
+        return Err(mistyped(spec, "wildcardProjection", "a non-empty object", value));
+    };
+    let failed = |why: &str| Err(wrong(spec, Code::FAILED_TO_PARSE, why));
+    if path != WILDCARD {
+        return failed(
+            "The field 'wildcardProjection' is only allowed when 'key' is {\"$**\": ±1}",
         );
     }
-    let Some(fields) = wildcard_fields(path, projection) else {
-        return refused("wildcardProjection");
-    };
-    if is_compound {
-        check_apart(spec, key, path, &fields)?;
-    }
-    if spec.get("expireAfterSeconds").is_some() {
-        let why = "cannot make a TTL index :: caused by :: Index type 'wildcard' does not support the 'expireAfterSeconds' option";
-        return Err(unfit(spec, Code::CANNOT_CREATE_INDEX, why));
-    }
-    for option in ["unique", "sparse"] {
-        if super::options::flag(spec, option)? {
-            let why = format!("Index type 'wildcard' does not support the '{option}' option");
-            return Err(unfit(spec, Code::CANNOT_CREATE_INDEX, &why));
-        }
-    }
-    Ok(())
-}
-
-/// The projection, if it is one.
-fn projection(spec: Doc<'_>) -> Result<Option<Doc<'_>>> {
-    let Some(value) = spec.get("wildcardProjection") else { return Ok(None) };
-    let Some(projection) = value.as_doc() else {
-        let kind = value.kind.alias();
-        let why =
-            format!("The field 'wildcardProjection' must be a non-empty object, but got {kind}");
-        return Err(wrong(spec, Code::TYPE_MISMATCH, &why));
-    };
     if projection.is_empty() {
-        let why = "The 'wildcardProjection' field can't be an empty object";
-        return Err(wrong(spec, Code::FAILED_TO_PARSE, why));
+        return failed("The 'wildcardProjection' field can't be an empty object");
     }
-    let failed = |error: Error| {
+    check_apart(key, projection).map_err(|error| wrong(spec, error.code(), error.message()))?;
+    parse(projection).map(|_| ()).map_err(|error| {
         let why = format!(
             "Failed to parse projection: wildcardProjection :: caused by :: {}",
             error.message()
         );
         wrong(spec, error.code(), &why)
-    };
-    check_plain(projection).map_err(failed)?;
-    let mut scope = Scope::new(None, 0)?;
-    Projection::parse_find(projection, &mut scope).map_err(failed)?;
-    Ok(Some(projection))
+    })
+}
+
+fn parse(projection: Doc<'_>) -> Result<Projection> {
+    check_plain(projection, true)?;
+    Projection::parse_find(projection, &mut Scope::new(None, 0)?)
 }
 
 /// Refuses what computes.
-fn check_plain(projection: Doc<'_>) -> Result<()> {
-    let computed = "Bad projection specification, cannot use computed fields when parsing a spec in kBanComputedFields mode";
+fn check_plain(projection: Doc<'_>, outermost: bool) -> Result<()> {
+    let computed = || {
+        let why = "Bad projection specification, cannot use computed fields when parsing a spec in kBanComputedFields mode";
+        Error::location(51271, why)
+    };
     for element in projection {
         let name = element.name_str();
         if name.ends_with(".$") || name == "$" {
             let why = "Cannot use positional projection in aggregation projection";
             return Err(Error::location(31324, why));
         }
+        if name.starts_with('$') && !outermost {
+            return Err(match is_known(name) || OF_PROJECTIONS.contains(&name) {
+                true => computed(),
+                false => Error::location(31325, format!("Unknown expression {name}")),
+            });
+        }
+        Path::parse(name)?;
         match element.value.as_doc() {
-            _ if name.starts_with('$') => return Err(Error::location(51271, computed)),
-            Some(inside) if !inside.is_empty() => check_plain(inside)?,
-            Some(_) => return Err(Error::location(51271, computed)),
+            Some(inside) if inside.is_empty() => {
+                let why = format!("Invalid empty sub-projection: {name}");
+                return Err(Error::location(51270, why));
+            }
+            Some(inside) => check_plain(inside, false)?,
             None if element.value.kind == Type::Bool || element.value.kind.is_number() => {}
-            None => return Err(Error::location(51271, computed)),
+            None => return Err(computed()),
         }
     }
     Ok(())
 }
 
-/// The other fields of a compound index must not be among those of the wildcard.
-fn check_apart(spec: Doc<'_>, key: Doc<'_>, path: &str, fields: &WildcardFields) -> Result<()> {
-    let is_at_or_below = |path: &str, head: &str| {
-        path.strip_prefix(head).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+/// The fields of a projection must not overlap each other, nor the other fields of the index.
+fn check_apart(key: Doc<'_>, projection: Doc<'_>) -> Result<()> {
+    let others: Vec<&str> =
+        key.iter().map(|e| e.name_str()).filter(|name| !is_wildcard(name)).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<(&str, bool)> =
+        projection.iter().map(|e| (e.name_str(), is_true(e.value))).collect();
+    let of_kind = |kept: bool| {
+        let paths = fields.iter().filter(move |(_, keep)| *keep == kept);
+        paths.map(|(path, _)| *path).collect::<Vec<&str>>()
     };
-    let others = key.iter().map(|e| e.name_str()).filter(|name| !is_wildcard(name));
-    for other in others {
-        let overlaps = |head: &&String| is_at_or_below(other, head);
-        let refused = match &fields.included {
-            None if fields.excluded.iter().any(|head| is_at_or_below(other, head)) => None,
-            None => Some((
-                7_246_209,
-                format!(
-                    "wildcardProjection paths must exclude all regular index fields, however '{other}'is not excluded"
-                ),
-            )),
-            Some(included) => included.iter().find(overlaps).map(|head| match path {
-                WILDCARD => (
-                    7_246_208,
-                    format!(
-                        "Index Key and Wildcard Projection cannot contain overlapping fields, however '{other}' index field is overlapping with '{head}' wildcardProjection path"
-                    ),
-                ),
-                _ => (
-                    7_246_204,
-                    format!(
-                        "A wildcard index field should not overlap with and index key fields if wildcard projection is empty, however '{other}' is overlapping with the wildcard index field."
-                    ),
-                ),
-            }),
-        };
-        if let Some((code, why)) = refused {
-            return Err(wrong(spec, Code(code), &why));
+    let (kept, dropped) = (of_kind(true), of_kind(false));
+    for mut paths in [kept.clone(), dropped.clone()] {
+        paths.sort_unstable();
+        if let Some((head, path)) = overlapping(&paths) {
+            let why = format!(
+                "Fields in Wildcard Projection cannot overlap, however '{head}' is overlapped with '{path}"
+            );
+            return Err(Error::location(7_246_200, why));
         }
     }
+    let is_kept = kept.iter().any(|path| *path != "_id");
+    let is_dropped = dropped.iter().any(|path| *path != "_id");
+    if is_kept && is_dropped {
+        let why = "The wildcardProjection cannot combine inclusion and exclusion statements, with the exception that _id may be excluded for inclusion projections and included for exclusion projections";
+        return Err(Error::location(7_246_211, why));
+    }
+    for other in &others {
+        let above = |head: &&&str| is_at_or_below(other, head);
+        if let Some(head) = kept.iter().find(above) {
+            let why = format!(
+                "Index Key and Wildcard Projection cannot contain overlapping fields, however '{other}' index field is overlapping with '{head}' wildcardProjection path"
+            );
+            return Err(Error::location(7_246_208, why));
+        }
+        let only_keeps_id = !is_dropped && !kept.is_empty();
+        if is_kept || only_keeps_id || dropped.iter().any(|head| is_at_or_below(other, head)) {
+            continue;
+        }
+        let why = format!(
+            "wildcardProjection paths must exclude all regular index fields, however '{other}'is not excluded"
+        );
+        return Err(Error::location(if is_dropped { 7_246_209 } else { 7_246_210 }, why));
+    }
     Ok(())
+}
+
+/// Two of these sorted paths, one of which is the other or below it.
+fn overlapping<'p>(paths: &[&'p str]) -> Option<(&'p str, &'p str)> {
+    paths.windows(2).find_map(|pair| match pair {
+        [head, path] if is_at_or_below(path, head) => Some((*head, *path)),
+        _ => None,
+    })
+}
+
+/// Whether a value means that its field is kept.
+fn is_true(value: Raw<'_>) -> bool {
+    match value.kind {
+        Type::Bool => value.as_bool() == Some(true),
+        Type::Null | Type::Undefined => false,
+        _ => Number::from_raw(value).is_none_or(|number| !number.is_zero()),
+    }
+}
+
+/// Refuses options that an index with a wildcard cannot have.
+///
+/// # Errors
+/// `CannotCreateIndex` (67).
+pub(super) fn check_options(spec: Doc<'_>) -> Result<(), String> {
+    let on = |option: &str| spec.get(option).is_some_and(is_true);
+    let option = if on("sparse") {
+        "sparse"
+    } else if on("unique") {
+        "unique"
+    } else if spec.get("expireAfterSeconds").is_some() {
+        "expireAfterSeconds"
+    } else {
+        return Ok(());
+    };
+    Err(format!("Index type 'wildcard' does not support the '{option}' option"))
 }
 
 /// A specification's projection as paths, so that two can be compared.
