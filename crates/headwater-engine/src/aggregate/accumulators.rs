@@ -149,6 +149,11 @@ impl Statement {
     /// 40234 to 40238, 15952; what the accumulator raises.
     pub fn parse(element: Element<'_>, scope: &mut Scope) -> Result<Statement> {
         let name = element.name_str();
+        let first = element.value.as_doc().and_then(Doc::first);
+        let Some(first) = first.filter(|first| first.name.starts_with(b"$")) else {
+            let message = format!("The field '{name}' must be an accumulator object");
+            return Err(Error::location(40234, message));
+        };
         if name.contains('.') {
             return Err(Error::location(
                 40235,
@@ -159,16 +164,15 @@ impl Statement {
             let message = format!("The field name '{name}' cannot be an operator name");
             return Err(Error::location(40236, message));
         }
-        let first = element.value.as_doc().and_then(Doc::first);
-        let Some(first) = first.filter(|first| first.name.starts_with(b"$")) else {
-            let message = format!("The field '{name}' must be an accumulator object");
-            return Err(Error::location(40234, message));
-        };
         if element.value.as_doc().is_some_and(|doc| doc.iter().count() > 1) {
             let text = bson_text(element.value);
             let message =
                 format!("The field '{name}' must specify one accumulator: {name}: {text}");
             return Err(Error::location(40238, message));
+        }
+        if first.value.kind == Type::Array {
+            let message = format!("The {} accumulator is a unary operator", first.name_str());
+            return Err(Error::location(40237, message));
         }
         let spec = parse(first.name_str(), first.value, scope)?;
         Ok(Statement { name: name.into(), spec })
@@ -190,12 +194,6 @@ pub fn parse(name: &str, argument: Raw<'_>, scope: &mut Scope) -> Result<Arc<dyn
     match row.build {
         Build::Special(parse) => parse(row.name, argument, scope),
         Build::Simple(start) => {
-            if argument.kind == Type::Array {
-                return Err(Error::location(
-                    40237,
-                    format!("The {name} accumulator is a unary operator"),
-                ));
-            }
             let input = Expression::parse(argument, scope)?;
             Ok(Arc::new(Simple { input, order: scope.order().clone(), start }))
         }

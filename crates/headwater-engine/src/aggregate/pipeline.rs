@@ -122,11 +122,11 @@ impl Pipeline {
     ) -> Result<Pipeline> {
         let mut parsed: Parsed = Vec::new();
         let count = stages.len();
+        check_names(stages)?;
         if count > STAGES_MAX {
             let message = format!("Pipeline length must be no longer than {STAGES_MAX} stages.");
             return Err(Error::location(7_749_501, message));
         }
-        check_names(stages)?;
         let mut origins = Vec::with_capacity(count);
         for (at, doc) in stages.iter().filter_map(Raw::as_doc).enumerate() {
             if context.place == Place::Command

@@ -71,8 +71,8 @@ impl SortPattern {
                 continue;
             }
             let name = element.name_str();
-            expressions::Path::parse(name)?;
             let direction = direction(element)?;
+            expressions::Path::parse(name)?;
             if paths.iter().any(|path| path.as_str() == name) {
                 continue;
             }

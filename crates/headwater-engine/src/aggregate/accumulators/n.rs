@@ -41,12 +41,13 @@ struct Spec {
 /// The arguments `input` and `n` as they stand.
 ///
 /// # Errors
-/// 5787900, 5787901, 5787906, 5787907.
+/// 5787801, 5787900, 5787901, 5787906, 5787907.
 pub(crate) fn arguments<'a>(name: &str, argument: Raw<'a>) -> Result<(Raw<'a>, Raw<'a>)> {
     let Some(doc) = argument.as_doc() else {
         let message =
             format!("specification must be an object; found {name}: {}", bson_text(argument));
-        return Err(Error::location(5_787_900, message));
+        let code = if matches!(name, "$firstN" | "$lastN") { 5_787_801 } else { 5_787_900 };
+        return Err(Error::location(code, message));
     };
     let (mut input, mut n) = (None, None);
     for element in doc {

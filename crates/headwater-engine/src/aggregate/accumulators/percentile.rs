@@ -44,18 +44,15 @@ pub(crate) fn arguments<'a>(
         }
     }
     let input = input.ok_or_else(|| missing_field(name, "input"))?;
-    let quantiles = match name {
-        "$percentile" => {
-            let p = p.ok_or_else(|| missing_field(name, "p"))?;
-            Some(parse_quantiles(p, scope)?)
-        }
-        _ => None,
-    };
+    if name == "$percentile" && p.is_none() {
+        return Err(missing_field(name, "p"));
+    }
     let method = method.ok_or_else(|| missing_field(name, "method"))?;
     if method != "approximate" {
         let message = "Currently only 'approximate' can be used as a percentile 'method'.";
         return Err(Error::new(Code::BAD_VALUE, message));
     }
+    let quantiles = p.map(|p| parse_quantiles(p, scope)).transpose()?;
     Ok((input, quantiles))
 }
 

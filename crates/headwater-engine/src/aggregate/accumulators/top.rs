@@ -35,7 +35,9 @@ pub(super) fn parse(
             b"n" if many => n = Some(Expression::parse(element.value, scope)?),
             b"output" => output = Some(Expression::parse(element.value, scope)?),
             b"sortBy" => {
-                let pattern = element.value.as_doc().ok_or_else(|| {
+                // An array is the object of its places.
+                let array = || element.value.as_array().map(|array| Doc::trusted(array.as_bytes()));
+                let pattern = element.value.as_doc().or_else(array).ok_or_else(|| {
                     Error::location(10065, "invalid parameter: expected an object (sortBy)")
                 })?;
                 order = Some(Arc::new(parse_sort_pattern(pattern, scope)?));

@@ -1,29 +1,20 @@
-//! `$densify`: adds documents where a field has gaps.
-//!
-//! The documents are sorted by partition and field; partitions follow each other.
+//! `$densify`: adds documents where a field has gaps. Here is what may be asked for; [`run`] makes the documents.
 
-use std::collections::VecDeque;
+mod run;
+
 use std::sync::Arc;
 
-use super::{Parsed, StageSpec, nested};
-use crate::aggregate::expressions::Path;
-use crate::aggregate::expressions::date::add::add;
+use super::{Parsed, StageSpec, parse_sort_pattern};
 use crate::aggregate::expressions::date::unit::{Unit, unknown_unit};
-use crate::aggregate::expressions::date::zone::Zone;
+use crate::aggregate::expressions::{Path, Scope};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
-use crate::bson::key::Direction;
-use crate::bson::{
-    Doc, DocBuf, Number, Raw, Type, Value, View, canonical_class, compare_values, key,
-};
+use crate::bson::{Doc, DocWriter, Number, Raw, Type, Value, compare_values};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
-use crate::query::exec::{Environment, Stage};
+use crate::query::exec::Stage;
+use crate::query::sort::SortPattern;
 
 const NAME: &str = "$densify";
-
-/// Most documents that one stage makes.
-const GENERATED_MAX: usize = 500_000;
 
 #[derive(Debug)]
 struct Densify {
@@ -31,6 +22,8 @@ struct Densify {
     partition: Vec<Path>,
     /// How values that partition compare.
     values: ValueOrder,
+    /// The order in which documents are met.
+    order: SortPattern,
     step: Number,
     unit: Option<Unit>,
     bounds: Bounds,
@@ -72,6 +65,8 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
     }
     let name = field.ok_or_else(|| missing_field(NAME, "field"))?;
+    let range = range.ok_or_else(|| missing_field(NAME, "range"))?;
+    let (step, unit, bounds) = parse_range(range, fields.is_some_and(|fields| !fields.is_empty()))?;
     let field = Path::parse(name)?;
     let mut partition = Vec::new();
     for raw in fields.into_iter().flat_map(|fields| fields.iter()) {
@@ -85,10 +80,18 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
         partition.push(Path::parse(part)?);
     }
-    let range = range.ok_or_else(|| missing_field(NAME, "range"))?;
-    let (step, unit, bounds) = parse_range(range, !partition.is_empty())?;
     let values = context.scope.order().clone();
-    Ok(vec![Arc::new(Densify { field, partition, values, step, unit, bounds })])
+    let by = if matches!(bounds, Bounds::Full) { &[] } else { &partition[..] };
+    let order = sort_order(by, &field, context.scope)?;
+    Ok(vec![Arc::new(Densify { field, partition, values, order, step, unit, bounds })])
+}
+
+/// The order by these fields and the one that has gaps.
+fn sort_order(partition: &[Path], field: &Path, scope: &Scope) -> Result<SortPattern> {
+    let mut pattern = DocWriter::new();
+    partition.iter().for_each(|path| pattern.i32(&path.dotted(), 1));
+    pattern.i32(&field.dotted(), 1);
+    parse_sort_pattern(pattern.finish().as_doc(), scope)
 }
 
 fn parse_range(range: Doc<'_>, partitioned: bool) -> Result<(Number, Option<Unit>, Bounds)> {
@@ -147,36 +150,41 @@ fn parse_range(range: Doc<'_>, partitioned: bool) -> Result<(Number, Option<Unit
                     "A bounding array in a range statement must have exactly two elements";
                 return Err(Error::location(5_733_403, message));
             };
-            check_pair(low, high, unit)?;
+            check_pair(low, high, step, unit)?;
             Bounds::Between(Value::owned(low.kind, low.data), Value::owned(high.kind, high.data))
         }
         (None, None) => {
-            let message = "The bounds in a range statement must be the string 'full' or 'partition' or an ascending array of two numbers or two dates";
-            return Err(Error::location(5_733_409, message));
+            let message = "The bounds in a range statement must be the string 'full', 'partition', or an ascending array of two numbers or two dates";
+            return Err(Error::location(5_733_404, message));
         }
     };
     Ok((step, unit, bounds))
 }
 
-fn check_pair(low: Raw<'_>, high: Raw<'_>, unit: Option<Unit>) -> Result<()> {
-    if canonical_class(low.kind) != canonical_class(high.kind)
-        || !(low.kind.is_number() || low.kind == Type::Date)
-    {
-        let message = "A bounding array must contain either both dates or both numeric types";
-        return Err(Error::location(5_733_406, message));
-    }
-    if low.kind == Type::Date && unit.is_none() {
-        return Err(Error::location(5_733_410, "A bounding array of dates must specify a unit"));
-    }
-    if low.kind != Type::Date && unit.is_some() {
-        return Err(Error::location(5_733_409, "Numeric bounds may not have unit parameter"));
-    }
+fn check_pair(low: Raw<'_>, high: Raw<'_>, step: Number, unit: Option<Unit>) -> Result<()> {
+    let error = |code, message: &str| Err(Error::location(code, message));
+    let mixed = "A bounding array must contain either both dates or both numeric types";
     if compare_values(&low.into(), &high.into()).is_gt() {
         let message =
             "A bounding array must be an ascending array of either two dates or two numbers";
-        return Err(Error::location(5_733_402, message));
+        return error(5_733_402, message);
     }
-    Ok(())
+    match (low.kind, unit) {
+        (kind, Some(_)) if kind.is_number() => {
+            error(5_733_409, "Numeric bounds may not have unit parameter")
+        }
+        (kind, None) if kind.is_number() => match high.kind {
+            other if !other.is_number() => error(5_733_406, mixed),
+            other if kind != other || kind != step.kind() => {
+                error(5_876_900, "Upper bound, lower bound, and step must all have the same type")
+            }
+            _ => Ok(()),
+        },
+        (Type::Date, _) if high.kind != Type::Date => error(5_733_406, mixed),
+        (Type::Date, None) => error(5_733_410, "A bounding array of dates must specify a unit"),
+        (Type::Date, Some(_)) => Ok(()),
+        _ => error(5_946_800, "Explicit bounds must be numeric or dates"),
+    }
 }
 
 impl StageSpec for Densify {
@@ -185,219 +193,6 @@ impl StageSpec for Densify {
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
-        Box::new(Densifying { spec: self, source: Some(source), given: VecDeque::new(), run: None })
-    }
-}
-
-/// A document with the encoded key of its partition and the value of its field.
-struct Entry {
-    partition: Vec<u8>,
-    key: Vec<u8>,
-    value: Value<'static>,
-    doc: DocBuf,
-}
-
-struct Densifying {
-    spec: Arc<Densify>,
-    source: Option<Box<dyn Stage>>,
-    /// Documents without a value, which are passed on first.
-    given: VecDeque<DocBuf>,
-    run: Option<Run>,
-}
-
-/// The walk over the sorted documents.
-struct Run {
-    entries: VecDeque<Entry>,
-    /// The smallest and largest value of all documents.
-    extent: Option<(Value<'static>, Value<'static>)>,
-    generated: usize,
-    current: Option<Current>,
-}
-
-/// The partition in which the walk is.
-struct Current {
-    partition: Vec<u8>,
-    /// The partition's fields, as a document that generated ones are made from.
-    base: DocBuf,
-    /// The value to generate next.
-    next: Value<'static>,
-    /// Up to where, and whether that value itself is generated.
-    end: (Value<'static>, bool),
-}
-
-impl Densify {
-    fn collect(
-        &self,
-        mut source: Box<dyn Stage>,
-        env: &dyn Environment,
-    ) -> Result<(VecDeque<DocBuf>, Run)> {
-        let mut given = VecDeque::new();
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        while let Some(doc) = source.next(env)? {
-            bytes += doc.as_doc().as_bytes().len() + size_of::<Entry>();
-            if bytes > STAGE_MEMORY_BYTES_MAX {
-                let message = "$densify exceeded memory limit of 104857600";
-                return Err(Error::location(6_007_200, message));
-            }
-            let value = self.field.of_doc(doc.as_doc()).into_owned();
-            if value.is_nullish() {
-                given.push_back(doc);
-                continue;
-            }
-            self.check(&value)?;
-            let mut entry = Entry { partition: Vec::new(), key: Vec::new(), value, doc };
-            for path in &self.partition {
-                let part = path.of_doc(entry.doc.as_doc());
-                let raw = part.raw().unwrap_or(Raw::NULL);
-                self.values.append_key(raw, Direction::Ascending, &mut entry.partition);
-            }
-            key::append(&mut entry.key, entry.value.raw().unwrap_or(Raw::NULL));
-            entries.push(entry);
-        }
-        entries.sort_by(|a, b| a.key.cmp(&b.key));
-        let extent = entries
-            .first()
-            .zip(entries.last())
-            .map(|(low, high)| (low.value.clone(), high.value.clone()));
-        entries.sort_by(|a, b| a.partition.cmp(&b.partition));
-        let mut run = Run { entries: entries.into(), extent, generated: 0, current: None };
-        if let (Bounds::Between(..), true, true) =
-            (&self.bounds, run.entries.is_empty(), self.partition.is_empty())
-        {
-            run.current = self.begin(&run, Vec::new(), DocBuf::new(), None);
-        }
-        Ok((given, run))
-    }
-
-    fn check(&self, value: &Value<'_>) -> Result<()> {
-        match (value.kind(), self.unit) {
-            (Some(Type::Date), None) => {
-                let what = "Encountered date densify value in collection when step does not have a date unit.";
-                Err(Error::location(6_053_600, what))
-            }
-            (Some(Type::Date), Some(_)) => Ok(()),
-            (Some(kind), None) if kind.is_number() => Ok(()),
-            (Some(kind), Some(_)) if kind.is_number() => {
-                let what =
-                    "Encountered numeric densify value in collection when step has a date unit.";
-                Err(Error::location(6_053_600, what))
-            }
-            _ => Err(Error::location(5_733_201, "Densify field type must be numeric or a date")),
-        }
-    }
-
-    /// The value one step further.
-    fn step(&self, value: &Value<'_>) -> Result<Value<'static>> {
-        match (value.view(), self.unit) {
-            (Some(View::Date(ms)), Some(unit)) => {
-                Ok(Value::date(add(ms, unit, self.step.to_i64_saturating(), &Zone::Utc)?))
-            }
-            _ => Ok(Number::from_value(value)
-                .map_or(Value::NULL, |number| number.add(self.step).to_value())),
-        }
-    }
-
-    /// The start of a partition whose first value is `first`.
-    fn begin(
-        &self,
-        run: &Run,
-        partition: Vec<u8>,
-        base: DocBuf,
-        first: Option<&Entry>,
-    ) -> Option<Current> {
-        let (next, end) = match &self.bounds {
-            Bounds::Between(low, high) => (low.clone(), (high.clone(), false)),
-            Bounds::Full => {
-                let (low, high) = run.extent.clone()?;
-                (low, (high, true))
-            }
-            Bounds::Partition => {
-                let last =
-                    run.entries.iter().take_while(|entry| entry.partition == partition).last();
-                let high = last.or(first)?.value.clone();
-                (first?.value.clone(), (high, true))
-            }
-        };
-        Some(Current { partition, base, next, end })
-    }
-
-    /// The fields that a generated document shares with its partition.
-    fn base(&self, doc: Doc<'_>) -> DocBuf {
-        let mut base = DocBuf::new();
-        for path in &self.partition {
-            if let Some(raw) = nested::get(doc, path) {
-                base = nested::set(base.as_doc(), path, Some(raw));
-            }
-        }
-        base
-    }
-}
-
-impl Current {
-    /// Whether the next value is still to be generated, below `limit` if there is one.
-    fn has_next(&self, limit: Option<&Value<'_>>) -> bool {
-        let order = compare_values(&self.next, &self.end.0);
-        let within = order.is_lt() || (order.is_eq() && self.end.1);
-        within && limit.is_none_or(|limit| compare_values(&self.next, limit).is_lt())
-    }
-}
-
-impl Run {
-    fn next(&mut self, spec: &Densify) -> Result<Option<DocBuf>> {
-        loop {
-            let front = self.entries.front();
-            let same = front
-                .zip(self.current.as_ref())
-                .is_some_and(|(entry, current)| entry.partition == current.partition);
-            if let Some(current) = &mut self.current {
-                let limit = front.filter(|_| same).map(|entry| &entry.value);
-                if current.has_next(limit) {
-                    let doc = nested::set(current.base.as_doc(), &spec.field, current.next.raw());
-                    current.next = spec.step(&current.next)?;
-                    self.generated += 1;
-                    if self.generated > GENERATED_MAX {
-                        let made = self.generated;
-                        let message = format!(
-                            "Generated {made} documents in $densify, which is over the limit of {GENERATED_MAX}. Increase the \
-                             'internalQueryMaxAllowedDensifyDocs' parameter to allow more generated documents"
-                        );
-                        return Err(Error::location(5_897_900, message));
-                    }
-                    return Ok(Some(doc));
-                }
-            }
-            let Some(entry) = front else { return Ok(None) };
-            if !same {
-                let base = spec.base(entry.doc.as_doc());
-                self.current = spec.begin(self, entry.partition.clone(), base, Some(entry));
-                continue;
-            }
-            let Some(entry) = self.entries.pop_front() else { return Ok(None) };
-            if let Some(current) = &mut self.current
-                && compare_values(&current.next, &entry.value).is_eq()
-            {
-                current.next = spec.step(&current.next)?;
-            }
-            return Ok(Some(entry.doc));
-        }
-    }
-}
-
-impl Stage for Densifying {
-    fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
-        env.check()?;
-        if let Some(source) = self.source.take() {
-            let (given, run) = self.spec.collect(source, env)?;
-            self.given = given;
-            self.run = Some(run);
-        }
-        if let Some(doc) = self.given.pop_front() {
-            return Ok(Some(doc));
-        }
-        match &mut self.run {
-            Some(run) => run.next(&self.spec),
-            None => Ok(None),
-        }
+        Box::new(run::Densifying::new(self, source))
     }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{Parsed, StageSpec};
-use crate::aggregate::expressions::{check_field_name, document_text};
-use crate::aggregate::pipeline::{Context, Pipeline, Place};
-use crate::bson::{DocBuf, DocWriter, Raw};
+use crate::aggregate::expressions::{bson_text, check_field_name, document_text};
+use crate::aggregate::pipeline::{Context, Pipeline, Place, check_names};
+use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
 use crate::error::{Code, Error, Result};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
 use crate::query::exec::{Environment, Stage};
@@ -15,13 +15,22 @@ struct Facet(Vec<(Box<str>, Pipeline)>);
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(doc) = raw.as_doc().filter(|doc| !doc.is_empty()) else {
-        let found = raw
-            .as_doc()
-            .map_or_else(|| crate::aggregate::expressions::bson_text(raw), document_text);
+        let found = raw.as_doc().map_or_else(|| bson_text(raw), document_text);
         let what = "the $facet specification must be a non-empty object, but found: $facet: ";
         return Err(Error::location(40169, format!("{what}{found}")));
     };
     let mut facets: Vec<(Box<str>, Pipeline)> = Vec::new();
+    for (name, stages) in arguments(doc)? {
+        let collection = context.collection.map(str::to_owned);
+        let mut inner = context.inner(Place::Facet, collection.as_deref())?;
+        facets.push((name.into(), Pipeline::parse(stages, &mut inner)?));
+    }
+    Ok(vec![Arc::new(Facet(facets))])
+}
+
+/// The pipelines by name, each an array of objects with one known stage.
+fn arguments(doc: Doc<'_>) -> Result<Vec<(&str, Array<'_>)>> {
+    let mut pipelines = Vec::new();
     for element in doc {
         let name = element.name_str();
         check_name(name)?;
@@ -30,11 +39,20 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             let message = format!("arguments to $facet must be arrays, {name} is type {found}");
             return Err(Error::location(40170, message));
         };
-        let collection = context.collection.map(str::to_owned);
-        let mut inner = context.inner(Place::Facet, collection.as_deref())?;
-        facets.push((name.into(), Pipeline::parse(stages, &mut inner)?));
+        for (at, stage) in stages.iter().enumerate() {
+            if stage.as_doc().is_none() {
+                let what = "elements of arrays in $facet spec must be non-empty objects,";
+                let (found, shown) = (stage.kind.alias(), bson_text(stage));
+                let message = format!(
+                    "{what} {name} argument contained an element of type {found}: {at}: {shown}"
+                );
+                return Err(Error::location(40171, message));
+            }
+        }
+        pipelines.push((name, stages));
     }
-    Ok(vec![Arc::new(Facet(facets))])
+    pipelines.iter().try_for_each(|(_, stages)| check_names(*stages))?;
+    Ok(pipelines)
 }
 
 fn check_name(name: &str) -> Result<()> {

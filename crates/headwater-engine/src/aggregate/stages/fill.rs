@@ -22,7 +22,16 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     for element in doc {
         let value = element.value;
         match element.name {
-            b"partitionBy" => partition = Some(value),
+            b"partitionBy" => {
+                if value.kind != Type::String && value.kind != Type::Document {
+                    let found = value.kind.alias();
+                    let message = format!(
+                        "BSON field '$fill.partitionBy' is the wrong type '{found}', expected types '[object, string]'"
+                    );
+                    return Err(Error::new(Code::TYPE_MISMATCH, message));
+                }
+                partition = Some(value);
+            }
             b"partitionByFields" => {
                 expect(value, Type::Array, NAME, "partitionByFields")?;
                 fields = value.as_array();
@@ -89,7 +98,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let mut parsed: Parsed = Vec::new();
     if !windows.is_empty() {
         let partition = match (partition, fields) {
-            (Some(raw), _) => Some(parse_partition(raw, context)?),
+            (Some(raw), _) => Some(Expression::parse(raw, context.scope)?),
             (None, Some(fields)) => {
                 let mut key = Vec::new();
                 for (at, field) in fields.iter().enumerate() {
@@ -111,14 +120,4 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         parsed.extend(project::add_fields(constants.finish().as_doc().as_raw(), context)?);
     }
     Ok(parsed)
-}
-
-/// An expression, or an object of expressions; a string must be a reference.
-fn parse_partition(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Expression> {
-    if raw.kind != Type::String && raw.kind != Type::Document {
-        let message =
-            format!("$fill 'partitionBy' must be an object or string, found {}", raw.kind.alias());
-        return Err(Error::new(Code::TYPE_MISMATCH, message));
-    }
-    Expression::parse(raw, context.scope)
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Parsed, StageSpec, nested};
-use crate::aggregate::expressions::{Expression, Path};
+use crate::aggregate::expressions::{Expression, Path, document_text};
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
 use crate::collation::ValueOrder;
@@ -35,6 +35,11 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             "the $graphLookup stage specification must be an object, but found {found}"
         )));
     };
+    if doc.get("from").is_none() {
+        let shown = document_text(doc);
+        let message = format!("missing 'from' option to $graphLookup stage specification: {shown}");
+        return Err(invalid(message));
+    }
     let (mut from, mut start, mut connect_from, mut connect_to, mut into) =
         (None, None, None, None, None);
     let (mut depth_max, mut depth_field, mut restriction) = (None, None, DocBuf::new());

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::{Parsed, StageSpec};
 use crate::aggregate::accumulators::{Group, Statement};
-use crate::aggregate::expressions::{Expression, Scope};
+use crate::aggregate::expressions::{Expression, Frame, Operator, Scope};
 use crate::aggregate::pipeline::Context;
 use crate::bson::key::Direction;
-use crate::bson::{Doc, DocBuf, DocWriter, Raw, Value};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
@@ -40,7 +40,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             b"_id" if id.is_some() => {
                 return Err(Error::location(15948, "a group's _id may only be specified once"));
             }
-            b"_id" => id = Some(Expression::parse(element.value, context.scope)?),
+            b"_id" => id = Some(parse_id(element.value, context.scope)?),
             b"$doingMerge" => {
                 return Err(Error::location(17030, "$doingMerge should be true if present"));
             }
@@ -51,6 +51,45 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         return Err(Error::location(15955, "a group specification must include an _id"));
     };
     Ok(vec![Arc::new(GroupSpec::new(id, statements, context.scope))])
+}
+
+/// Parses the `_id`: in an object of expressions nothing is included as in a projection.
+fn parse_id(raw: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
+    let fields =
+        raw.as_doc().filter(|doc| doc.first().is_some_and(|first| !first.name.starts_with(b"$")));
+    let includes = |raw: Raw<'_>| raw.kind.is_number() || raw.kind == Type::Bool;
+    if fields.is_some_and(|fields| fields.iter().any(|field| includes(field.value))) {
+        let message = "$group does not support inclusion-style expressions";
+        return Err(Error::location(17390, message));
+    }
+    Ok(match Expression::parse(raw, scope)? {
+        Expression::Document(fields) if fields.len() == 1 => {
+            let fields = fields.into_iter().map(|(name, value)| (name, OrNull::of(value)));
+            Expression::Document(fields.collect())
+        }
+        other => other,
+    })
+}
+
+/// The value of an expression, null where there is none: that of the only field of an `_id`.
+#[derive(Debug)]
+struct OrNull(Expression);
+
+impl OrNull {
+    fn of(expression: Expression) -> Expression {
+        match expression {
+            Expression::Constant(value) if value.is_missing() => Expression::Constant(Value::NULL),
+            Expression::Constant(value) => Expression::Constant(value),
+            other => Expression::Special(Box::new(OrNull(other))),
+        }
+    }
+}
+
+impl Operator for OrNull {
+    fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
+        let value = self.0.eval(frame)?;
+        Ok(if value.is_missing() { Value::NULL } else { value })
+    }
 }
 
 /// Parses the `output` of `$bucket` and `$bucketAuto`; without one it is a count.

@@ -138,6 +138,13 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
 /// The collection's name.
 fn parse_from(value: Raw<'_>) -> Result<Box<str>> {
     if let Some(doc) = value.as_doc() {
+        for element in doc {
+            let name = element.name_str();
+            match name {
+                "db" | "coll" => expect(element.value, Type::String, "from", name)?,
+                _ => return Err(unknown_field("from", name)),
+            }
+        }
         let part = |name| doc.get(name).and_then(Raw::as_str).unwrap_or_default();
         let (db, coll) = (part("db"), part("coll"));
         let message = format!(
@@ -146,8 +153,10 @@ fn parse_from(value: Raw<'_>) -> Result<Box<str>> {
         return Err(Error::new(Code::FAILED_TO_PARSE, message));
     }
     value.as_str().map(Into::into).ok_or_else(|| {
-        let message =
-            format!("$lookup 'from' field must be a string, but found {}", value.kind.alias());
+        let message = format!(
+            "$lookup 'from' field must be a string or an object, but found {}",
+            value.kind.alias()
+        );
         Error::new(Code::FAILED_TO_PARSE, message)
     })
 }

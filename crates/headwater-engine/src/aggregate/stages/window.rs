@@ -6,10 +6,11 @@
 mod bounds;
 mod function;
 mod series;
+mod syntax;
 
 use std::sync::Arc;
 
-use super::{Parsed, StageSpec, nested, parse_sort_pattern};
+use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Path, Scope};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
 use crate::bson::key::Direction;
@@ -43,7 +44,7 @@ pub(super) struct Order {
 
 impl Order {
     fn parse(spec: Doc<'_>, scope: &Scope) -> Result<Order> {
-        let pattern = parse_sort_pattern(spec, scope)?;
+        let pattern = SortPattern::parse(spec)?.with_collation(scope.collation().cloned());
         let mut fields = spec.iter();
         let only = match (fields.next(), fields.next()) {
             (Some(field), None) if Number::from_raw(field.value).is_some() => {
@@ -73,7 +74,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             b"partitionBy" => partition = Some(Expression::parse(element.value, context.scope)?),
             b"sortBy" => {
                 expect(element.value, Type::Document, NAME, "sortBy")?;
-                order = element.value.as_doc().filter(|spec| !spec.is_empty());
+                order = element.value.as_doc();
             }
             b"output" => {
                 expect(element.value, Type::Document, NAME, "output")?;
@@ -86,8 +87,8 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let order = order.map(|spec| Order::parse(spec, context.scope)).transpose()?;
     let mut outputs = Vec::new();
     for element in output {
-        let path = Path::parse(element.name_str())?;
-        outputs.push((path, Function::parse(element, order.as_ref(), context.scope)?));
+        let function = Function::parse(element, order.as_ref(), context.scope)?;
+        outputs.push((Path::parse(element.name_str())?, function));
     }
     let values = context.scope.order().clone();
     Ok(vec![Arc::new(WindowFields { partition, values, order, outputs })])

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::Order;
-use crate::aggregate::expressions::bson_text;
 use crate::aggregate::expressions::date::add::add;
 use crate::aggregate::expressions::date::unit::{Unit, unknown_unit};
 use crate::aggregate::expressions::date::zone::Zone;
+use crate::aggregate::expressions::{Expression, Scope, bson_text, value_text};
 use crate::bson::{DocBuf, Number, Raw, Type, Value, View, compare_values};
 use crate::error::{Code, Error, Result};
 
@@ -39,89 +39,31 @@ impl Bounds {
     ///
     /// # Errors
     /// 9, 5339900 to 5339902.
-    pub(super) fn parse(raw: Raw<'_>, order: Option<&Order>) -> Result<Bounds> {
+    pub(super) fn parse(raw: Raw<'_>, order: Option<&Order>, scope: &mut Scope) -> Result<Bounds> {
         let Some(doc) = raw.as_doc() else {
             return Err(invalid("'window' field must be an object"));
         };
         let (documents, range, unit) = (doc.get("documents"), doc.get("range"), doc.get("unit"));
-        for element in doc {
-            if !matches!(element.name, b"documents" | b"range" | b"unit") {
-                let message = "'window' field can only contain 'documents' as the only argument or 'range' with an optional 'unit' field";
-                return Err(invalid(message));
-            }
-        }
+        let fields = doc.iter().count();
         match (documents, range) {
             (Some(_), Some(_)) => {
                 Err(invalid("Window bounds can specify either 'documents' or 'unit', not both."))
             }
-            (Some(_) | None, None) if unit.is_some() => {
+            (_, None) if unit.is_some() => {
                 Err(invalid("Window bounds can only specify 'unit' with range-based bounds."))
             }
-            (Some(documents), None) => {
-                let (low, high) = pair("documents", documents)?;
-                let number = |raw: Raw<'_>| {
-                    Number::from_raw(raw)
-                        .and_then(Number::to_i32_exact)
-                        .map(i64::from)
-                        .ok_or_else(|| invalid("Numeric document-based bounds must be an integer"))
-                };
-                let (low, high) = (bound(low, number)?, bound(high, number)?);
-                let (a, b) = (low.or_zero(), high.or_zero());
-                if let (Some(a), Some(b)) = (a, b)
-                    && a > b
-                {
-                    let shown = bson_text(documents).replace("[ ", "[").replace(" ]", "]");
-                    let message = format!("Lower bound must not exceed upper bound: {shown}");
-                    return Err(Error::location(5_339_900, message));
-                }
-                if order.is_none() && (a.is_some() || b.is_some()) {
-                    return Err(Error::location(
-                        5_339_901,
-                        "Document-based bounds require a sortBy",
-                    ));
-                }
-                Ok(Bounds::Documents(low, high))
+            (None, None) if fields > 0 => {
+                let message = "'window' field can only contain 'documents' as the only argument or 'range' with an optional 'unit' field";
+                Err(invalid(message))
             }
-            (None, Some(range)) => {
-                let unit = match unit {
-                    None => None,
-                    Some(raw) => {
-                        let name =
-                            raw.as_str().ok_or_else(|| invalid("'unit' must be a string"))?;
-                        Some(Unit::parse(name).ok_or_else(|| unknown_unit(name))?)
-                    }
-                };
-                let (low, high) = pair("range", range)?;
-                let number = |raw: Raw<'_>| {
-                    let number = Number::from_raw(raw)
-                        .ok_or_else(|| invalid("Range-based bounds expression must be a number"))?;
-                    if unit.is_some() && number.to_i64_exact().is_none() {
-                        return Err(invalid("With 'unit', range-based bounds must be an integer"));
-                    }
-                    Ok(number)
-                };
-                let (low, high) = (bound(low, number)?, bound(high, number)?);
-                let Some((_, ascends)) = order.and_then(|order| order.only.as_ref()) else {
-                    return Err(Error::location(
-                        5_339_902,
-                        "Range-based bounds require sortBy a single field",
-                    ));
-                };
-                if !ascends {
-                    return Err(Error::location(
-                        8_947_401,
-                        "Range-based bounds require an ascending sortBy",
-                    ));
-                }
-                if let (Bound::At(a), Bound::At(b)) = (low, high)
-                    && a.compare(b).is_gt()
-                {
-                    let shown = bson_text(range).replace("[ ", "[").replace(" ]", "]");
-                    let message = format!("Lower bound must not exceed upper bound: {shown}");
-                    return Err(Error::location(5_339_900, message));
-                }
-                Ok(Bounds::Range(low, high, unit))
+            (Some(_), None) if fields > 1 => {
+                Err(invalid("'window' field that specifies documents cannot have other fields"))
             }
+            (None, Some(_)) if fields > 1 + usize::from(unit.is_some()) => Err(invalid(
+                "'window' field that specifies range cannot have other fields besides 'unit'",
+            )),
+            (Some(documents), None) => by_documents(documents, order, scope),
+            (None, Some(range)) => by_value(range, unit, order, scope),
             (None, None) => Ok(Bounds::ALL),
         }
     }
@@ -181,14 +123,20 @@ impl Bounds {
     }
 }
 
-impl Bound<i64> {
+impl<T> Bound<T> {
     /// The distance from the current document, `None` if it is unbounded.
-    fn or_zero(self) -> Option<i64> {
+    fn or(self, zero: T) -> Option<T> {
         match self {
             Bound::Unbounded => None,
-            Bound::Current => Some(0),
+            Bound::Current => Some(zero),
             Bound::At(by) => Some(by),
         }
+    }
+}
+
+impl Bound<i64> {
+    fn or_zero(self) -> Option<i64> {
+        self.or(0)
     }
 }
 
@@ -237,11 +185,78 @@ fn pair<'a>(name: &str, raw: Raw<'a>) -> Result<(Raw<'a>, Raw<'a>)> {
     }
 }
 
-fn bound<T>(raw: Raw<'_>, number: impl FnOnce(Raw<'_>) -> Result<T>) -> Result<Bound<T>> {
+/// A bound: a word, or an expression without fields whose value `number` takes.
+fn bound<T>(
+    raw: Raw<'_>,
+    scope: &mut Scope,
+    number: impl FnOnce(&Value<'_>) -> Result<T>,
+) -> Result<Bound<T>> {
     match raw.as_str() {
         Some("unbounded") => Ok(Bound::Unbounded),
         Some("current") => Ok(Bound::Current),
-        None if raw.kind.is_number() => number(raw).map(Bound::At),
-        _ => Err(invalid("Window bounds must be 'unbounded', 'current', or a number.")),
+        Some(_) => Err(invalid("Window bounds must be 'unbounded', 'current', or a number.")),
+        None => match Expression::parse(raw, scope)?.as_constant() {
+            Some(value) => number(value).map(Bound::At),
+            None => Err(invalid("Window bounds expression must be a constant.")),
+        },
+    }
+}
+
+fn by_documents(raw: Raw<'_>, order: Option<&Order>, scope: &mut Scope) -> Result<Bounds> {
+    let (low, high) = pair("documents", raw)?;
+    let number = |value: &Value<'_>| {
+        let number = Number::from_value(value).and_then(Number::to_i32_exact);
+        number
+            .map(i64::from)
+            .ok_or_else(|| invalid("Numeric document-based bounds must be an integer"))
+    };
+    let (low, high) = (bound(low, scope, number)?, bound(high, scope, number)?);
+    let (a, b) = (low.or_zero(), high.or_zero());
+    if let (Some(a), Some(b)) = (a, b)
+        && a > b
+    {
+        let message = format!("Lower bound must not exceed upper bound: [{a}, {b}]");
+        return Err(Error::location(5_339_900, message));
+    }
+    if order.is_none() && (a.is_some() || b.is_some()) {
+        return Err(Error::location(5_339_901, "Document-based bounds require a sortBy"));
+    }
+    Ok(Bounds::Documents(low, high))
+}
+
+fn by_value(
+    raw: Raw<'_>,
+    unit: Option<Raw<'_>>,
+    order: Option<&Order>,
+    scope: &mut Scope,
+) -> Result<Bounds> {
+    let (low, high) = pair("range", raw)?;
+    let number = |value: &Value<'_>| {
+        let number = Number::from_value(value);
+        if unit.is_some() && number.and_then(Number::to_i64_exact).is_none() {
+            return Err(invalid("With 'unit', range-based bounds must be an integer"));
+        }
+        number.ok_or_else(|| invalid("Range-based bounds expression must be a number"))
+    };
+    let (low, high) = (bound(low, scope, number)?, bound(high, scope, number)?);
+    let unit = unit.map(|raw| {
+        let name = raw.as_str().ok_or_else(|| invalid("'unit' must be a string"))?;
+        Unit::parse(name).ok_or_else(|| unknown_unit(name))
+    });
+    let unit = unit.transpose()?;
+    let zero = Number::Int32(0);
+    if let (Some(a), Some(b)) = (low.or(zero), high.or(zero))
+        && a.compare(b).is_gt()
+    {
+        let (a, b) = (value_text(&a.to_value()), value_text(&b.to_value()));
+        let message = format!("Lower bound must not exceed upper bound: [{a}, {b}]");
+        return Err(Error::location(5_339_900, message));
+    }
+    match order.and_then(|order| order.only.as_ref()) {
+        None => Err(Error::location(5_339_902, "Range-based bounds require sortBy a single field")),
+        Some((_, false)) => {
+            Err(Error::location(8_947_401, "Range-based bounds require an ascending sortBy"))
+        }
+        Some((_, true)) => Ok(Bounds::Range(low, high, unit)),
     }
 }

@@ -34,15 +34,16 @@ pub(in super::super) struct Smoothing(Decimal);
 
 impl Smoothing {
     pub(super) fn of_n(raw: Raw<'_>) -> Result<Smoothing> {
-        let invalid = |what: &str| {
-            Error::new(
-                Code::FAILED_TO_PARSE,
-                format!("'N' field must be {what}, but found N: {}", bson_text(raw)),
-            )
+        let invalid = |found: String| {
+            let message = format!("'N' field must be an integer, but found {found}");
+            Error::new(Code::FAILED_TO_PARSE, message)
         };
-        let n = Number::from_raw(raw)
-            .and_then(Number::to_i64_exact)
-            .ok_or_else(|| invalid("an integer"))?;
+        let number =
+            Number::from_raw(raw).ok_or_else(|| invalid(format!("type {}", raw.kind.alias())))?;
+        let n = number.to_i64_exact().ok_or_else(|| {
+            let advice = "To use a non-integer, use the 'alpha' argument instead";
+            invalid(format!(" N: {}. {advice}", bson_text(raw)))
+        })?;
         if n <= 0 {
             let message = format!("'N' must be greater than zero. Got {n}");
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
@@ -51,12 +52,8 @@ impl Smoothing {
     }
 
     pub(super) fn of_alpha(raw: Raw<'_>) -> Result<Smoothing> {
-        let number = Number::from_raw(raw).ok_or_else(|| {
-            Error::new(
-                Code::FAILED_TO_PARSE,
-                format!("'alpha' must be a number, but found {}", bson_text(raw)),
-            )
-        })?;
+        let number = Number::from_raw(raw)
+            .ok_or_else(|| Error::new(Code::FAILED_TO_PARSE, "'alpha' must be a number"))?;
         let alpha = number.to_f64();
         if !(alpha > 0.0 && alpha < 1.0) {
             let message = format!(
@@ -116,7 +113,7 @@ pub(super) fn derivative(
     window: Range<usize>,
     unit: Option<Unit>,
 ) -> Result<Value<'static>> {
-    if window.len() < 2 {
+    if window.is_empty() {
         return Ok(Value::NULL);
     }
     let (first, last) = (window.start, window.end - 1);
@@ -136,7 +133,7 @@ pub(super) fn derivative(
             }
             (Some(kind), None) if kind.is_number() => {}
             _ => {
-                let message = "$derivative without 'unit' expects the sortBy field to be numeric";
+                let message = "$derivative (with no 'unit') expects the sortBy field to be numeric";
                 return Err(Error::location(5_624_902, message));
             }
         }
