@@ -56,3 +56,7 @@ pub const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const FIRST_BATCH_DOCUMENTS: usize = 101;
 /// Memory that the entries of one index build may take, in bytes; the rest goes to the disk.
 pub const INDEX_BUILD_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Documents or index entries that `explain` looks at, at most, to try out the plan that was chosen.
+pub const TRIED_UNITS_MAX: u64 = 10_000;
+/// Documents for which `explain` tries a plan out. Source: MongoDB's trial runs, as the limit above.
+pub const TRIED_DOCUMENTS_MAX: u64 = 101;

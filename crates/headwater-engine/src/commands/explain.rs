@@ -1,6 +1,7 @@
 //! `explain`: how a command would find its documents, and with `executionStats` what finding them took. Nothing is ever
 //! written: of an update or delete the finding is run, and the change is made but not stored.
 
+mod counting;
 mod draw;
 mod index;
 mod node;
@@ -15,7 +16,6 @@ use super::views::{check_collation, push, push_count};
 use super::{Command, Context, Fields, Flow, Needs, aggregate, build_info, find_command};
 use crate::bson::{Array, ArrayWriter, Doc, DocWriter, Raw};
 use crate::error::{Code, Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::namespace::Namespace;
 use crate::query::plan::Hint;
 use crate::query::run::Run;
@@ -236,7 +236,7 @@ fn finish(context: &Context<'_>, command: Doc<'_>, reply: &mut DocWriter) {
         info.str("gitVersion", "headwater");
     });
     reply.document("serverParameters", |out| {
-        let memory = i32::try_from(STAGE_MEMORY_BYTES_MAX).unwrap_or(i32::MAX);
+        let memory = i32::try_from(context.shared.options.stage_bytes_max).unwrap_or(i32::MAX);
         out.i32("internalQueryMaxBlockingSortMemoryUsageBytes", memory);
     });
 }

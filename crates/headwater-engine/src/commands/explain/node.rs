@@ -24,6 +24,8 @@ pub(super) struct Node {
     pub(super) figures_first: bool,
     /// Whether it shows its inputs as a list however few they are.
     pub(super) many: bool,
+    /// The time that it took with what is below it, if that is known apart.
+    pub(super) took: Option<Duration>,
 }
 
 /// What a stage did: in each unit it gave something, or nothing yet, or came to its end.
@@ -69,6 +71,11 @@ impl Node {
         Node { work: Some(work), returned, figures, ..self }
     }
 
+    /// The same with the time that it took together with what is below it, for which no more is known.
+    pub(super) fn timed(self, took: Duration) -> Node {
+        Node { took: Some(took), ..self }
+    }
+
     /// The stages of a plan without what they took.
     pub(super) fn write_plan(&self, out: &mut DocWriter) {
         out.str("stage", self.name);
@@ -79,8 +86,9 @@ impl Node {
         self.write_inputs(out, &Node::write_plan);
     }
 
-    /// The stages with what they took; of the time no more is known than `took` for all of it.
+    /// The stages with what they took; `took` is the time of all above this one.
     pub(super) fn write_run(&self, out: &mut DocWriter, took: Duration) {
+        let took = self.took.unwrap_or(took);
         out.str("stage", self.name);
         if let Some(filter) = &self.filter {
             out.doc("filter", filter.as_doc());

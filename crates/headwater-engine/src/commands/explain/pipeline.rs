@@ -1,12 +1,11 @@
 //! Explaining pipelines: the plan of what a query can answer of them, and the stages above it. A pipeline that is answered
 //! by a plan alone is shown as a query.
 
-use std::time::{Duration, Instant};
-
+use super::counting::{Count, Counting, Figures};
 use super::node::{millis, shown_filter};
 use super::planner::{About, explain};
 use super::question::{Purpose, Question};
-use super::ran::{Count, Counting};
+use super::top::write_spilled;
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Head, Pipeline};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Number, Raw};
@@ -73,7 +72,8 @@ impl Asking<'_> {
                 _ => Box::new(Nothing),
             };
             let ran = execute.then(|| run(view, source, &pipeline)).transpose()?;
-            reply.array("stages", |out| write_stages(out, stages, &pipeline, ran.as_deref()));
+            let ran = ran.as_deref().map(|ran| (Figures::default(), ran));
+            reply.array("stages", |out| write_stages(out, stages, &pipeline, ran));
             return Ok(());
         };
         let (head, rest) = pipeline.split_head();
@@ -94,11 +94,12 @@ impl Asking<'_> {
         reply.array("stages", |out| {
             out.document(|out| {
                 out.doc("$cursor", cursor.as_doc());
-                if let (Some(count), Some(ran)) = (&given, &ran) {
-                    write_count(out, count, ran.last().map_or(Duration::ZERO, |ran| ran.took));
+                if let Some(count) = &given {
+                    write_count(out, count.figures());
                 }
             });
-            write_stages(out, stages, &rest, ran.as_deref());
+            let source = given.as_ref().map(Count::figures).unwrap_or_default();
+            write_stages(out, stages, &rest, ran.as_deref().map(|ran| (source, ran)));
         });
         Ok(())
     }
@@ -152,15 +153,8 @@ impl Asking<'_> {
     }
 }
 
-/// What a stage did.
-struct RanStage {
-    given: Count,
-    took: Duration,
-}
-
 /// Runs a pipeline but for the stages that write.
-fn run(view: &Run<'_>, source: Box<dyn Stage>, pipeline: &Pipeline) -> Result<Vec<RanStage>> {
-    let started = Instant::now();
+fn run(view: &Run<'_>, source: Box<dyn Stage>, pipeline: &Pipeline) -> Result<Vec<Figures>> {
     let (mut last, mut counts) = (source, Vec::new());
     for stage in pipeline.stages() {
         let (counted, count) = match stage.name() {
@@ -172,24 +166,45 @@ fn run(view: &Run<'_>, source: Box<dyn Stage>, pipeline: &Pipeline) -> Result<Ve
     }
     let failed = |error: Error| error.with_prefix(PREFIX);
     while last.next(view).map_err(failed)?.is_some() {}
-    let took = started.elapsed();
-    Ok(counts.into_iter().map(|given| RanStage { given, took }).collect())
+    Ok(counts.iter().map(Count::figures).collect())
 }
 
-fn write_count(out: &mut DocWriter, given: &Count, took: Duration) {
-    out.i64("nReturned", i64::try_from(given.count()).unwrap_or(i64::MAX));
-    let took = i64::try_from(millis(took)).unwrap_or(i64::MAX);
-    out.i64("executionTimeMillisEstimate", took);
+fn long(out: &mut DocWriter, name: &str, value: u64) {
+    out.i64(name, i64::try_from(value).unwrap_or(i64::MAX));
 }
 
-/// The stages as they were written. One that stands for several is shown once, with what the last of them gave.
+fn write_count(out: &mut DocWriter, figures: Figures) {
+    long(out, "nReturned", figures.given);
+    long(out, "executionTimeMillisEstimate", millis(figures.took.time));
+}
+
+/// What a stage took by itself, of those that keep documents or read others.
+fn write_own(out: &mut DocWriter, name: &str, input: Figures, figures: Figures) {
+    let own = figures.took - input.took;
+    match name {
+        "$lookup" | "$graphLookup" => {
+            long(out, "totalDocsExamined", own.docs);
+            long(out, "totalKeysExamined", own.keys);
+        }
+        "$sort" => {
+            long(out, "totalDataSizeSortedBytesEstimate", input.bytes);
+            write_spilled(out, own.spilled);
+        }
+        "$bucketAuto" | "$group" | "$setWindowFields" => write_spilled(out, own.spilled),
+        _ => {}
+    }
+}
+
+/// The stages as they were written, `ran` with what the first of them got. One that stands for several is shown once, with what
+/// the last of them gave.
 fn write_stages(
     out: &mut crate::bson::ArrayWriter,
     written: Array<'_>,
     pipeline: &Pipeline,
-    ran: Option<&[RanStage]>,
+    ran: Option<(Figures, &[Figures])>,
 ) {
     let origins: Vec<usize> = pipeline.with_origins().map(|(_, origin)| origin).collect();
+    let mut input = ran.map(|(source, _)| source).unwrap_or_default();
     for (at, origin) in origins.iter().enumerate() {
         if origins.get(at + 1) == Some(origin) {
             continue;
@@ -199,8 +214,10 @@ fn write_stages(
         };
         out.document(|out| {
             write_stage(out, stage.name_str(), stage.value);
-            if let Some(ran) = ran.and_then(|ran| ran.get(at)) {
-                write_count(out, &ran.given, ran.took);
+            if let Some(figures) = ran.and_then(|(_, ran)| ran.get(at)).copied() {
+                write_count(out, figures);
+                write_own(out, stage.name_str(), input, figures);
+                input = figures;
             }
         });
     }

@@ -5,14 +5,16 @@ use std::time::{Duration, Instant};
 use super::draw::Drawing;
 use super::node::{Node, Work, millis, number};
 use super::question::{Purpose, Question};
-use super::ran::{Ran, run};
+use super::ran::{Ran, Trial, run, try_out};
 use super::top::Top;
 use crate::bson::{Doc, DocWriter};
 use crate::catalog::Collection;
 use crate::error::Result;
+use crate::limits::{TRIED_DOCUMENTS_MAX, TRIED_UNITS_MAX};
+use crate::query::exec::Environment;
 use crate::query::matcher::{Canonical, shape_hash};
-use crate::query::plan::tree::{Access, Plan};
-use crate::query::plan::{Query, Rejected, choose};
+use crate::query::plan::tree::{Access, Gives, Plan};
+use crate::query::plan::{Chosen, Query, Rejected, choose};
 use crate::query::run::Run;
 
 /// What is written beside the plan.
@@ -33,6 +35,8 @@ pub(super) struct Answered<'q> {
     key: String,
     collation: Option<Doc<'q>>,
     took: Duration,
+    /// Bytes that a sort may hold in memory.
+    memory: usize,
 }
 
 /// Explains a query on a collection, and runs it if `execute` says so.
@@ -69,6 +73,7 @@ pub(super) fn explain(
         key,
         collation: collation.as_ref().map(|collation| collation.spec()),
         took: started.elapsed(),
+        memory: view.stage_bytes_max(),
     };
     if counts_all {
         return fast_count(view, &collection, &purpose, (execute, about), reply);
@@ -89,21 +94,24 @@ pub(super) fn explain(
     let others: Vec<Node> = rejected
         .iter()
         .map(|other| {
-            let Rejected { exact, gives, sorted, ref access, .. } = *other;
-            let exact = exact || chosen.plan.matcher.is_none();
-            let plan = Plan { access: access.clone(), exact, gives, ..copy(&chosen.plan) };
-            answered.node(&plan, access, sorted, false, None)
+            let plan = plan_of(other, &chosen.plan);
+            answered.node(&plan, &plan.access, other.sorted, false, None)
         })
         .collect();
     reply.document("queryPlanner", |out| {
         answered.write_planner(out, namespace.as_str(), about, &plan, &others);
     });
-    if execute {
-        let (shown, sorted) = (copy(&chosen.plan), chosen.sorted);
-        let ran = run(view, &purpose, chosen, pattern)?;
-        let node = draw(&shown, sorted, Some(&ran));
-        write_stats(reply, &node, &ran, about);
+    if !execute {
+        return Ok(());
     }
+    let tried = match about.all_plans && !rejected.is_empty() {
+        true => answered.try_out(view, &chosen, &rejected, pattern.is_some())?,
+        false => Vec::new(),
+    };
+    let (shown, sorted) = (copy(&chosen.plan), chosen.sorted);
+    let ran = run(view, &purpose, chosen, pattern)?;
+    let node = draw(&shown, sorted, Some(&ran));
+    write_stats(reply, &node, &ran, about, &tried);
     Ok(())
 }
 
@@ -118,7 +126,51 @@ fn copy(plan: &Plan) -> Plan {
     }
 }
 
+/// The plan that a way would have been.
+fn plan_of(other: &Rejected, winner: &Plan) -> Plan {
+    let exact = other.exact || winner.matcher.is_none();
+    Plan { access: other.access.clone(), exact, gives: other.gives, ..copy(winner) }
+}
+
 impl Answered<'_> {
+    /// Runs every plan as far as the winning one needs for its first documents, the winning one first. Plans are chosen by their
+    /// cost: these runs decide nothing, they are what the verbosity asks for.
+    fn try_out(
+        &self,
+        view: &Run<'_>,
+        winner: &Chosen,
+        rejected: &[Rejected],
+        ordered: bool,
+    ) -> Result<Vec<(Node, Ran)>> {
+        let most = self.purpose.most().unwrap_or(u64::MAX).clamp(1, TRIED_DOCUMENTS_MAX);
+        let mut trial = Trial { units: TRIED_UNITS_MAX, most };
+        let mut tried = Vec::new();
+        let winning = (copy(&winner.plan), winner.sorted);
+        let others = rejected.iter().map(|other| (plan_of(other, &winner.plan), other.sorted));
+        for (plan, sorted) in std::iter::once(winning).chain(others) {
+            let sorted = sorted || !ordered;
+            let ran = try_out(view, copy(&plan), sorted, trial)?;
+            if tried.is_empty() {
+                trial.units = ran.taken.keys.max(ran.taken.docs).max(1);
+            }
+            let drawing = Drawing {
+                plan: &plan,
+                access: &plan.access,
+                sort: self.sort,
+                express: false,
+                ran: Some((&ran.taken, ran.found)),
+            };
+            let way = drawing.draw();
+            tried.push((self.top(sorted, plan.gives, Some(&ran)).in_order(way), ran));
+        }
+        Ok(tried)
+    }
+
+    fn top<'t>(&'t self, sorted: bool, gives: Gives, ran: Option<&'t Ran>) -> Top<'t> {
+        let (purpose, sort, memory) = (self.purpose, self.sort, self.memory);
+        Top { purpose, sort, sorted, gives, ran, memory }
+    }
+
     fn node(
         &self,
         plan: &Plan,
@@ -134,9 +186,7 @@ impl Answered<'_> {
             express,
             ran: ran.map(|ran| (&ran.taken, ran.found)),
         };
-        let gives = plan.gives;
-        let top = Top { purpose: self.purpose, sort: self.sort, sorted, gives, ran };
-        let node = top.above(drawing.draw());
+        let node = self.top(sorted, plan.gives, ran).above(drawing.draw());
         let filter = Canonical::of(self.filter);
         match filter.is_alternative() && matches!(access, Access::Any(_) | Access::Merge(_)) {
             true => {
@@ -196,7 +246,7 @@ fn write_plans(out: &mut DocWriter, about: About, winner: &Node, others: &[Node]
     });
 }
 
-fn write_stats(reply: &mut DocWriter, node: &Node, ran: &Ran, about: About) {
+fn write_stats(reply: &mut DocWriter, node: &Node, ran: &Ran, about: About, tried: &[(Node, Ran)]) {
     reply.document("executionStats", |out| {
         out.bool("executionSuccess", true);
         number(out, "nReturned", node.returned);
@@ -207,10 +257,24 @@ fn write_stats(reply: &mut DocWriter, node: &Node, ran: &Ran, about: About) {
             out.bool("isCached", false);
             node.write_run(out, ran.took);
         });
-        // Plans are chosen by their cost: none but the winning one ever runs.
         if about.all_plans {
-            out.array("allPlansExecution", |_| {});
+            out.array("allPlansExecution", |out| {
+                tried
+                    .iter()
+                    .for_each(|(node, ran)| out.document(|out| write_tried(out, node, ran)));
+            });
         }
+    });
+}
+
+fn write_tried(out: &mut DocWriter, node: &Node, ran: &Ran) {
+    number(out, "nReturned", node.returned);
+    number(out, "executionTimeMillisEstimate", millis(ran.took));
+    number(out, "totalKeysExamined", ran.taken.keys);
+    number(out, "totalDocsExamined", ran.taken.docs);
+    out.document("executionStages", |out| {
+        out.bool("isCached", false);
+        node.write_run(out, ran.took);
     });
 }
 
@@ -249,7 +313,7 @@ pub(super) fn missing(
         write_plans(out, about, &node, &[]);
     });
     if execute {
-        write_stats(reply, &node, &Ran::default(), about);
+        write_stats(reply, &node, &Ran::default(), about, &[]);
     }
 }
 
@@ -263,8 +327,7 @@ fn fast_count(
 ) -> Result<()> {
     let started = Instant::now();
     let namespace = &collection.namespace;
-    let sizes =
-        crate::query::exec::Environment::sizes(view, namespace.db(), namespace.collection())?;
+    let sizes = view.sizes(namespace.db(), namespace.collection())?;
     let all = sizes.map_or(0, |sizes| sizes.documents.unsigned_abs());
     let (skip, limit) = match purpose {
         Purpose::Count { skip, limit } => (*skip, *limit),
@@ -284,7 +347,8 @@ fn fast_count(
         write_plans(out, about, &node, &[]);
     });
     if execute {
-        write_stats(reply, &node, &Ran { took: started.elapsed(), ..Ran::default() }, about);
+        let ran = Ran { took: started.elapsed(), ..Ran::default() };
+        write_stats(reply, &node, &ran, about, &[]);
     }
     Ok(())
 }

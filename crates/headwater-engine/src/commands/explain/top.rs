@@ -4,8 +4,8 @@ use super::node::{Node, Work, number};
 use super::question::Purpose;
 use super::ran::Ran;
 use crate::bson::{Doc, DocWriter, Type};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::plan::tree::Gives;
+use crate::query::sort::runs::Spilled;
 
 /// What stands above a way.
 pub(super) struct Top<'t> {
@@ -15,11 +15,29 @@ pub(super) struct Top<'t> {
     pub(super) sorted: bool,
     pub(super) gives: Gives,
     pub(super) ran: Option<&'t Ran>,
+    /// Bytes that a sort may hold in memory.
+    pub(super) memory: usize,
 }
 
 impl Top<'_> {
     /// The whole plan above a way.
     pub(super) fn above(&self, way: Node) -> Node {
+        match self.ran {
+            Some(ran) => self.on_top(way.timed(ran.finding)),
+            None => self.on_top(way),
+        }
+    }
+
+    /// The way with the order alone, as it is tried out for what does not hand its documents on.
+    pub(super) fn in_order(&self, way: Node) -> Node {
+        match self.purpose {
+            Purpose::Find { .. } => self.above(way),
+            _ if self.sort.is_empty() => way,
+            _ => self.sort(way, "default"),
+        }
+    }
+
+    fn on_top(&self, way: Node) -> Node {
         match self.purpose {
             Purpose::Find { skip, limit, .. } => {
                 let node = self.skip(self.sort(way, "simple"), *skip);
@@ -74,7 +92,7 @@ impl Top<'_> {
         let input = way.work;
         let node = Node::new("SORT", |out| {
             out.doc("sortPattern", self.sort);
-            number(out, "memLimit", STAGE_MEMORY_BYTES_MAX as u64);
+            number(out, "memLimit", self.memory as u64);
             if let Some(most) = self.purpose.most() {
                 number(out, "limitAmount", most);
             }
@@ -82,9 +100,14 @@ impl Top<'_> {
         });
         match (self.ran, input) {
             (Some(ran), Some(input)) => {
-                let ended = true;
+                let ended = input.ended;
                 let units = input.units + ran.sorted + u64::from(ended);
-                node.on(way).worked(Work { units, advanced: ran.sorted, ended }, |_| {})
+                let work = Work { units, advanced: ran.sorted, ended };
+                let node = node.on(way).worked(work, |out| {
+                    number(out, "totalDataSizeSorted", ran.found_bytes);
+                    write_spilled(out, ran.spilled);
+                });
+                node.timed(ran.sorting)
             }
             _ => node.on(way),
         }
@@ -103,8 +126,9 @@ impl Top<'_> {
         match (self.ran, node.inputs.first().and_then(|input| input.work)) {
             (Some(_), Some(work)) => {
                 // At its limit it comes to its end where its input need not.
-                let units = work.units + u64::from(!work.ended);
-                node.worked(Work { units, advanced: given, ended: true }, |_| {})
+                let ended = work.ended || given >= limit;
+                let units = work.units + u64::from(ended && !work.ended);
+                node.worked(Work { units, advanced: given, ended }, |_| {})
             }
             _ => node,
         }
@@ -207,6 +231,15 @@ impl Top<'_> {
             _ => node,
         }
     }
+}
+
+/// Appends what a stage put on the disk.
+pub(super) fn write_spilled(out: &mut DocWriter, spilled: Spilled) {
+    out.bool("usedDisk", spilled.runs > 0);
+    number(out, "spills", spilled.runs);
+    number(out, "spilledRecords", spilled.records);
+    number(out, "spilledBytes", spilled.bytes);
+    number(out, "spilledDataStorageSize", spilled.bytes);
 }
 
 fn node_of(name: &'static str, projection: Doc<'_>, input: Node) -> Node {

@@ -1,6 +1,7 @@
 //! Sorted runs on the disk: what a sort cannot hold in memory. Knows entries of bytes; what they are is the sorter's
 //! business.
 
+use std::cell::Cell;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fs::{File, OpenOptions};
@@ -41,6 +42,50 @@ pub(crate) struct Merge {
     next: BinaryHeap<Reverse<(Entry, usize)>>,
 }
 
+/// What went to the disk from this thread, for `explain`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Spilled {
+    /// Runs that were written.
+    pub(crate) runs: u64,
+    /// Entries in them.
+    pub(crate) records: u64,
+    /// Their bytes.
+    pub(crate) bytes: u64,
+}
+
+thread_local! {
+    static SPILLED: Cell<Spilled> = const { Cell::new(Spilled { runs: 0, records: 0, bytes: 0 }) };
+}
+
+impl Spilled {
+    /// All that went to the disk from this thread so far.
+    pub(crate) fn so_far() -> Spilled {
+        SPILLED.get()
+    }
+
+    /// What went there behind an earlier moment.
+    pub(crate) fn since(self, earlier: Spilled) -> Spilled {
+        Spilled {
+            runs: self.runs.saturating_sub(earlier.runs),
+            records: self.records.saturating_sub(earlier.records),
+            bytes: self.bytes.saturating_sub(earlier.bytes),
+        }
+    }
+
+    /// Both together.
+    pub(crate) fn and(self, other: Spilled) -> Spilled {
+        Spilled {
+            runs: self.runs + other.runs,
+            records: self.records + other.records,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+
+    fn note(records: u64, bytes: u64) {
+        SPILLED.set(SPILLED.get().and(Spilled { runs: 1, records, bytes }));
+    }
+}
+
 /// How far one run was read.
 struct Reader {
     at: u64,
@@ -78,7 +123,10 @@ impl Runs {
     /// # Errors
     /// `FileStreamFailed` (39), `OutOfDiskSpace` (14031).
     pub(crate) fn append(&mut self, entries: impl Iterator<Item = Entry>) -> Result<()> {
-        self.write(entries).map_err(|error| failed(&error))
+        let (start, mut records) = (self.end, 0);
+        self.write(entries.inspect(|_| records += 1)).map_err(|error| failed(&error))?;
+        Spilled::note(records, self.end - start);
+        Ok(())
     }
 
     fn write(&mut self, entries: impl Iterator<Item = Entry>) -> std::io::Result<()> {

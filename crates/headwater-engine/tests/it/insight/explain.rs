@@ -4,6 +4,8 @@ use std::path::Path;
 
 use headwater_engine::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, extjson};
 
+use headwater_engine::{Engine, EngineOptions};
+
 use crate::commands::{Session, number, text, text_of};
 
 /// What is not compared: it depends on the run, or tells of parts that only MongoDB has.
@@ -213,6 +215,98 @@ fn nothing_that_is_explained_is_written() {
     assert_eq!(db.batch(r#"{"find": "c"}"#), before);
     let names = db.batch(r#"{"listCollections": 1, "nameOnly": true}"#);
     assert_eq!(names.len(), 1, "{names:?}");
+}
+
+/// What is at the end of names and places in arrays.
+fn at<'a>(doc: Doc<'a>, path: &[&str]) -> Raw<'a> {
+    path.iter().fold(doc.as_raw(), |raw, name| {
+        let inner = match raw.as_array() {
+            Some(array) => array.get(name.parse().unwrap()),
+            None => raw.as_doc().and_then(|doc| doc.get(name)),
+        };
+        inner.unwrap_or_else(|| panic!("{name} of {path:?} in {doc:?}"))
+    })
+}
+
+#[test]
+fn all_plans_are_tried_out_as_far_as_the_winning_one_needs() {
+    let db = Session::new();
+    let documents: Vec<String> =
+        (0..600).map(|n| format!(r#"{{"_id": {n}, "a": {}, "b": {}}}"#, n % 100, n % 3)).collect();
+    db.ok(&format!(r#"{{"insert": "c", "documents": [{}]}}"#, documents.join(",")));
+    db.ok(r#"{"createIndexes": "c", "indexes": [{"key": {"a": 1}, "name": "a"}, {"key": {"b": 1}, "name": "b"}]}"#);
+    let uses = |index: usize| {
+        let rows = db.batch(r#"{"aggregate": "c", "pipeline": [{"$indexStats": {}}, {"$sort": {"name": 1}}], "cursor": {}}"#);
+        number(Some(at(rows[index].as_doc(), &["accesses", "ops"])))
+    };
+    for command in [
+        r#"{"find": "c", "filter": {"a": 7, "b": 1}}"#,
+        r#"{"count": "c", "query": {"a": 7, "b": 1}}"#,
+        r#"{"delete": "c", "deletes": [{"q": {"a": 7, "b": 1}, "limit": 0}]}"#,
+    ] {
+        let reply =
+            db.ok(&format!(r#"{{"explain": {command}, "verbosity": "allPlansExecution"}}"#));
+        let plans = at(reply.as_doc(), &["executionStats", "allPlansExecution"]);
+        let plans: Vec<Doc<'_>> =
+            plans.as_array().unwrap().iter().filter_map(Raw::as_doc).collect();
+        assert_eq!(plans.len(), 2, "{reply:?}");
+        let index = ["executionStages", "inputStage", "indexName"];
+        let tried = |plan: Doc<'_>| {
+            let count = |name: &str| number(Some(at(plan, &[name])));
+            let name = at(plan, &index).as_str().unwrap().to_owned();
+            (name, count("nReturned"), count("totalKeysExamined"), count("totalDocsExamined"))
+        };
+        // Of the documents with a 7 two have b 1; the other index goes as far and meets one at most.
+        assert_eq!(tried(plans[0]), ("a".to_owned(), 2, 6, 6));
+        let (name, returned, keys, _) = tried(plans[1]);
+        assert_eq!((name.as_str(), keys), ("b", 6));
+        assert!(returned <= 1, "{reply:?}");
+    }
+    // Trying out is no use.
+    assert_eq!(uses(2), 0);
+    let reply = db
+        .ok(r#"{"explain": {"find": "c", "filter": {"a": 7}}, "verbosity": "allPlansExecution"}"#);
+    let alone = at(reply.as_doc(), &["executionStats", "allPlansExecution"]);
+    assert_eq!(alone.as_array().map(|plans| plans.iter().count()), Some(0), "nothing to compare");
+}
+
+#[test]
+fn what_went_to_the_disk_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = EngineOptions { stage_bytes_max: 20_000, ..EngineOptions::default() };
+    let engine = Engine::open(folder.path(), options).unwrap();
+    let db = Session::on(engine);
+    let run = |command: &str| db.ok(command);
+    let documents: Vec<String> =
+        (0..1000).map(|n| format!(r#"{{"_id": {n}, "n": {}}}"#, n * 7 % 1000)).collect();
+    run(&format!(r#"{{"insert": "c", "documents": [{}]}}"#, documents.join(",")));
+    let figures = |stage: Doc<'_>| {
+        let count = |name: &str| number(stage.get(name));
+        assert_eq!(stage.get("usedDisk").and_then(Raw::as_bool), Some(count("spills") > 0));
+        (count("spills"), count("spilledRecords"), count("spilledBytes"))
+    };
+    let find =
+        run(r#"{"explain": {"find": "c", "sort": {"n": 1}}, "verbosity": "executionStats"}"#);
+    let sort = at(find.as_doc(), &["executionStats", "executionStages"]).as_doc().unwrap();
+    let (spills, records, bytes) = figures(sort);
+    assert!(spills > 1 && bytes > 20_000, "{sort:?}");
+    assert_eq!(records, 1000);
+    assert_eq!(number(sort.get("memLimit")), 20_000);
+    assert_eq!(number(sort.get("totalDataSizeSorted")), 1000 * 21);
+    let pipeline = run(
+        r#"{"explain": {"aggregate": "c", "pipeline": [{"$match": {"n": {"$lt": 5}}}, {"$set": {"m": 1}}, {"$sort": {"n": 1}}, {"$group": {"_id": "$n"}}, {"$sort": {"_id": 1}}], "cursor": {}}, "verbosity": "executionStats"}"#,
+    );
+    for stage in ["2", "3", "4"] {
+        let stage = at(pipeline.as_doc(), &["stages", stage]).as_doc().unwrap();
+        assert_eq!(figures(stage), (0, 0, 0), "five documents fit");
+    }
+    let grouped = run(
+        r#"{"explain": {"aggregate": "c", "pipeline": [{"$group": {"_id": "$n"}}, {"$sort": {"_id": 1}}], "cursor": {}}, "verbosity": "executionStats"}"#,
+    );
+    for stage in ["1", "2"] {
+        let stage = at(grouped.as_doc(), &["stages", stage]).as_doc().unwrap();
+        assert!(figures(stage).0 > 0, "{grouped:?}");
+    }
 }
 
 /// The counts of every stage of an explanation that ran, outermost first.
