@@ -126,6 +126,7 @@ impl Update {
                 if doc.first().is_some_and(|e| e.name.first() == Some(&b'$')) {
                     Body::Operators(parse::Parser::new(options)?.operators(doc)?)
                 } else {
+                    parse::check_array_filters(options)?;
                     Body::Replacement(replace::Replacement::parse(doc, options)?)
                 }
             }

@@ -63,7 +63,7 @@ pub use crate::bson::print::{
     computed as value_text, document as document_text, value as bson_text,
 };
 pub use call::Call;
-pub use meta::{Metadata, Needs};
+pub use meta::{Metadata, Needs, Offered};
 pub(crate) use object::{Fields, not_an_object};
 pub use path::Path;
 pub(crate) use path::check_field_name;

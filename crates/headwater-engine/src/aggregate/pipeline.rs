@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::expressions::Scope;
+use super::expressions::{Offered, Scope};
 use super::stages::{self, Parsed, Shape, StageSpec, Writes};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
@@ -19,6 +19,9 @@ pub const STAGES_MAX: usize = 1000;
 pub(crate) const OPTIMIZING: &str = "Failed to optimize pipeline :: caused by :: ";
 /// Deepest nesting of sub-pipelines.
 pub const SUB_PIPELINES_MAX: usize = 20;
+
+/// The stages whose documents are new ones, of which nothing is known but their fields.
+const MAKING: [&str; 5] = ["$bucketAuto", "$facet", "$group", "$redact", "$replaceRoot"];
 
 /// The stages that may ask for more of documents than their fields.
 const ASKING: [&str; 3] = ["$addFields", "$project", "$set"];
@@ -129,11 +132,13 @@ impl Pipeline {
         }
         let mut origins = Vec::with_capacity(count);
         for (at, doc) in stages.iter().filter_map(Raw::as_doc).enumerate() {
-            if context.place == Place::Command
+            if parsed.iter().any(|stage| MAKING.contains(&stage.name())) {
+                context.scope.offer_metadata(Offered::Nothing);
+            } else if context.place == Place::Command
                 && doc.first().is_some_and(|stage| ASKING.contains(&stage.name_str()))
                 && let Some(head) = whole_head(&parsed)
             {
-                context.scope.offer_metadata(head.sort.is_some());
+                context.scope.offer_metadata(Offered::All { sorted: head.sort.is_some() });
             }
             let parsing = stages::parse(doc, context, &mut parsed);
             context.scope.withdraw_metadata();
@@ -272,13 +277,20 @@ fn whole_head(stages: &[Arc<dyn StageSpec>]) -> Option<Head> {
 /// # Errors
 /// `TypeMismatch` (14), 40323 and 40324.
 pub fn check_names(stages: Array<'_>) -> Result<()> {
-    stages.iter().try_for_each(|raw| match raw.as_doc() {
-        Some(doc) => stages::named(doc).map(drop),
-        None => {
-            let message = "Each element of the 'pipeline' array must be an object";
-            Err(Error::new(Code::TYPE_MISMATCH, message))
-        }
-    })
+    check_objects(stages)?;
+    stages.iter().filter_map(Raw::as_doc).try_for_each(|doc| stages::named(doc).map(drop))
+}
+
+/// Checks that everything in a pipeline is a document.
+///
+/// # Errors
+/// `TypeMismatch` (14).
+pub fn check_objects(stages: Array<'_>) -> Result<()> {
+    if stages.iter().any(|raw| raw.as_doc().is_none()) {
+        let message = "Each element of the 'pipeline' array must be an object";
+        return Err(Error::new(Code::TYPE_MISMATCH, message));
+    }
+    Ok(())
 }
 
 /// The conjunction of filters.

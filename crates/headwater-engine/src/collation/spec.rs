@@ -37,21 +37,37 @@ pub enum CaseFirst {
     Lower,
 }
 
+/// The languages whose texts are normalised before they are compared.
+const NORMALIZING: [&str; 24] = [
+    "as", "bn", "bo", "el", "fa", "gu", "he", "hi", "ig", "km", "kn", "kok", "mr", "my", "or",
+    "pa", "ps", "si", "ta", "te", "th", "vi", "yi", "yo",
+];
+
+/// Whether a locale is said to need normalisation: of the variants, the ones for searching and those that change the
+/// order of such a language.
+fn normalizes(name: &str) -> bool {
+    let (place, variant) = name.split_once("@collation=").unwrap_or((name, ""));
+    let language = place.split('_').next().unwrap_or_default();
+    match variant {
+        "" | "dictionary" | "traditional" => NORMALIZING.binary_search(&language).is_ok(),
+        variant => variant == "search",
+    }
+}
+
 impl Options {
-    /// What a locale has where nothing is said.
+    /// What a locale has where nothing is said. Source: what ICU answers for all locales and variants.
     pub fn of_locale(name: &str) -> Options {
-        let language = name.split(['_', '@']).next().unwrap_or_default();
         Options {
             strength: 3,
             case_level: false,
-            case_first: match language {
+            case_first: match name {
                 "da" | "mt" => CaseFirst::Upper,
                 _ => CaseFirst::Off,
             },
             numeric: false,
-            shifted: language == "th",
+            shifted: name == "th",
             spaces_only: false,
-            normalization: false,
+            normalization: normalizes(name),
             backwards: name == "fr_CA",
         }
     }
@@ -80,5 +96,24 @@ impl Options {
         doc.str("alternate", if self.shifted { "shifted" } else { "non-ignorable" });
         doc.str("maxVariable", if self.spaces_only { "space" } else { "punct" });
         doc.bool("normalization", self.normalization);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locales_have_defaults_of_their_own() {
+        assert!(NORMALIZING.is_sorted());
+        for name in ["as", "fa_AF", "vi@collation=traditional", "en@collation=search"] {
+            assert!(Options::of_locale(name).normalization, "{name}");
+        }
+        for name in ["en", "ar", "es@collation=traditional", "bn@collation=eor"] {
+            assert!(!Options::of_locale(name).normalization, "{name}");
+        }
+        assert_eq!(Options::of_locale("da").case_first, CaseFirst::Upper);
+        assert_eq!(Options::of_locale("da@collation=search").case_first, CaseFirst::Off);
+        assert!(Options::of_locale("th").shifted && Options::of_locale("fr_CA").backwards);
     }
 }

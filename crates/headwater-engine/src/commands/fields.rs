@@ -120,11 +120,19 @@ impl<'a> Fields<'a> {
     }
 
     fn repeated(self, name: &str) -> Error {
-        Error::location(40413, format!("BSON field '{}.{name}' is a duplicate field", self.path))
+        let field = self.named(name);
+        Error::location(40413, format!("BSON field '{field}' is a duplicate field"))
     }
 
     fn unknown(self, name: &str) -> Error {
-        Error::location(40415, format!("BSON field '{}.{name}' is an unknown field.", self.path))
+        let field = self.named(name);
+        Error::location(40415, format!("BSON field '{field}' is an unknown field."))
+    }
+
+    /// How errors call a field: one without a name as the document.
+    fn named(self, name: &str) -> String {
+        let dot = if name.is_empty() { "" } else { "." };
+        format!("{}{dot}{name}", self.path)
     }
 
     /// The error for a field that must be there.

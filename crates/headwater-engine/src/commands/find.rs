@@ -4,7 +4,7 @@ use super::collation::chosen;
 use super::collection_uuid;
 use super::cursors::{First, reply_first, reply_one};
 use super::{Command, Context, Fields, Flow, Needs, views};
-use crate::aggregate::expressions::Scope;
+use crate::aggregate::expressions::{Offered, Scope};
 use crate::bson::key::Direction;
 use crate::bson::{Doc, Raw};
 use crate::catalog::Collection;
@@ -58,6 +58,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let filter = fields.strict_document("filter")?.unwrap_or(Doc::EMPTY);
     let sort = fields.strict_document("sort")?.unwrap_or(Doc::EMPTY);
     let projection = fields.strict_document("projection")?.unwrap_or(Doc::EMPTY);
+    SortPattern::natural(sort)?;
     let mut first = First::of_size(fields.cut_count("batchSize")?);
     first.single = fields.strict_bool("singleBatch")?;
     first.no_timeout = fields.strict_bool("noCursorTimeout")?;
@@ -112,7 +113,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     }
     if !projection.is_empty() {
         let mut scope = scope()?;
-        scope.offer_metadata(!sort.is_empty() && sort.get("$natural").is_none());
+        let sorted = !sort.is_empty() && sort.get("$natural").is_none();
+        scope.offer_metadata(Offered::All { sorted });
         shape.show.projection = Some(Projection::parse_find(projection, &mut scope)?);
     }
     if key_only {

@@ -11,7 +11,8 @@ use super::write::first::{First, Search};
 use super::write::{Statement, open_for_writing};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
-use crate::bson::{Doc, DocBuf, DocWriter};
+use crate::aggregate::pipeline::check_objects;
+use crate::bson::{Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
 use crate::collection::RecordId;
 use crate::engine::{WriteGuard, now_ms};
@@ -19,6 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::query::matcher::{MatchDetails, Matcher};
 use crate::query::plan::{Asked as Shown, Hint, Query, choose};
 use crate::query::projection::Projection;
+use crate::query::sort::SortPattern;
 use crate::session::retry::Outcome;
 use crate::update::{Update, UpdateOptions, check_upsert_filter};
 
@@ -170,6 +172,8 @@ impl<'a> Task<'a> {
             }
             _ => {}
         }
+        let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
+        SortPattern::natural(sort)?;
         let collation = collation(context, &context.namespace()?)?;
         let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
         let variables = fields.document("let")?;
@@ -188,6 +192,7 @@ impl<'a> Task<'a> {
         if upsert {
             check_upsert_filter(filter)?;
         }
+        update.and_then(Raw::as_array).map_or(Ok(()), check_objects)?;
         let update = update.map(|update| Update::parse(update, &options)).transpose()?;
         let mut scope = update_scope.clone();
         let projection = fields.document("fields")?.filter(|p| !p.is_empty());
@@ -197,7 +202,6 @@ impl<'a> Task<'a> {
             return Err(Error::new(Code::BAD_VALUE, message));
         }
         let hint = Hint::argument(fields)?;
-        let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
         let mut query = Query::parse(filter, &mut scope)?;
         query.hint = hint;
         query.asked = Some(Box::new(Shown { limit: Some(1), ..Shown::default() }));

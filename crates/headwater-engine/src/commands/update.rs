@@ -11,7 +11,7 @@ use super::write::first::{First, Search};
 use super::write::turns::Turn;
 use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Fields, Flow, Needs};
-use crate::aggregate::pipeline::check_names;
+use crate::aggregate::pipeline::{check_names, check_objects};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
@@ -170,6 +170,7 @@ impl<'a> Entry<'a> {
             let message = "Update argument must be either an object or an array";
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
         }
+        update.as_array().map_or(Ok(()), check_objects)?;
         let collation = argument(fields)?;
         let array_filters = fields.array("arrayFilters")?;
         check_documents(fields, "arrayFilters", array_filters)?;

@@ -126,14 +126,9 @@ impl Projection {
         metadata: Option<&Metadata>,
         out: &mut DocWriter,
     ) -> Result<()> {
-        let position = match (self.positional, details.and_then(|details| details.position)) {
-            (true, None) => {
-                return Err(Error::location(
-                    51246,
-                    "positional operator '.$' couldn't find a matching element in the array",
-                ));
-            }
-            (_, position) => position,
+        let position = match self.positional {
+            true => apply::Position::Asked(details.and_then(|details| details.position)),
+            false => apply::Position::Settled,
         };
         apply::document(&self.root, doc, &apply::Run { root: doc, position, metadata }, out)
     }

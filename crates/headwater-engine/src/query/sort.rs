@@ -60,12 +60,16 @@ impl SortPattern {
         let mut paths: Vec<Path> = Vec::new();
         let mut directions = Vec::new();
         let mut random = None;
+        // What the fields are said to be comes before their names.
+        spec.iter().try_for_each(|element| match element.value.as_doc() {
+            Some(meta) => parse_meta(meta),
+            None => direction(element).map(drop),
+        })?;
         for element in spec {
             if directions.len() >= KEY_FIELDS_MAX {
                 return Err(Error::location(13103, "too many compound keys"));
             }
-            if let Some(meta) = element.value.as_doc() {
-                parse_meta(meta)?;
+            if element.value.as_doc().is_some() {
                 random = Some(directions.len());
                 directions.push(Direction::Ascending);
                 continue;

@@ -22,11 +22,7 @@ pub(super) struct Parser<'p> {
 impl<'p> Parser<'p> {
     /// Parses the array filters, to start with.
     pub(super) fn new(options: &UpdateOptions<'p>) -> Result<Parser<'p>> {
-        let filters = match options.array_filters {
-            Some(filters) => ArrayFilters::parse(Some(filters), &mut scope(options.scope)?)?,
-            None => ArrayFilters::default(),
-        };
-        Ok(Parser { tree: Operators::new(filters), scope: options.scope })
+        Ok(Parser { tree: Operators::new(array_filters(options)?), scope: options.scope })
     }
 
     /// Adds every operator of `update` to the tree.
@@ -51,6 +47,21 @@ impl<'p> Parser<'p> {
         self.tree.filters.check_used(update)?;
         Ok(self.tree)
     }
+}
+
+fn array_filters(options: &UpdateOptions<'_>) -> Result<ArrayFilters> {
+    match options.array_filters {
+        Some(filters) => ArrayFilters::parse(Some(filters), &mut scope(options.scope)?),
+        None => Ok(ArrayFilters::default()),
+    }
+}
+
+/// Checks the array filters of an update that has no use for them, which MongoDB takes if they are filters.
+///
+/// # Errors
+/// Those of the filters.
+pub(super) fn check_array_filters(options: &UpdateOptions<'_>) -> Result<()> {
+    array_filters(options).map(drop)
 }
 
 /// A scope to parse with: the statement's, or one without variables.

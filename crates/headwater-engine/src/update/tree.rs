@@ -48,12 +48,19 @@ impl Operators {
 
     /// Puts an operator at the end of a path.
     pub(super) fn insert(&mut self, path: &Path, modifier: Box<dyn Modifier>) -> Result<()> {
-        self.check_identifiers(path)?;
+        if let Some(Part::Filtered(_)) = path.parts.first() {
+            return bad(format!(
+                "Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '{}'",
+                path.text
+            ));
+        }
+        let Operators { root, filters, .. } = self;
         let mut at = 0;
         let mut leaf = Some(Node::Leaf(modifier));
-        let mut node = self.root.child(path, 0, &mut leaf)?;
+        let mut node = root.child(path, 0, &mut leaf)?;
         while let Some(next) = node {
             at += 1;
+            check_identifier(filters, path, at)?;
             node = match next {
                 Node::Object(object) => object.child(path, at, &mut leaf)?,
                 Node::Array(array) => array.child(path, at, &mut leaf)?,
@@ -78,24 +85,16 @@ impl Operators {
         self.positional |= positions == 1;
         Ok(())
     }
+}
 
-    fn check_identifiers(&mut self, path: &Path) -> Result<()> {
-        let text = &path.text;
-        if let Some(Part::Filtered(_)) = path.parts.first() {
-            return bad(format!(
-                "Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '{text}'"
-            ));
-        }
-        for part in &path.parts {
-            if let Part::Filtered(identifier) = part
-                && !self.filters.use_identifier(identifier)
-            {
-                return bad(format!(
-                    "No array filter found for identifier '{identifier}' in path '{text}'"
-                ));
-            }
-        }
-        Ok(())
+/// Checks that a component that names an array filter has one.
+fn check_identifier(filters: &mut ArrayFilters, path: &Path, at: usize) -> Result<()> {
+    match path.parts.get(at) {
+        Some(Part::Filtered(identifier)) if !filters.use_identifier(identifier) => bad(format!(
+            "No array filter found for identifier '{identifier}' in path '{}'",
+            path.text
+        )),
+        _ => Ok(()),
     }
 }
 

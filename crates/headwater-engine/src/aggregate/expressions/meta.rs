@@ -34,12 +34,27 @@ impl Needs {
     }
 }
 
+/// What `$meta` may ask where expressions are parsed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Offered {
+    /// Metadata that this version doesn't keep that far.
+    #[default]
+    NotKept,
+    /// All metadata.
+    All {
+        /// Whether the documents are sorted.
+        sorted: bool,
+    },
+    /// Nothing: the documents are new ones, made by a stage.
+    Nothing,
+}
+
 #[derive(Debug)]
 enum Meta {
     Record,
     IndexKey,
     SortKey,
-    /// Only searches have it.
+    /// Only searches and documents of collections have it.
     Nothing,
 }
 
@@ -72,13 +87,14 @@ pub(super) fn meta(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
         ("geoNearPoint", _) => return needs("$geoNear point"),
         ("searchScore", _) => return needs("$search score"),
         ("vectorSearchScore", _) => return needs("$vectorSearch score"),
-        ("sortKey", Some(true)) => Meta::SortKey,
-        ("sortKey", Some(false)) => {
+        ("recordId" | "sortKey", Offered::Nothing) => Meta::Nothing,
+        ("sortKey", Offered::All { sorted: true }) => Meta::SortKey,
+        ("sortKey", Offered::All { sorted: false }) => {
             let message = "cannot use sortKey $meta projection without a sort";
             return Err(Error::new(Code::BAD_VALUE, message));
         }
-        ("recordId", Some(_)) => Meta::Record,
-        ("recordId" | "sortKey", None) => {
+        ("recordId", Offered::All { .. }) => Meta::Record,
+        ("recordId" | "sortKey", Offered::NotKept) => {
             let what = format_args!(
                 "The expression {{$meta: \"{name}\"}} elsewhere than right behind $match, $sort, $skip and $limit"
             );

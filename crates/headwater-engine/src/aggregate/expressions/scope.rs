@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Expression, Metadata, Needs, variable};
+use super::{Expression, Metadata, Needs, Offered, variable};
 use crate::bson::{Doc, Raw, Type, Value};
 use crate::collation::{Collation, ValueOrder};
 use crate::error::{Code, Error, Result};
@@ -22,7 +22,7 @@ pub struct Scope {
     folding_error: Option<Error>,
     uses_outer: bool,
     reads_document: bool,
-    metadata: Option<bool>,
+    metadata: Offered,
     needs: Needs,
     rewrites: bool,
 }
@@ -70,7 +70,7 @@ impl Scope {
             folding_error: None,
             uses_outer: false,
             reads_document: false,
-            metadata: None,
+            metadata: Offered::NotKept,
             needs: Needs::default(),
             rewrites: true,
         };
@@ -123,13 +123,13 @@ impl Scope {
         &self.order
     }
 
-    /// Tells that `$meta` has something to say of every document; `sorted` tells whether there is a sort.
-    pub fn offer_metadata(&mut self, sorted: bool) {
-        self.metadata = Some(sorted);
+    /// Tells what `$meta` has to say of every document.
+    pub fn offer_metadata(&mut self, offered: Offered) {
+        self.metadata = offered;
     }
 
-    /// Whether there is metadata, and if so whether there is a sort.
-    pub(crate) fn metadata(&self) -> Option<bool> {
+    /// What `$meta` has to say of every document.
+    pub(crate) fn metadata(&self) -> Offered {
         self.metadata
     }
 
@@ -142,7 +142,7 @@ impl Scope {
 
     /// Tells that `$meta` has nothing more to say.
     pub(crate) fn withdraw_metadata(&mut self) {
-        self.metadata = None;
+        self.metadata = Offered::NotKept;
     }
 
     /// What the expressions parsed since the last call ask of the metadata.

@@ -1,6 +1,6 @@
 //! What is explained: the query inside a command, read as the command itself reads it.
 
-use crate::aggregate::expressions::Scope;
+use crate::aggregate::expressions::{Offered, Scope};
 use crate::bson::{Doc, Raw};
 use crate::catalog::Collection;
 use crate::commands::collation::{argument, chosen};
@@ -114,7 +114,8 @@ fn find<'a>(
     let mut show = Show { record_id, ..Show::default() };
     if !projection.is_empty() {
         let mut scope = scope(fields, collection)?;
-        scope.offer_metadata(!sort.is_empty() && sort.get("$natural").is_none());
+        let sorted = !sort.is_empty() && sort.get("$natural").is_none();
+        scope.offer_metadata(Offered::All { sorted });
         show.projection = Some(Projection::parse_find(projection, &mut scope)?);
     }
     show.key_only = key_only.then(Vec::new);

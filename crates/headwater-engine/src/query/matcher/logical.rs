@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::comparison::{List, Relation};
+use super::element::integer;
 use super::parse::{Field, Inside, Parser, Top, all_of, bad_value, failed_to_parse, is_operators};
 use super::regex::Regex;
 use super::test::Test;
@@ -94,13 +95,7 @@ pub(super) fn comment(_: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
 }
 
 fn require_one(top: Top<'_>) -> Result<()> {
-    let is_one = match top.value.view() {
-        View::Int32(value) => value == 1,
-        View::Int64(value) => value == 1,
-        View::Double(value) => value == 1.0,
-        _ => false,
-    };
-    if is_one {
+    if integer(top.name, top.value).map_err(failed_to_parse)? == 1 {
         return Ok(());
     }
     Err(failed_to_parse(format!("{} must be an integer value of 1", top.name)))

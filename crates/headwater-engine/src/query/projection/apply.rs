@@ -13,10 +13,19 @@ use crate::error::{Error, Result};
 pub(super) struct Run<'a> {
     /// The document that expressions look at.
     pub(super) root: Doc<'a>,
-    /// The array position that the filter matched, until an array used it.
-    pub(super) position: Option<u32>,
+    /// What the positional `$` is about.
+    pub(super) position: Position,
     /// What is known of the document beside its fields.
     pub(super) metadata: Option<&'a Metadata>,
+}
+
+/// Which element of an array the positional `$` keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    /// There is no `$`, or an array on the way has used it.
+    Settled,
+    /// Of the first array that is met; `None` if the filter matched no element.
+    Asked(Option<u32>),
 }
 
 /// Where values go.
@@ -71,12 +80,7 @@ pub(super) fn document(
             continue;
         };
         if field.computes() {
-            let here = match field {
-                Field::Nested(_) => {
-                    fields.keep_rest || matches!(element.value.kind, Type::Document | Type::Array)
-                }
-                _ => fields.keep_rest,
-            };
+            let here = fields.keep_rest || matches!(field, Field::Nested(_));
             if !here || done.get(at).copied().unwrap_or(false) {
                 continue;
             }
@@ -146,7 +150,7 @@ fn found(
             None => out.raw(value),
         },
         Field::Positional => match value.as_array() {
-            Some(array) if run.position.is_some() => {
+            Some(array) if run.position != Position::Settled => {
                 let element = run.element(array)?;
                 out.array(|out| {
                     out.raw(element);
@@ -164,9 +168,9 @@ fn nested(fields: &Fields, value: Raw<'_>, run: &Run<'_>, out: &mut impl Sink) -
         Type::Document => out.document(|out| document(fields, Doc::trusted(value.data), run, out)),
         Type::Array => {
             let array = Array::trusted(value.data);
-            if run.position.is_some() && fields.has_positional() {
+            if run.position != Position::Settled && fields.has_positional() {
                 let element = run.element(array)?;
-                let run = Run { position: None, ..*run };
+                let run = Run { position: Position::Settled, ..*run };
                 return out.array(|out| nested(fields, element, &run, out));
             }
             out.array(|out| array.iter().try_for_each(|element| nested(fields, element, run, out)))
@@ -225,9 +229,14 @@ fn compute<'a>(field: &'a Field, name: &str, run: &Run<'a>) -> Result<crate::bso
 impl<'a> Run<'a> {
     /// The element of an array that the filter matched.
     fn element<'v>(&self, array: Array<'v>) -> Result<Raw<'v>> {
-        let at = self.position.unwrap_or_default() as usize;
+        let Position::Asked(Some(at)) = self.position else {
+            return Err(Error::location(
+                51246,
+                "positional operator '.$' couldn't find a matching element in the array",
+            ));
+        };
         array
-            .get(at)
+            .get(at as usize)
             .ok_or_else(|| Error::location(51247, "positional operator '.$' element mismatch"))
     }
 }

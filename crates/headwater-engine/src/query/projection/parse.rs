@@ -39,6 +39,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn include(&mut self, path: &str, field: Field) -> Result<()> {
+        self.root.check_free(path)?;
         if self.kind == Some(Kind::Exclusion) {
             let message = format!("Cannot do inclusion on field {path} in exclusion projection");
             return Err(Error::location(31253, message));
@@ -48,6 +49,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn exclude(&mut self, path: &str) -> Result<()> {
+        self.root.check_free(path)?;
         if self.kind == Some(Kind::Inclusion) {
             let message = format!("Cannot do exclusion on field {path} in inclusion projection");
             return Err(Error::location(31254, message));

@@ -61,6 +61,27 @@ impl Fields {
         self.children.get(at).map(|(_, field)| (at, field))
     }
 
+    /// Checks that a field can be put at a dotted path.
+    ///
+    /// # Errors
+    /// As [`Fields::insert`].
+    pub(super) fn check_free(&self, path: &str) -> Result<()> {
+        let mut fields = self;
+        let mut rest = path;
+        loop {
+            let (name, below) = match rest.split_once('.') {
+                Some((name, below)) => (name, Some(below)),
+                None => (rest, None),
+            };
+            match (fields.child(name.as_bytes()), below) {
+                (None, _) => return Ok(()),
+                (Some(_), None) => return Err(collision(path)),
+                (Some((_, Field::Nested(nested))), Some(below)) => (fields, rest) = (nested, below),
+                (Some(_), Some(below)) => return Err(collision_below(path, below)),
+            }
+        }
+    }
+
     /// Puts a field at a dotted path.
     ///
     /// # Errors
@@ -78,7 +99,7 @@ impl Fields {
         let known = self.children.iter().position(|(known, _)| **known == *name);
         let Some(below) = below else {
             if known.is_some() {
-                return Err(Error::location(31250, format!("Path collision at {path}")));
+                return Err(collision(path));
             }
             self.children.push((name.into(), field));
             return Ok(());
@@ -90,10 +111,7 @@ impl Fields {
         });
         match self.children.get_mut(at) {
             Some((_, Field::Nested(fields))) => fields.insert_rest(path, below, field),
-            _ => {
-                let message = format!("Path collision at {path} remaining portion {below}");
-                Err(Error::location(31249, message))
-            }
+            _ => Err(collision_below(path, below)),
         }
     }
 
@@ -113,4 +131,14 @@ impl Fields {
                 true
             })
     }
+}
+
+#[cold]
+fn collision(path: &str) -> Error {
+    Error::location(31250, format!("Path collision at {path}"))
+}
+
+#[cold]
+fn collision_below(path: &str, below: &str) -> Error {
+    Error::location(31249, format!("Path collision at {path} remaining portion {below}"))
 }

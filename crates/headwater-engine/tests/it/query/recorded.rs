@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
-use headwater_engine::aggregate::expressions::{Metadata, Scope};
+use headwater_engine::aggregate::expressions::{Metadata, Offered, Scope};
 use headwater_engine::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, View, extjson};
 use headwater_engine::query::distinct::Distinct;
 use headwater_engine::query::matcher::{MatchDetails, Matcher};
@@ -92,7 +92,7 @@ fn find(command: Doc<'_>, docs: Docs) -> Result<Docs> {
     let filter = Matcher::parse(doc(command, "filter").unwrap_or(Doc::EMPTY), &mut scope)?;
     let projection = doc(command, "projection").unwrap_or(Doc::EMPTY);
     let pattern = doc(command, "sort").unwrap_or(Doc::EMPTY);
-    scope.offer_metadata(!pattern.is_empty());
+    scope.offer_metadata(Offered::All { sorted: !pattern.is_empty() });
     let projection = Projection::parse_find(projection, &mut scope)?;
     if let Some(error) = scope.take_folding_error() {
         return Err(error);
