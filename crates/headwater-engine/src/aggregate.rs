@@ -9,5 +9,6 @@ pub mod pipeline;
 pub(crate) mod random;
 pub mod stages;
 pub mod strict;
+mod wanted;
 
 pub use effort::Aggregation;

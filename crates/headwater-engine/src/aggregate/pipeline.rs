@@ -12,6 +12,7 @@ use super::stages::{self, Parsed, Shape, StageSpec, Writes};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
+use crate::query::plan::Wants;
 
 /// Most stages in one pipeline.
 pub const STAGES_MAX: usize = 1000;
@@ -221,6 +222,16 @@ impl Pipeline {
         let stages = self.stages.iter().skip(at).cloned().collect();
         let origins = self.origins.iter().skip(at).copied().collect();
         Pipeline { stages, origins, rewrites: self.rewrites }
+    }
+
+    /// What the pipeline looks at of the documents that it is given: `sorted` says whether they are put in order first.
+    pub fn wanted(&self, sorted: bool) -> Wants {
+        let first = self.stages.first().filter(|first| !first.metadata_needs().any());
+        match first.map_or(Wants::Documents, |first| first.wanted()) {
+            // Documents without fields have no order.
+            Wants::Count if sorted => Wants::Fields(Vec::new()),
+            wanted => wanted,
+        }
     }
 
     /// The first stage, if it asks for more of documents than their fields, and the stages behind it.

@@ -46,6 +46,7 @@ use crate::bson::{Doc, DocBuf, Element, Raw};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
 use crate::query::matcher::Matcher;
+use crate::query::plan::Wants;
 
 /// The stages that a stage of a command stands for.
 pub type Parsed = Vec<Arc<dyn StageSpec>>;
@@ -76,6 +77,11 @@ pub trait StageSpec: fmt::Debug + Send + Sync {
     /// What it writes, for a stage that does.
     fn writes(&self) -> Option<Writes<'_>> {
         None
+    }
+
+    /// What it looks at of the documents before it. Their fields may come in any order then, with others beside them.
+    fn wanted(&self) -> Wants {
+        Wants::Documents
     }
 
     /// What it asks of documents beside their fields.

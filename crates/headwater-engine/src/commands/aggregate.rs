@@ -242,6 +242,8 @@ fn source(
     query.sort = query.sort.map(|sort| sort.with_collation(scope.collation().cloned()));
     let sort = query.sort.clone();
     query.limit = head.limit.map(|limit| limit.saturating_add(head.skip));
+    query.wants = rest.wanted(sort.is_some());
+    query.tells_absent = true;
     let chosen = choose(run.store(), collection, query)?;
     let sorted = chosen.sorted;
     let described = rest.split_described();

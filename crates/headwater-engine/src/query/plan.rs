@@ -67,6 +67,8 @@ pub struct Query {
     pub limit: Option<u64>,
     /// What is asked of the documents.
     pub wants: Wants,
+    /// Whether whoever takes [`Wants::Fields`] tells an absent value from null.
+    pub tells_absent: bool,
     /// Whether the ways that are not taken are to be noted.
     pub explains: bool,
     /// What errors show of it.
@@ -79,7 +81,7 @@ pub enum Wants {
     /// All of them.
     #[default]
     Documents,
-    /// These fields, as paths.
+    /// The values at these paths. What is given may have other fields, and stand in another order than the document.
     Fields(Vec<String>),
     /// Their number.
     Count,

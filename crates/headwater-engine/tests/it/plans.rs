@@ -1,6 +1,7 @@
 //! What plans read: how many index entries and documents `explain` counts, and what comes of it.
 
 mod choice;
+mod pipelines;
 
 use headwater_engine::bson::{Doc, DocBuf, Raw};
 

@@ -8,11 +8,13 @@ use super::{Parsed, StageSpec};
 use crate::aggregate::accumulators::{Group, Statement};
 use crate::aggregate::expressions::{Expression, Frame, Operator, Scope};
 use crate::aggregate::pipeline::Context;
+use crate::aggregate::wanted;
 use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
+use crate::query::plan::Wants;
 use crate::query::sort::{Sorted, Sorter};
 
 #[derive(Debug)]
@@ -20,12 +22,13 @@ pub(super) struct GroupSpec {
     id: Expression,
     order: ValueOrder,
     statements: Vec<Statement>,
+    wanted: Wants,
 }
 
 impl GroupSpec {
     pub(super) fn new(id: Expression, statements: Vec<Statement>, scope: &Scope) -> GroupSpec {
         let order = scope.order().clone();
-        GroupSpec { id, order, statements }
+        GroupSpec { id, order, statements, wanted: Wants::Documents }
     }
 }
 
@@ -50,7 +53,8 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let Some(id) = id else {
         return Err(Error::location(15955, "a group specification must include an _id"));
     };
-    Ok(vec![Arc::new(GroupSpec::new(id, statements, context.scope))])
+    let spec = GroupSpec::new(id, statements, context.scope);
+    Ok(vec![Arc::new(GroupSpec { wanted: wanted::by(raw), ..spec })])
 }
 
 /// Parses the `_id`: in an object of expressions nothing is included as in a projection.
@@ -104,6 +108,10 @@ pub(super) fn parse_output(output: Option<Doc<'_>>, scope: &mut Scope) -> Result
 impl StageSpec for GroupSpec {
     fn name(&self) -> &'static str {
         "$group"
+    }
+
+    fn wanted(&self) -> Wants {
+        self.wanted.clone()
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {

@@ -16,7 +16,7 @@ use crate::namespace::Namespace;
 use crate::query::exec::{Nothing, Ready, Stage};
 use crate::query::find::skip_and_limit;
 use crate::query::matcher::write_expression;
-use crate::query::plan::{Asked, Hint, Query, choose};
+use crate::query::plan::{Asked, Hint, Query, Wants, choose};
 use crate::query::run::Run;
 use crate::query::scan::ScanStage;
 use crate::query::sort::{Sort, SortPattern};
@@ -82,12 +82,19 @@ impl Asking<'_> {
             return explain(view, self.question(&namespace, &head)?, execute, about, reply);
         }
         let mut cursor = DocWriter::new();
-        explain(view, self.question(&namespace, &head)?, execute, about, &mut cursor)?;
+        let wanted = rest.wanted(head.sort.is_some());
+        let shown = shown_fields(&wanted);
+        let mut question = self.question(&namespace, &head)?;
+        question.query.wants = wanted.clone();
+        if let Purpose::Find { projection, .. } = &mut question.purpose {
+            *projection = shown.as_doc();
+        }
+        explain(view, question, execute, about, &mut cursor)?;
         let cursor = cursor.finish();
         let mut given = None;
         let mut ran = None;
         if execute {
-            let (source, count) = Counting::around(self.source(view, &namespace, &head)?);
+            let (source, count) = Counting::around(self.source(view, &namespace, &head, wanted)?);
             ran = Some(run(view, source, &rest)?);
             given = Some(count);
         }
@@ -123,6 +130,7 @@ impl Asking<'_> {
         let mut query = Query::parse(head.filter.as_doc(), &mut self.scope.clone())?;
         query.hint = self.hint.clone();
         query.explains = true;
+        query.tells_absent = true;
         query.asked = Some(Box::new(Asked {
             limit: head.limit,
             skip: head.skip,
@@ -136,10 +144,17 @@ impl Asking<'_> {
     }
 
     /// The documents that the stages above a plan get.
-    fn source(&self, view: &Run<'_>, namespace: &Namespace, head: &Head) -> Result<Box<dyn Stage>> {
+    fn source(
+        &self,
+        view: &Run<'_>,
+        namespace: &Namespace,
+        head: &Head,
+        wanted: Wants,
+    ) -> Result<Box<dyn Stage>> {
         let found = view.catalog.collection(namespace.db(), namespace.collection());
         let Some(collection) = found else { return Ok(Box::new(Nothing)) };
-        let query = self.query(head)?;
+        let mut query = self.query(head)?;
+        query.wants = wanted;
         let sort = query.sort.clone();
         let chosen = choose(view.store(), collection, query)?;
         let sorted = chosen.sorted;
@@ -151,6 +166,20 @@ impl Asking<'_> {
         }
         Ok(skip_and_limit(stage, head.skip, head.limit))
     }
+}
+
+/// The fields that are wanted, as a projection; none for whole documents.
+fn shown_fields(wanted: &Wants) -> DocBuf {
+    let mut shown = DocWriter::new();
+    if let Wants::Fields(paths) = wanted
+        && !paths.is_empty()
+    {
+        paths.iter().for_each(|path| shown.bool(path, true));
+        if !paths.iter().any(|path| path == "_id") {
+            shown.bool("_id", false);
+        }
+    }
+    shown.finish()
 }
 
 /// Runs a pipeline but for the stages that write.

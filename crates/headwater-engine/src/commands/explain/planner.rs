@@ -123,6 +123,7 @@ fn copy(plan: &Plan) -> Plan {
         matcher: plan.matcher.clone(),
         exact: plan.exact,
         gives: plan.gives,
+        told_apart: plan.told_apart,
     }
 }
 

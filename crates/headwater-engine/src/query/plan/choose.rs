@@ -105,6 +105,7 @@ fn of_hint<'q>(
 
 impl Query {
     fn take(self, collection: &Arc<Collection>, way: Way) -> Chosen {
+        let told_apart = self.told_apart(way.access.scans());
         let matcher = self.matcher;
         let plan = Plan {
             collection: collection.clone(),
@@ -112,6 +113,7 @@ impl Query {
             exact: way.exact || matcher.is_none(),
             matcher: matcher.clone(),
             gives: way.gives,
+            told_apart,
         };
         Chosen { plan, sorted: way.sorted, filter: matcher, rejected: Vec::new() }
     }

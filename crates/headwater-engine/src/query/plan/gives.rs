@@ -2,7 +2,7 @@
 
 use super::eligible::Content;
 use super::index::Candidate;
-use super::tree::Gives;
+use super::tree::{Gives, IndexScan};
 use super::{Query, Wants};
 use crate::query::bounds::Form;
 use crate::query::matcher::{Matcher, Node, Test};
@@ -89,6 +89,17 @@ fn sort_paths(sort: Option<&SortPattern>) -> impl Iterator<Item = &str> {
 }
 
 impl Query {
+    /// The fields of a scan, a bit for each, of which it matters whether a value is absent or null.
+    pub(super) fn told_apart(&self, scans: &[IndexScan]) -> u64 {
+        let (true, Wants::Fields(paths), [scan]) = (self.tells_absent, &self.wants, scans) else {
+            return 0;
+        };
+        let is_wanted = |path: &str| paths.iter().any(|wanted| wanted == path);
+        let bits = scan.fields.iter().zip(0..u64::BITS);
+        let wanted = bits.filter(|(field, _)| is_wanted(field.path.as_str()));
+        wanted.fold(0, |bits, (_, at)| bits | 1 << at)
+    }
+
     /// Whether no document can match, whatever there is.
     pub(super) fn is_empty(&self) -> bool {
         self.matcher.as_deref().is_some_and(never)

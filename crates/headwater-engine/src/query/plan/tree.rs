@@ -26,6 +26,9 @@ pub struct Plan {
     pub exact: bool,
     /// What is handed on of each.
     pub gives: Gives,
+    /// Fields of the index, a bit for each, where null stands for an absent value too and the two have to be told apart: a
+    /// document whose key holds null there is fetched.
+    pub told_apart: u64,
 }
 
 /// What a scan hands on of each document that it finds.
@@ -103,7 +106,14 @@ impl Plan {
     /// Every document of a collection in natural order.
     pub fn everything(collection: Arc<Collection>) -> Plan {
         let access = Access::Collection { reverse: false };
-        Plan { collection, access, matcher: None, exact: true, gives: Gives::Documents }
+        Plan {
+            collection,
+            access,
+            matcher: None,
+            exact: true,
+            gives: Gives::Documents,
+            told_apart: 0,
+        }
     }
 
     /// Counts an operation on each index that it uses.

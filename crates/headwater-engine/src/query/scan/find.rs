@@ -74,7 +74,7 @@ impl Finder {
         let cut = is_cut(entry.0);
         let next = match plan.gives {
             Gives::Nothing if !cut => visit(record, Doc::EMPTY)?,
-            Gives::Keys if let Some(doc) = self.key_document.of(scan, entry) => {
+            Gives::Keys if let Some(doc) = self.key_document.of(scan, entry, plan.told_apart) => {
                 if !plan.wants(doc, false)? {
                     return Ok(Found::Nothing);
                 }

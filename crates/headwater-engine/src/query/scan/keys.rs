@@ -2,7 +2,7 @@
 
 use super::walk::{Entry, is_cut};
 use crate::bson::key::{Direction, Types, decode};
-use crate::bson::{Doc, DocBuf, DocWriter, Value};
+use crate::bson::{Doc, DocBuf, DocWriter, Type, Value};
 use crate::query::plan::tree::IndexScan;
 
 /// The document of the last key.
@@ -12,8 +12,14 @@ pub(super) struct KeyDocument {
 }
 
 impl KeyDocument {
-    /// The fields that a key holds, absent ones as null; `None` if the key does not tell them.
-    pub(super) fn of(&mut self, scan: &IndexScan, (key, value): Entry<'_>) -> Option<Doc<'_>> {
+    /// The fields that a key holds, absent ones as null; `None` if the key does not tell them, or holds null in one of
+    /// the fields where that has to be told from absence.
+    pub(super) fn of(
+        &mut self,
+        scan: &IndexScan,
+        (key, value): Entry<'_>,
+        told_apart: u64,
+    ) -> Option<Doc<'_>> {
         let index = &scan.index;
         if is_cut(key) {
             return None;
@@ -24,6 +30,12 @@ impl KeyDocument {
         let types = value.get(..value.len().checked_sub(if index.unique { 8 } else { 0 })?)?;
         let directions: Vec<Direction> = scan.fields.iter().map(|field| field.direction).collect();
         let values = decode(encoded, &directions, &Types::from_bytes(types))?;
+        if (0..u64::BITS)
+            .zip(&values)
+            .any(|(at, value)| told_apart >> at & 1 == 1 && is_null(value))
+        {
+            return None;
+        }
         let paths = scan.fields.iter().map(|field| field.path.as_str());
         let fields: Vec<(&str, &Value<'_>)> = paths.zip(&values).collect();
         let mut out = DocWriter::append_to(Vec::with_capacity(encoded.len() + 64));
@@ -31,6 +43,10 @@ impl KeyDocument {
         self.doc = out.finish();
         Some(self.doc.as_doc())
     }
+}
+
+fn is_null(value: &Value<'_>) -> bool {
+    value.raw().is_none_or(|raw| raw.kind == Type::Null)
 }
 
 /// Writes values at paths; those below one name stand together.
@@ -42,8 +58,9 @@ fn write(out: &mut DocWriter, fields: &[(&str, &Value<'_>)]) {
         if fields.iter().take(at).any(|(other, _)| is_below(other)) {
             continue;
         }
-        if rest.is_empty() {
-            value.raw().into_iter().for_each(|value| out.raw(name, value));
+        let whole = fields.iter().find(|(other, _)| *other == name).map(|(_, whole)| *whole);
+        if let Some(whole) = whole.or(rest.is_empty().then_some(*value)) {
+            whole.raw().into_iter().for_each(|value| out.raw(name, value));
             continue;
         }
         let below = fields.iter().filter(|(other, _)| is_below(other));
