@@ -226,7 +226,8 @@ impl Pipeline {
 
     /// What the pipeline looks at of the documents that it is given: `sorted` says whether they are put in order first.
     pub fn wanted(&self, sorted: bool) -> Wants {
-        let first = self.stages.first().filter(|first| !first.metadata_needs().any());
+        let tells = |first: &&Arc<dyn StageSpec>| self.rewrites && !first.metadata_needs().any();
+        let first = self.stages.first().filter(tells);
         match first.map_or(Wants::Documents, |first| first.wanted()) {
             // Documents without fields have no order.
             Wants::Count if sorted => Wants::Fields(Vec::new()),
