@@ -1,6 +1,7 @@
 //! The engine's integration tests, one binary.
 
 mod aggregate;
+mod allocations;
 mod bson;
 mod builds;
 mod catalog;
@@ -11,6 +12,7 @@ mod generated;
 mod indexed;
 mod insight;
 mod joined;
+mod pipelines;
 mod plans;
 mod query;
 mod sessions;

@@ -1,7 +1,7 @@
 //! Accumulators as expressions: `$sum`, `$avg`, `$min`, `$max`, `$stdDevPop`, `$stdDevSamp` over their arguments or one array,
 //! and `$firstN`, `$lastN`, `$minN`, `$maxN`, `$percentile`, `$median` over an array.
 
-use super::array::kind_name;
+use super::arithmetic::to_long;
 use super::{Expression, Frame, Operator, Scope, bson_text, value_text};
 use crate::aggregate::accumulators::{
     Deviation, Keep, Quantiles, check_n, n_arguments, percentile_arguments,
@@ -91,7 +91,8 @@ struct KeepN {
 impl Operator for KeepN {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         let n = self.n.eval(frame)?;
-        if Number::from_value(&n).is_some_and(|n| n.to_i64_exact().is_none()) {
+        let whole = Number::from_value(&n).map(|n| Ok::<_, Error>((n, to_long(n)?))).transpose()?;
+        if whole.is_some_and(|(n, whole)| n.compare(Number::Int64(whole)).is_ne()) {
             let message =
                 format!("Value for 'n' must be of integral type, but found {}", value_text(&n));
             return Err(Error::location(5_787_903, message));
@@ -99,8 +100,7 @@ impl Operator for KeepN {
         let n = check_n(&n)?;
         let input = self.input.eval(frame)?;
         let Some(array) = input.as_array() else {
-            let message = format!("Input must be an array. Input was: {}", kind_name(&input));
-            return Err(Error::location(5_788_200, message));
+            return Err(Error::location(5_788_200, "Input must be an array"));
         };
         let mut values: Vec<Raw<'_>> = array.iter().collect();
         match self.keep {
@@ -128,12 +128,15 @@ fn keep_n(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Result<Ex
         return Err(Error::location(5_787_801, message));
     }
     let (input, n) = n_arguments(name, argument)?;
+    // MongoDB evaluates none of these before there is a document.
+    let errors = scope.folding_error().cloned();
     let n = Expression::parse(n, scope)?;
     let input = Expression::parse(input, scope)?;
     let constant = n.as_constant().is_some() && input.as_constant().is_some();
     let expression =
         Expression::Special(Box::new(KeepN { keep, order: scope.order().clone(), input, n }));
-    Ok(if constant { expression.folding(scope) } else { expression })
+    scope.restore_folding_error(errors);
+    Ok(if constant { expression.folded() } else { expression })
 }
 
 pub(super) fn first_n(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
@@ -165,6 +168,18 @@ impl Operator for Percentile {
         let mut numbers = Quantiles::default();
         match input.as_array() {
             Some(array) => array.iter().for_each(|raw| numbers.push(&raw.into())),
+            // One number is its own quantile.
+            None if Number::from_value(&input).is_some_and(Number::is_nan) => {
+                let nan = Value::f64(f64::NAN);
+                return Ok(match &self.quantiles {
+                    Some(quantiles) => {
+                        let mut all = ArrayWriter::new();
+                        quantiles.iter().filter_map(|_| nan.raw()).for_each(|nan| all.raw(nan));
+                        Value::array(all.into_bytes())
+                    }
+                    None => nan,
+                });
+            }
             None => numbers.push(&input),
         }
         Ok(match &self.quantiles {

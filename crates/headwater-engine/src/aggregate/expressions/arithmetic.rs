@@ -1,6 +1,6 @@
 //! Arithmetic: `$add`, `$subtract`, `$multiply`, `$divide`, `$mod`, powers, logarithms and rounding.
 
-use super::array::kind_name;
+use super::array::{kind_name, streamed};
 use crate::bson::print::computed as value_text;
 use crate::bson::{Number, Product, Rounding, Total, Type, Value, View};
 use crate::error::{Code, Error, Result};
@@ -19,7 +19,7 @@ fn type_mismatch(message: String) -> Error {
 
 #[cold]
 fn date_overflow() -> Error {
-    Error::location(7_157_723, "date overflow")
+    Error::new(Code::OVERFLOW, "date overflow")
 }
 
 /// A number of milliseconds as it is added to a date: rounded, half away from zero.
@@ -68,7 +68,8 @@ pub(super) fn subtract<'a>(left: Value<'a>, right: Value<'a>) -> Result<Value<'a
     }
     if let Some(date) = date_ms(&left) {
         if let Some(other) = date_ms(&right) {
-            return date.checked_sub(other).map(Value::i64).ok_or_else(date_overflow);
+            // MongoDB does not look whether the difference fits.
+            return Ok(Value::i64(date.wrapping_sub(other)));
         }
         if let Some(number) = Number::from_value(&right) {
             let ms = to_ms(number).and_then(|ms| date.checked_sub(ms));
@@ -136,7 +137,30 @@ pub(super) fn pow<'a>(base: Value<'a>, exponent: Value<'a>) -> Result<Value<'a>>
         return Err(Error::location(28763, message));
     };
     let message = "$pow cannot take a base of 0 and a negative exponent";
-    a.pow(b).map(Number::to_value).ok_or_else(|| Error::location(28764, message))
+    // Among decimals MongoDB looks at the sign alone.
+    let negative_zero = matches!((a, b), (Number::Decimal(_), _) | (_, Number::Decimal(_)))
+        && a.compare(Number::Int32(0)).is_eq()
+        && b.to_decimal().is_negative()
+        && !b.is_nan();
+    let power = if negative_zero { None } else { a.pow(b) };
+    power.map(Number::to_value).ok_or_else(|| Error::location(28764, message))
+}
+
+/// A number as an integer argument: cut off, or rounded where it is a decimal.
+///
+/// # Errors
+/// 31109 if it does not fit.
+pub(super) fn to_long(number: Number) -> Result<i64> {
+    let (whole, what) = match number {
+        Number::Decimal(value) => {
+            (value.round_to_integral(Rounding::HalfEven).to_i64_exact(), "decimal value")
+        }
+        other => (other.to_i64_truncated(), "value"),
+    };
+    whole.ok_or_else(|| {
+        let text = value_text(&number.to_value());
+        Error::location(31109, format!("Can't coerce out of range {what} {text} to long"))
+    })
 }
 
 /// The number that an operator of one number takes; `None` for null.
@@ -178,7 +202,7 @@ fn checked_log(op: &str, code: i32, number: Number) -> Result<Number> {
     if is_positive(number) {
         return Ok(number);
     }
-    let text = value_text(&number.to_value());
+    let text = streamed(&number.to_value());
     Err(Error::location(code, format!("{op}'s argument must be a positive number, but is {text}")))
 }
 
@@ -222,9 +246,10 @@ pub(super) fn log<'a>(value: Value<'a>, base: Value<'a>) -> Result<Value<'a>> {
     };
     let number = numeric(&value, "argument", 28756)?;
     let by = numeric(&base, "base", 28757)?;
-    checked_log("$log", 28758, number)?;
+    // Here MongoDB looks at the double, to which the smallest decimals are zero.
+    checked_log("$log", 28758, Number::Double(number.to_f64()))?;
     if !is_positive(by) || by.compare(Number::Int32(1)).is_eq() {
-        let text = value_text(&base);
+        let text = streamed(&base);
         let message =
             format!("$log's base must be a positive number not equal to 1, but is {text}");
         return Err(Error::location(28759, message));
@@ -277,11 +302,8 @@ fn precision(name: &str, value: &Value<'_>) -> Result<i32> {
         let message = format!("can't convert from BSON type {} to long", kind_name(value));
         return Err(Error::location(16004, message));
     };
-    let Some(truncated) = number.to_i64_truncated() else {
-        let message = format!("Can't coerce out of range value {} to long", value_text(value));
-        return Err(Error::location(31109, message));
-    };
-    if number.to_i64_exact().is_none() {
+    let truncated = to_long(number)?;
+    if number.to_i32_exact().is_none() {
         let message = format!("precision argument to  {name} must be a integral value");
         return Err(Error::location(51082, message));
     }
@@ -309,6 +331,6 @@ mod tests {
     #[test]
     fn a_date_cannot_leave_its_range() {
         assert!(add(vec![Value::date(i64::MAX), Value::i32(1)]).is_err());
-        assert!(subtract(Value::date(i64::MIN), Value::date(1)).is_err());
+        assert!(subtract(Value::date(i64::MIN), Value::i32(1)).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! `$bitAnd`, `$bitOr`, `$bitXor`, `$bitNot`: int32 stays int32 unless an int64 is among the operands.
 
 use super::array::kind_name;
-use crate::bson::{Value, View};
+use crate::bson::{Number, Value, View};
 use crate::error::{Code, Error, Result};
 
 fn fold<'a>(
@@ -46,6 +46,11 @@ pub(super) fn not(value: Value<'_>) -> Result<Value<'_>> {
         Some(View::Int32(bits)) => Ok(Value::i32(!bits)),
         Some(View::Int64(bits)) => Ok(Value::i64(!bits)),
         _ if value.is_nullish() => Ok(Value::NULL),
+        _ if Number::from_value(&value).is_none() => {
+            let found = kind_name(&value);
+            let message = format!("$bitNot only supports numeric types, not {found}");
+            Err(Error::location(28765, message))
+        }
         _ => {
             let message =
                 format!("$bitNot only supports int and long, not: {}.", kind_name(&value));

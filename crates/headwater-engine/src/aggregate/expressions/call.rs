@@ -120,8 +120,63 @@ impl Call {
         }
         let constant = args.iter().all(|arg| matches!(arg, Expression::Constant(_)));
         let order = scope.order().clone();
+        let args = if constant { args } else { joined(name, function, args, scope) };
         let call = Expression::Call(Box::new(Call { name, function, args: args.into(), order }));
         Ok(if constant { call.folding(scope) } else { call })
+    }
+}
+
+/// Evaluates constants that stand among other arguments, as far as MongoDB does: of an operator for which order does not
+/// matter all of them, behind the others; of one for which it does those that stand together; of sums and products only
+/// those at the front, since rounding depends on the order.
+fn joined(
+    name: &'static str,
+    function: Function,
+    args: Vec<Expression>,
+    scope: &mut Scope,
+) -> Vec<Expression> {
+    let is_constant = |arg: &Expression| matches!(arg, Expression::Constant(_));
+    let mut join = |constants: Vec<Expression>| match constants.len() {
+        0 | 1 => constants,
+        _ => {
+            let order = scope.order().clone();
+            let call = Call { name, function, args: constants.into(), order };
+            match Expression::Call(Box::new(call)).folding(scope) {
+                // What fails now fails again when there is a document.
+                Expression::Call(call) => call.args.into_vec(),
+                value => vec![value],
+            }
+        }
+    };
+    match name {
+        "$bitAnd" | "$bitOr" | "$bitXor" | "$max" | "$min" | "$setIntersection" | "$setUnion"
+        | "$sum" => {
+            let (constants, mut others): (Vec<_>, Vec<_>) = args.into_iter().partition(is_constant);
+            others.extend(join(constants));
+            others
+        }
+        "$add" | "$multiply" => {
+            let front = args.iter().take_while(|arg| is_constant(arg)).count();
+            let mut constants = args;
+            let behind = constants.split_off(front);
+            let mut all = join(constants);
+            all.extend(behind);
+            all
+        }
+        "$concat" | "$concatArrays" => {
+            let (mut all, mut run) = (Vec::new(), Vec::new());
+            for arg in args {
+                if is_constant(&arg) {
+                    run.push(arg);
+                    continue;
+                }
+                all.extend(join(std::mem::take(&mut run)));
+                all.push(arg);
+            }
+            all.extend(join(run));
+            all
+        }
+        _ => args,
     }
 }
 

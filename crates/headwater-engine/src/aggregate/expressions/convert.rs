@@ -56,17 +56,17 @@ impl Operator for Convert {
 }
 
 fn converted<'a>(input: &Value<'a>, target: Target, format: Option<Format>) -> Result<Value<'a>> {
-    if input.kind() == Some(target.kind) && target.kind != Type::Binary {
+    if input.kind() == target.kind && target.kind != Some(Type::Binary) {
         return Ok(input.clone());
     }
     let unsupported = || {
-        let (from, to) = (kind_name(input), target.kind.alias());
+        let (from, to) = (kind_name(input), target.kind.map_or("missing", Type::alias));
         failure(format!(
             "Unsupported conversion from {from} to {to} in $convert with no onError value"
         ))
     };
     let view = input.view().ok_or_else(unsupported)?;
-    match target.kind {
+    match target.kind.ok_or_else(unsupported)? {
         Type::Bool => Ok(Value::bool(is_true(input))),
         Type::Double => number::to_double(view).ok_or_else(unsupported)?.map(Value::f64),
         Type::Int32 => number::to_int(view).ok_or_else(unsupported)?.map(Value::i32),
@@ -117,8 +117,10 @@ fn object_id(text: &str) -> Result<Value<'static>> {
         let what = "Invalid string length for parsing to OID, expected 24 but found ";
         return Err(wrong(format!("{what}{}", text.len())));
     }
-    let bytes = binary::from_hex(text)
-        .ok_or_else(|| wrong("Invalid character found in hex string".to_owned()))?;
+    let bytes = binary::from_hex(text).ok_or_else(|| {
+        let found = text.chars().find(|c| !c.is_ascii_hexdigit()).unwrap_or(' ');
+        wrong(format!("Invalid character found in hex string: {found}"))
+    })?;
     Ok(Value::owned(Type::ObjectId, &bytes))
 }
 
@@ -204,7 +206,7 @@ fn short(
 macro_rules! shorts {
     ($($function:ident($name:literal, $kind:ident, $subtype:literal, $format:expr);)*) => {$(
         pub(super) fn $function(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
-            let target = Target { kind: Type::$kind, subtype: $subtype };
+            let target = Target { kind: Some(Type::$kind), subtype: $subtype };
             short($name, target, $format, argument, scope)
         }
     )*};

@@ -109,6 +109,9 @@ impl Operator for Filter {
             let message = format!("input to $filter must be an array not {}", kind_name(&input));
             return Err(Error::location(28651, message));
         }
+        if input.as_array().is_some_and(|array| array.is_empty()) {
+            return Ok(input);
+        }
         let limit = self.limit(frame)?.unwrap_or(usize::MAX);
         let mut kept = ArrayWriter::new();
         for item in items(&input) {

@@ -28,12 +28,21 @@ impl Path {
         if dotted.ends_with('.') {
             return Err(Error::location(40353, "FieldPath must not end with a '.'."));
         }
+        let path = Path::of_names(dotted)?;
+        for name in dotted.split('.') {
+            check_field_name(name)?;
+        }
+        Ok(path)
+    }
+
+    /// Splits a dotted path whose names may start with `$`, as those of a sort pattern may.
+    ///
+    /// # Errors
+    /// A path of too many names.
+    pub(crate) fn of_names(dotted: &str) -> Result<Path> {
         let names: Vec<Box<[u8]>> = dotted.split('.').map(|name| name.as_bytes().into()).collect();
         if names.len() > COMMAND_DEPTH_MAX {
             return Err(Error::new(Code::OVERFLOW, "FieldPath is too long"));
-        }
-        for name in dotted.split('.') {
-            check_field_name(name)?;
         }
         Ok(Path(names))
     }

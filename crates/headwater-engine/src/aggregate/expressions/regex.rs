@@ -51,7 +51,8 @@ fn search(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Result<Ex
     let constant = [Some(&search.input), Some(&search.regex), search.options.as_ref()];
     let constant = constant.into_iter().flatten().all(|arg| arg.as_constant().is_some());
     let search = Expression::Special(Box::new(search));
-    Ok(if constant { search.folding(scope) } else { search })
+    // MongoDB compiles the pattern early, but searches only when there is a document.
+    Ok(if constant { search.folded() } else { search })
 }
 
 pub(super) fn regex_find(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
@@ -98,12 +99,12 @@ fn compile(name: &str, regex: &Value<'_>, options: &Value<'_>) -> Result<Option<
             format!("{name}: regular expression options cannot contain an embedded null byte");
         return Err(Error::location(51110, message));
     }
+    if regex.is_nullish() {
+        return Ok(None);
+    }
     if let Some(flag) = flags.chars().find(|flag| !"imsxu".contains(*flag)) {
         let message = format!("{name} invalid flag in regex options: {flag}");
         return Err(Error::location(51108, message));
-    }
-    if regex.is_nullish() {
-        return Ok(None);
     }
     let program = RegexBuilder::new()
         .utf(true)
@@ -131,14 +132,6 @@ impl Operator for Search {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         let name = self.name;
         let input = self.input.eval(frame)?;
-        let text = match input.view() {
-            Some(View::String(text)) => Some(text),
-            _ if input.is_nullish() => None,
-            _ => {
-                let message = format!("{name} needs 'input' to be of type string");
-                return Err(Error::location(51104, message));
-            }
-        };
         let own;
         let program = match &self.program {
             Some(program) => Some(program),
@@ -150,6 +143,14 @@ impl Operator for Search {
                 };
                 own = compile(name, &regex, &options)?;
                 own.as_ref()
+            }
+        };
+        let text = match input.view() {
+            Some(View::String(text)) => Some(text),
+            _ if input.is_nullish() => None,
+            _ => {
+                let message = format!("{name} needs 'input' to be of type string");
+                return Err(Error::location(51104, message));
             }
         };
         let (Some(text), Some(program)) = (text, program) else {

@@ -152,6 +152,7 @@ pub(super) fn zip(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
         return Err(Error::location(34460, message));
     };
     let (mut inputs, mut longest, mut defaults) = (Vec::new(), false, Vec::new());
+    let mut any_defaults = false;
     let list = |raw: Raw<'_>, code, what: &str, scope: &mut Scope| {
         let Some(array) = raw.as_array() else {
             let found = raw.kind.alias();
@@ -163,8 +164,8 @@ pub(super) fn zip(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
     for element in doc {
         match element.name {
             b"inputs" => inputs = list(element.value, 34461, "inputs", scope)?,
-            // What is no array gives no defaults.
-            b"defaults" if element.value.as_array().is_none() => {}
+            // What is no array gives no defaults, but is one more argument.
+            b"defaults" if element.value.as_array().is_none() => any_defaults = true,
             b"defaults" => defaults = list(element.value, 34462, "defaults", scope)?,
             b"useLongestLength" => {
                 longest = element.value.as_bool().ok_or_else(|| {
@@ -181,7 +182,7 @@ pub(super) fn zip(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
     if inputs.is_empty() {
         return Err(Error::location(34465, "$zip requires at least one input array"));
     }
-    if !defaults.is_empty() && !longest {
+    if (any_defaults || !defaults.is_empty()) && !longest {
         let message = "cannot specify defaults unless useLongestLength is true";
         return Err(Error::location(34466, message));
     }

@@ -91,6 +91,10 @@ pub(super) fn set_difference<'a>(
 /// `$setEquals`: constants are looked at before any document is.
 pub(super) fn set_equals(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
     let args = arguments(argument, scope)?;
+    if args.len() < 2 {
+        let message = format!("$setEquals needs at least two arguments had: {}", args.len());
+        return Err(Error::location(17045, message));
+    }
     let constants = args.iter().enumerate().filter_map(|(at, arg)| Some((at, arg.as_constant()?)));
     for (at, value) in constants {
         if value.as_array().is_none() {
@@ -109,32 +113,43 @@ fn no_array(code: i32, at: usize, found: &Value<'_>) -> Error {
 
 fn are_equal<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
     let mut first: Option<Keys> = None;
-    let mut equal = true;
     for (at, arg) in args.iter().enumerate() {
         let Some(array) = arg.as_array() else { return Err(no_array(17044, at, arg)) };
         let keys = keys(order, array);
         match &first {
-            Some(first) => equal &= *first == keys,
+            Some(first) if *first != keys => return Ok(Value::bool(false)),
+            Some(_) => {}
             None => first = Some(keys),
         }
     }
-    Ok(Value::bool(equal))
+    Ok(Value::bool(true))
 }
 
-pub(super) fn set_is_subset<'a>(
-    order: &ValueOrder,
-    left: Value<'a>,
-    right: Value<'a>,
-) -> Result<Value<'a>> {
-    let array = |value: &Value<'_>, code, which: &str| {
-        let found = kind_name(value);
-        let what = format!(
-            "both operands of $setIsSubset must be arrays. {which} argument is of type: {found}"
-        );
-        Error::location(code, what)
-    };
-    let a = left.as_array().ok_or_else(|| array(&left, 17046, "First"))?;
-    let b = right.as_array().ok_or_else(|| array(&right, 17042, "Second"))?;
+/// `$setIsSubset`: a constant second argument is looked at before any document is.
+pub(super) fn set_is_subset(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
+    let args = arguments(argument, scope)?;
+    if let [Expression::Constant(_), Expression::Constant(_)] = &args[..] {
+    } else if let [_, Expression::Constant(value)] = &args[..]
+        && value.as_array().is_none()
+    {
+        scope.keep_folding_error(no_superset(17311, value));
+    }
+    Call::of("$setIsSubset", Function::TwoOrdered(is_subset), (2, 2), args, scope)
+}
+
+fn no_superset(code: i32, found: &Value<'_>) -> Error {
+    let found = kind_name(found);
+    let what = "both operands of $setIsSubset must be arrays. Second argument is of type: ";
+    Error::location(code, format!("{what}{found}"))
+}
+
+fn is_subset<'a>(order: &ValueOrder, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>> {
+    let a = left.as_array().ok_or_else(|| {
+        let found = kind_name(&left);
+        let what = "both operands of $setIsSubset must be arrays. First argument is of type: ";
+        Error::location(17046, format!("{what}{found}"))
+    })?;
+    let b = right.as_array().ok_or_else(|| no_superset(17042, &right))?;
     let all = keys(order, b);
     Ok(Value::bool(a.iter().all(|raw| all.contains(&order.key(raw)))))
 }

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use super::named::Named;
 use super::{Expression, Frame, Operator, Path, Scope};
 use crate::bson::{ArrayWriter, Doc, Number, Raw, Value};
 use crate::collation::ValueOrder;
@@ -72,13 +71,19 @@ pub(super) fn sort_array(argument: Raw<'_>, scope: &mut Scope) -> Result<Express
     let unknown = |name: &str| {
         Error::location(2_942_501, format!("$sortArray found an unknown argument: {name}"))
     };
-    let named = Named::parse(doc, ["input", "sortBy"], unknown)?;
+    let (mut input, mut order) = (None, None);
+    for element in doc {
+        match element.name {
+            b"input" => input = Some(Expression::parse(element.value, scope)?),
+            b"sortBy" => order = Some(parse_order(element.value)?),
+            _ => return Err(unknown(element.name_str())),
+        }
+    }
     let missing = |code, what| {
         move || Error::location(code, format!("$sortArray requires '{what}' to be specified"))
     };
-    let input = named.required(0, missing(2_942_502, "input"))?;
-    let order = parse_order(named.required(1, missing(2_942_503, "sortBy"))?)?;
-    let input = Expression::parse(input, scope)?;
+    let input = input.ok_or_else(missing(2_942_502, "input"))?;
+    let order = order.ok_or_else(missing(2_942_503, "sortBy"))?;
     let constant = input.as_constant().is_some();
     let sort =
         Expression::Special(Box::new(SortArray { input, order, values: scope.order().clone() }));
@@ -107,7 +112,15 @@ fn parse_order(raw: Raw<'_>) -> Result<Order> {
         let Some(direction @ (1 | -1)) = direction else {
             return Err(invalid("The sort element value must be either 1 or -1"));
         };
-        fields.push((Path::parse(element.name_str())?, direction < 0));
+        let name = element.name_str();
+        if name.is_empty() {
+            return Err(invalid("The sort field cannot be empty"));
+        }
+        if name.split('.').any(str::is_empty) {
+            let what = format!("The sort field is a dotted field but has an empty part: {name}");
+            return Err(invalid(&what));
+        }
+        fields.push((Path::of_names(name)?, direction < 0));
     }
     Ok(Order::Fields(fields))
 }

@@ -1,5 +1,6 @@
 //! `$substrBytes`, `$substrCP`, `$indexOfBytes`, `$indexOfCP`.
 
+use super::arithmetic::to_long;
 use super::array::kind_name;
 use super::comparison::bound;
 use super::string::coerced;
@@ -17,7 +18,7 @@ pub(super) fn substr_bytes(args: Vec<Value<'_>>) -> Result<Value<'_>> {
                 format!("$substrBytes:  {what} must be a numeric type (is BSON type {found})");
             Error::location(code, message)
         };
-        Number::from_value(value).map(Number::to_i64_saturating).ok_or_else(error)
+        Number::from_value(value).ok_or_else(error).and_then(to_long)
     };
     let start = number(start, 16034, "starting index")?;
     let length = number(length, 16035, "length")?;

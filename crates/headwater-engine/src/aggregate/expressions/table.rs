@@ -198,7 +198,7 @@ pub static EXPRESSIONS: &[Row] = &[
     special("$setEquals", set::set_equals),
     special("$setField", object::set_field),
     many_ordered("$setIntersection", ANY, set::set_intersection),
-    two_ordered("$setIsSubset", set::set_is_subset),
+    special("$setIsSubset", set::set_is_subset),
     many_ordered("$setUnion", ANY, set::set_union),
     one("$sin", trigonometry::sin),
     one("$sinh", trigonometry::sinh),

@@ -1,7 +1,7 @@
 //! Trigonometry over doubles and decimals.
 
 use super::arithmetic::{operand, real};
-use super::array::kind_name;
+use super::array::{kind_name, streamed};
 use crate::bson::print::computed as value_text;
 use crate::bson::{Decimal, Number, Value};
 use crate::error::{Error, Result};
@@ -18,10 +18,15 @@ const FROM_ONE: Bounds = Bounds { text: "[1,inf]", holds: |x| x >= 1.0 };
 const ANY: Bounds = Bounds { text: "[-inf,inf]", holds: |_| true };
 
 fn bounded(name: &str, bounds: &Bounds, number: Number) -> Result<Number> {
-    if number.is_nan() || (bounds.holds)(number.to_f64()) {
+    // A decimal may be finite and yet too large for a double.
+    let finite = bounds.text == FINITE.text && number.is_finite();
+    if number.is_nan() || finite || (bounds.holds)(number.to_f64()) {
         return Ok(number);
     }
-    let text = value_text(&number.to_value());
+    let text = match number {
+        Number::Decimal(_) => value_text(&number.to_value()),
+        _ => streamed(&number.to_value()),
+    };
     let message = format!("cannot apply {name} to {text}, value must be in {}", bounds.text);
     Err(Error::location(50989, message))
 }

@@ -11,6 +11,8 @@ use headwater_engine::query::bounds::{self, Keys};
 use headwater_engine::query::matcher::Matcher;
 use headwater_engine::query::path::{KeyPaths, Multikey, Path};
 
+use crate::commands::text_of;
+
 /// splitmix64.
 pub(crate) struct Source(pub(crate) u64);
 
@@ -416,6 +418,20 @@ impl Filter {
                 tests.iter().all(|test| test.holds(doc, &path))
             }
         }
+    }
+}
+
+impl Source {
+    /// A made-up document as Extended JSON.
+    pub(crate) fn document_text(&mut self, depth: usize) -> String {
+        text_of(&written(&self.doc(depth)))
+    }
+
+    /// A made-up filter as Extended JSON.
+    pub(crate) fn filter_text(&mut self, depth: usize) -> String {
+        let mut out = DocWriter::new();
+        self.filter(depth).write(&mut out);
+        text_of(&out.finish())
     }
 }
 

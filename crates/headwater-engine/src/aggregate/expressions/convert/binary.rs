@@ -83,7 +83,7 @@ pub(super) fn from_text(text: &str, subtype: u8, format: Option<Format>) -> Resu
     let format = format.ok_or_else(|| format_missing("string", "binData"))?;
     let is_uuid = format == Format::Uuid || (format == Format::Auto && subtype == UUID);
     if is_uuid != (subtype == UUID) {
-        return Err(wrong("the UUID subtype and the UUID format go together"));
+        return Err(wrong("Only the 'uuid' format is allowed with the UUID subtype"));
     }
     let bytes = match format {
         _ if is_uuid => from_uuid(text),
@@ -92,7 +92,17 @@ pub(super) fn from_text(text: &str, subtype: u8, format: Option<Format>) -> Resu
         Format::Hex => from_hex(text),
         _ => Some(text.as_bytes().to_vec()),
     };
-    let bytes = bytes.ok_or_else(|| wrong("Input is not a valid string of that format"))?;
+    let bytes = bytes.ok_or_else(|| match format {
+        _ if is_uuid => wrong(&format!("Invalid UUID string: {text}")),
+        Format::Hex => {
+            let digit = text.bytes().find(|byte| !byte.is_ascii_hexdigit());
+            wrong(&match digit {
+                Some(byte) => format!("The character \\x{byte:02x} failed to parse from hex."),
+                None => "Hex string has an odd number of digits".to_owned(),
+            })
+        }
+        _ => wrong("invalid base64"),
+    })?;
     let mut data = Vec::with_capacity(bytes.len() + 5);
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let outer = if subtype == 2 { length.saturating_add(4) } else { length };

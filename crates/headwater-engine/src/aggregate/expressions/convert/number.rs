@@ -33,7 +33,9 @@ pub(super) fn to_double(view: View<'_>) -> Option<Result<f64>> {
         _ => {
             let number = number(view)?;
             let value = number.to_f64();
-            match number.is_finite() && !value.is_finite() {
+            let small = matches!(number, Number::Decimal(_)) && value.abs() < f64::MIN_POSITIVE;
+            let lost = small && number.compare(Number::Double(value)).is_ne();
+            match number.is_finite() && (!value.is_finite() || lost) {
                 true => Err(overflow(number)),
                 false => Ok(value),
             }
@@ -65,6 +67,9 @@ fn parse_double(text: &str) -> Result<f64> {
     let digits = text.trim_start_matches(['+', '-']);
     let Ok(value) = text.parse::<f64>() else {
         let number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+        if digits.starts_with(|c: char| c.is_ascii_whitespace()) {
+            return Err(unreadable(text, "Leading whitespace"));
+        }
         let what = if number { "Did not consume whole string" } else { "Invalid number" };
         return Err(unreadable(text, what));
     };

@@ -8,7 +8,8 @@ use crate::error::{Code, Error, Result};
 /// The type to convert to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target {
-    pub(super) kind: Type,
+    /// `None` for `missing`, to which nothing is converted.
+    pub(super) kind: Option<Type>,
     /// The subtype of a binary.
     pub(super) subtype: u8,
 }
@@ -26,23 +27,24 @@ impl Target {
             return Ok(Some(Target { kind: kind(to)?, subtype: 0 }));
         };
         let name = doc.get("type").map(Value::from).unwrap_or(Value::MISSING);
-        if name.is_nullish() {
-            return Ok(None);
-        }
         let kind = kind(&name)?;
         let subtype = match doc.get("subtype") {
-            Some(raw) if kind == Type::Binary => subtype(raw)?,
+            Some(raw) if kind == Some(Type::Binary) => subtype(raw)?,
             _ => 0,
         };
         Ok(Some(Target { kind, subtype }))
     }
 }
 
-fn kind(value: &Value<'_>) -> Result<Type> {
+fn kind(value: &Value<'_>) -> Result<Option<Type>> {
     if let Some(name) = value.raw().and_then(Raw::as_str) {
+        if name == "missing" {
+            return Ok(None);
+        }
         let found = Type::ALL.iter().find(|kind| kind.alias() == name);
         return found
             .copied()
+            .map(Some)
             .ok_or_else(|| Error::new(Code::BAD_VALUE, format!("Unknown type name: {name}")));
     }
     let Some(number) = Number::from_value(value) else {
@@ -56,11 +58,14 @@ fn kind(value: &Value<'_>) -> Result<Type> {
         let message = "In $convert, numeric 'to' argument is not an integer";
         return Err(Error::new(Code::FAILED_TO_PARSE, message));
     };
+    if code == 0 {
+        return Ok(None);
+    }
     let byte = match code {
         -1 => Some(0xFF),
         code => u8::try_from(code).ok().filter(|byte| *byte != 0xFF),
     };
-    byte.and_then(Type::from_byte).ok_or_else(|| {
+    byte.and_then(Type::from_byte).map(Some).ok_or_else(|| {
         let message = format!(
             "In $convert, numeric value for 'to' does not correspond to a BSON type: {code}"
         );

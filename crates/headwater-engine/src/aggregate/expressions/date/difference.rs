@@ -2,7 +2,7 @@
 
 use super::add::{check_unit, check_zone_type};
 use super::parts::Part;
-use super::unit::{Unit, unit_argument, week_start_argument};
+use super::unit::{Unit, unit_argument, week_start, week_start_argument};
 use super::zone::{Zone, ZoneArgument};
 use super::{DAY_MS, as_date, iso_day_of_week};
 use crate::aggregate::expressions::array::kind_name;
@@ -62,14 +62,8 @@ impl Operator for DateDiff {
         let Some(unit) = unit_argument(NAME, &unit)? else { return Ok(Value::NULL) };
         let zone = self.zone.eval(frame).map_err(zone_failed)?;
         let Some(zone) = zone else { return Ok(Value::NULL) };
-        let week_start = match &self.week_start {
-            Some(day) => {
-                let Some(day) = week_start_argument(NAME, &day.eval(frame)?)? else {
-                    return Ok(Value::NULL);
-                };
-                day
-            }
-            None => 7,
+        let Some(first_day) = week_start(NAME, unit, self.week_start.as_ref(), frame)? else {
+            return Ok(Value::NULL);
         };
         let date = |value: &Value<'_>, what: &str| {
             as_date(value).ok_or_else(|| {
@@ -79,7 +73,7 @@ impl Operator for DateDiff {
             })
         };
         let (start, end) = (date(&start, "startDate")?, date(&end, "endDate")?);
-        difference(start, end, unit, &zone, week_start)
+        difference(start, end, unit, &zone, first_day)
             .map(Value::i64)
             .ok_or_else(|| Error::location(5_166_308, "dateDiff overflowed"))
     }
@@ -87,7 +81,7 @@ impl Operator for DateDiff {
 
 fn zone_failed(error: Error) -> Error {
     match error.code().0 {
-        40485 => error.with_prefix(format_args!(
+        40485 | 40517 => error.with_prefix(format_args!(
             "{NAME} parameter 'timezone' value parsing failed :: caused by :: "
         )),
         _ => error,

@@ -38,7 +38,6 @@ const READ: &str = "dGHjLmMSuVYzZbB%";
 /// A date as text in a format.
 fn print(format: &str, ms: i64, zone: &Zone) -> Result<String> {
     use std::fmt::Write as _;
-    check(format, PRINTED)?;
     let local = zone.local(ms);
     let offset = zone.offset(ms);
     let mut out = String::new();
@@ -125,6 +124,7 @@ impl Operator for ToText {
                 None => return Ok(Value::NULL),
             },
         };
+        check(format, PRINTED)?;
         Ok(Value::str(&print(format, to_date(&date)?, &zone)?))
     }
 }

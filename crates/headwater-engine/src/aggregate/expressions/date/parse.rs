@@ -26,6 +26,8 @@ pub(super) struct Fields {
     pub(super) milli: Option<i64>,
     /// Seconds ahead of UTC.
     pub(super) offset: Option<i64>,
+    /// The abbreviation that says so, if it is one.
+    zone_name: Option<Box<str>>,
 }
 
 impl Fields {
@@ -79,9 +81,14 @@ impl Fields {
         let local = day * DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000;
         let milli = self.milli.unwrap_or(0);
         match self.offset {
-            Some(_) if !zone.is_utc() => Err(failure(
-                "you cannot pass in a date/time string with GMT offset together with a timezone argument".to_owned(),
-            )),
+            Some(_) if !zone.is_utc() => {
+                let given = match &self.zone_name {
+                    Some(name) => format!("time zone information ('{name}')"),
+                    None => "GMT offset".to_owned(),
+                };
+                let what = "you cannot pass in a date/time string with";
+                Err(failure(format!("{what} {given} together with a timezone argument")))
+            }
             Some(offset) => Ok(local - offset * 1000 + milli),
             None => Ok(zone.moment(local, false) + milli),
         }
@@ -237,6 +244,10 @@ impl<'t> Scanner<'t, '_> {
 
     fn offset(&mut self) -> Option<&'t str> {
         let (offset, rest) = zone(self.rest)?;
+        let name = self.rest.get(..self.rest.len() - rest.len()).unwrap_or_default();
+        if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            self.fields.zone_name = Some(name.into());
+        }
         match self.fields.offset.replace(offset) {
             Some(_) => None,
             None => Some(rest),

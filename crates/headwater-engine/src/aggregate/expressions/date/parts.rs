@@ -8,7 +8,7 @@ use crate::aggregate::expressions::{
     Expression, Frame, Operator, Scope, bson_text, is_true, value_text,
 };
 use crate::bson::{Doc, DocWriter, Number, Raw, Type, Value};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// A part of a date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +67,9 @@ impl Operator for PartOf {
         if date.is_nullish() {
             return Ok(Value::NULL);
         }
+        let date = to_date(&date)?;
         let Some(zone) = self.zone.eval(frame)? else { return Ok(Value::NULL) };
-        let part = self.part.of(zone.local(to_date(&date)?));
+        let part = self.part.of(zone.local(date));
         Ok(match self.part {
             Part::IsoWeekYear => Value::i64(part),
             _ => Value::i32(i32::try_from(part).unwrap_or(i32::MAX)),
@@ -247,15 +248,7 @@ impl FromParts {
             return Err(Error::location(40515, message));
         };
         match *name {
-            "year" | "isoWeekYear" if !(1..=9999).contains(&number) => {
-                let code = if *name == "year" { 40523 } else { 31095 };
-                let message = format!(
-                    "'{name}' must evaluate to an integer in the range 1 to 9999, found {number}"
-                );
-                Err(Error::location(code, message))
-            }
-            "year" | "isoWeekYear" => Ok(Some(number)),
-            "second" | "millisecond" => Ok(Some(number.clamp(-(1 << 53), 1 << 53))),
+            "year" | "isoWeekYear" | "second" | "millisecond" => Ok(Some(number)),
             _ if i16::try_from(number).is_err() => {
                 let message = format!(
                     "'{name}' must evaluate to a value in the range [-32768, 32767]; value {number} is not in range"
@@ -272,21 +265,42 @@ impl Operator for FromParts {
         let iso = self.fields.get(7).is_some_and(Option::is_some);
         let mut values = [0; 10];
         let defaults = [1970, 1, 1, 0, 0, 0, 0, 1970, 1, 1];
-        let used: &[usize] = if iso { &[7, 8, 9, 3, 4, 5, 6] } else { &[0, 1, 2, 3, 4, 5, 6] };
-        for &at in used {
-            let default = defaults.get(at).copied().unwrap_or(0);
-            let Some(value) = self.field(at, default, frame)? else { return Ok(Value::NULL) };
-            if let Some(place) = values.get_mut(at) {
-                *place = value;
+        let mut take = |places: &[usize], frame: &mut Frame<'a>| -> Result<bool> {
+            for &at in places {
+                let default = defaults.get(at).copied().unwrap_or(0);
+                let Some(value) = self.field(at, default, frame)? else { return Ok(false) };
+                if let Some(place) = values.get_mut(at) {
+                    *place = value;
+                }
             }
+            Ok(true)
+        };
+        // MongoDB looks at the time of day first, then at the zone.
+        if !take(&[3, 4, 5, 6], frame)? {
+            return Ok(Value::NULL);
         }
         let Some(zone) = self.zone.eval(frame)? else { return Ok(Value::NULL) };
+        if !take(if iso { &[7, 8, 9] } else { &[0, 1, 2] }, frame)? {
+            return Ok(Value::NULL);
+        }
         let [year, month, day, hour, minute, second, milli, iso_year, week, day_of_week] = values;
+        let (name, code, given) =
+            if iso { ("isoWeekYear", 31095, iso_year) } else { ("year", 40523, year) };
+        if !(1..=9999).contains(&given) {
+            let message = format!(
+                "'{name}' must evaluate to an integer in the range 1 to 9999, found {given}"
+            );
+            return Err(Error::location(code, message));
+        }
         let day = if iso { iso_days(iso_year, week, day_of_week) } else { days(year, month, day) };
         let local = day * DAY_MS + (hour * 60 + minute) * 60_000;
         let local = second.checked_mul(1000).and_then(|ms| ms.checked_add(local));
         let moment = local.and_then(|local| zone.moment(local, false).checked_add(milli));
-        moment.map(Value::date).ok_or_else(|| Error::location(40523, "$dateFromParts overflowed"))
+        moment.map(Value::date).ok_or_else(|| {
+            let message =
+                "Overflow casting from a lower-precision duration to a higher-precision duration";
+            Error::new(Code::DURATION_OVERFLOW, message)
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! `$dateTrunc`: the start of the bin of time in which a date lies. Bins are counted from 2000-01-01 in the time zone.
 
-use super::add::{check_unit, check_zone_type};
+use super::add::{add, check_unit, check_zone_type};
 use super::difference::check_week_start;
 use super::parts::Part;
-use super::unit::{Unit, unit_argument, week_start_argument};
+use super::unit::{Unit, unit_argument, week_start};
 use super::zone::{Zone, ZoneArgument};
-use super::{DAY_MS, as_date, days, iso_day_of_week};
+use super::{DAY_MS, as_date, iso_day_of_week};
 use crate::aggregate::expressions::array::kind_name;
 use crate::aggregate::expressions::named::Named;
 use crate::aggregate::expressions::{Expression, Frame, Operator, Scope, value_text};
@@ -17,26 +17,32 @@ const NAME: &str = "$dateTrunc";
 /// 2000-01-01, a Saturday.
 const REFERENCE_DAY: i64 = 10_957;
 
-/// The start of the bin of `size` units in which a moment lies, `None` if that does not fit.
-pub(crate) fn truncate(
-    date: i64,
-    unit: Unit,
-    size: i64,
-    zone: &Zone,
-    week_start: i64,
-) -> Option<i64> {
+/// The largest bin of units of a day and more.
+const SIZE_MAX: i64 = 100_000_000_000;
+
+/// The start of the bin of `size` units in which a moment lies.
+///
+/// # Errors
+/// 5439000, 5439006 and those of [`add`] for what does not fit.
+fn truncate(date: i64, unit: Unit, size: i64, zone: &Zone, week_start: i64) -> Result<i64> {
+    let overflow = || Error::location(5_439_000, "dateTrunc overflowed");
     let floor = |value: i64, size: i64| value.checked_sub(value.rem_euclid(size));
     if matches!(unit, Unit::Hour | Unit::Minute | Unit::Second | Unit::Millisecond) {
         let reference = zone.moment(REFERENCE_DAY * DAY_MS, false);
-        let length = unit.millis().checked_mul(size)?;
-        return floor(date.checked_sub(reference)?, length)?.checked_add(reference);
+        let bin = || {
+            let length = unit.millis().checked_mul(size)?;
+            floor(date.checked_sub(reference)?, length)?.checked_add(reference)
+        };
+        return bin().ok_or_else(overflow);
+    }
+    if size > SIZE_MAX {
+        return Err(Error::location(5_439_006, "dateTrunc unsupported binSize value"));
     }
     let local = zone.local(date);
-    let day = match unit.months() {
+    let (reference, since) = match unit.months() {
         Some(months) => {
             let month = (Part::Year.of(local) - 2000) * 12 + Part::Month.of(local) - 1;
-            let month = floor(month, months.checked_mul(size)?)?;
-            days(2000, month.checked_add(1)?, 1)
+            (REFERENCE_DAY, month.div_euclid(months))
         }
         None => {
             let (reference, length) = match unit {
@@ -45,12 +51,11 @@ pub(crate) fn truncate(
                 }
                 _ => (REFERENCE_DAY, 1),
             };
-            let since = local.div_euclid(DAY_MS) - reference;
-            floor(since, size.checked_mul(length)?)?.checked_add(reference)?
+            (reference, (local.div_euclid(DAY_MS) - reference).div_euclid(length))
         }
     };
-    let local = day.checked_mul(DAY_MS)?;
-    Some(zone.moment(local, false))
+    let bin = floor(since, size).ok_or_else(overflow)?;
+    add(zone.moment(reference * DAY_MS, false), unit, bin, zone)
 }
 
 #[derive(Debug)]
@@ -100,29 +105,21 @@ impl Operator for DateTrunc {
         let Some(zone) = self.zone.eval(frame).map_err(zone_failed)? else {
             return Ok(Value::NULL);
         };
-        let week_start = match &self.week_start {
-            Some(day) => {
-                let Some(day) = week_start_argument(NAME, &day.eval(frame)?)? else {
-                    return Ok(Value::NULL);
-                };
-                day
-            }
-            None => 7,
+        let Some(first_day) = week_start(NAME, unit, self.week_start.as_ref(), frame)? else {
+            return Ok(Value::NULL);
         };
         let Some(date) = as_date(&date) else {
             let message =
                 format!("{NAME} requires 'date' to be a date, but got {}", kind_name(&date));
             return Err(Error::location(5_166_307, message));
         };
-        truncate(date, unit, size, &zone, week_start)
-            .map(Value::date)
-            .ok_or_else(|| Error::location(5_439_000, "dateTrunc overflowed"))
+        truncate(date, unit, size, &zone, first_day).map(Value::date)
     }
 }
 
 fn zone_failed(error: Error) -> Error {
     match error.code().0 {
-        40485 => error.with_prefix(format_args!(
+        40485 | 40517 => error.with_prefix(format_args!(
             "{NAME} parameter 'timezone' value parsing failed :: caused by :: "
         )),
         _ => error,
@@ -176,13 +173,14 @@ pub(in super::super) fn date_trunc(argument: Raw<'_>, scope: &mut Scope) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use super::super::days;
     use super::*;
 
     #[test]
     fn weeks_start_where_they_are_told_to() {
         let wednesday = days(2024, 2, 28) * DAY_MS + 5;
-        let truncated = |start| truncate(wednesday, Unit::Week, 1, &Zone::Utc, start);
-        assert_eq!(truncated(1), Some(days(2024, 2, 26) * DAY_MS));
-        assert_eq!(truncated(7), Some(days(2024, 2, 25) * DAY_MS));
+        let truncated = |start| truncate(wednesday, Unit::Week, 1, &Zone::Utc, start).unwrap();
+        assert_eq!(truncated(1), days(2024, 2, 26) * DAY_MS);
+        assert_eq!(truncated(7), days(2024, 2, 25) * DAY_MS);
     }
 }

@@ -1,6 +1,7 @@
 //! Units of time and days of the week as arguments.
 
 use crate::aggregate::expressions::array::kind_name;
+use crate::aggregate::expressions::{Expression, Frame};
 use crate::bson::{Raw, Value};
 use crate::error::{Code, Error, Result};
 
@@ -96,6 +97,22 @@ pub(super) fn unit_argument(operator: &str, value: &Value<'_>) -> Result<Option<
             let what = format!("{operator} parameter 'unit' value parsing failed :: caused by :: ");
             Err(unknown_unit(name).with_prefix(what))
         }
+    }
+}
+
+/// The day that weeks start on, from 1, Monday, to 7; `None` for null. A value that has to be computed is looked at
+/// only where the unit is a week.
+pub(super) fn week_start<'a>(
+    operator: &str,
+    unit: Unit,
+    day: Option<&'a Expression>,
+    frame: &mut Frame<'a>,
+) -> Result<Option<i64>> {
+    match day {
+        Some(day) if unit == Unit::Week || day.as_constant().is_some() => {
+            week_start_argument(operator, &day.eval(frame)?)
+        }
+        _ => Ok(Some(7)),
     }
 }
 

@@ -44,7 +44,7 @@ impl Zone {
         if let Some(seconds) = parse_offset(name) {
             return Ok(if seconds == 0 { Zone::Utc } else { Zone::Offset(seconds) });
         }
-        if matches!(name, "UTC" | "GMT") {
+        if name == "UTC" {
             return Ok(Zone::Utc);
         }
         let found = database().get(name).ok().filter(|zone| zone.iana_name() == Some(name));

@@ -1,0 +1,136 @@
+//! Properties of pipelines that are made up from a seed: however one is run, it gives the same documents; none panics or
+//! outgrows its memory. `HEADWATER_LONG=1` tries a million.
+
+mod made;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use headwater_engine::EngineOptions;
+use headwater_engine::bson::{DocBuf, Raw, View};
+use made::{Kind, document, keeping, pipeline};
+
+use crate::allocations::peak_of;
+use crate::commands::{Session, batch, text_of};
+use crate::query::model::Source;
+
+/// Pipelines of one property in a usual run and in a long one.
+const PIPELINES: u64 = 600;
+const PIPELINES_LONG: u64 = 1_000_000 / 5;
+/// Pipelines over the same documents.
+const SHARED: u64 = 60;
+const DOCUMENTS: usize = 60;
+/// Memory of a stage of the engine that has little, in bytes: a few documents.
+const LITTLE: usize = 2 << 10;
+
+fn rounds() -> u64 {
+    let long = std::env::var_os("HEADWATER_LONG").is_some_and(|value| value == "1");
+    (if long { PIPELINES_LONG } else { PIPELINES }) / SHARED
+}
+
+fn fill(sessions: &[&Session], source: &mut Source) {
+    for name in ["c", "other"] {
+        let documents: Vec<String> = (0..DOCUMENTS).map(|id| document(source, id)).collect();
+        let insert =
+            format!("{{\"insert\": \"{name}\", \"documents\": [{}]}}", documents.join(", "));
+        sessions.iter().for_each(|session| drop(session.ok(&insert)));
+    }
+}
+
+fn aggregate(stages: &str) -> String {
+    format!(
+        "{{\"aggregate\": \"c\", \"pipeline\": [{stages}], \"cursor\": {{\"batchSize\": 100000}}}}"
+    )
+}
+
+/// What a pipeline gives: its documents as texts, or its error code.
+fn outcome(session: &Session, stages: &str, seed: u64) -> Result<Vec<String>, i32> {
+    let command = aggregate(stages);
+    let reply = catch_unwind(AssertUnwindSafe(|| session.run(&command)));
+    let reply = reply.unwrap_or_else(|_| panic!("seed {seed}: {command} panicked"));
+    match code(&reply) {
+        None => Ok(batch(&reply).iter().map(text_of).collect()),
+        Some(1) => panic!("seed {seed}: {command}: {reply:?}"),
+        Some(code) => Err(code),
+    }
+}
+
+fn code(reply: &DocBuf) -> Option<i32> {
+    match reply.as_doc().get("code").map(Raw::view) {
+        Some(View::Int32(code)) => Some(code),
+        _ => None,
+    }
+}
+
+/// Runs `check` for many pipelines, with how many of them gave something.
+fn for_pipelines(
+    salt: u64,
+    sessions: &dyn Fn() -> Vec<Session>,
+    check: &mut dyn FnMut(&mut Source, &[Session], u64) -> bool,
+) {
+    let mut useful = 0;
+    for round in 0..rounds() {
+        let sessions = sessions();
+        let first = (round * SHARED) << 8 | salt;
+        fill(&sessions.iter().collect::<Vec<_>>(), &mut Source(first));
+        for at in 0..SHARED {
+            let seed = (round * SHARED + at) << 8 | salt;
+            useful += u64::from(check(&mut Source(seed), &sessions, seed));
+        }
+    }
+    assert!(useful > rounds() * SHARED / 5, "only {useful} pipelines gave something");
+}
+
+#[test]
+fn what_goes_to_the_disk_changes_no_answer() {
+    let sessions = || {
+        let little = EngineOptions { stage_bytes_max: LITTLE, ..EngineOptions::default() };
+        vec![Session::new(), Session::with(little)]
+    };
+    for_pipelines(1, &sessions, &mut |source, sessions, seed| {
+        let stages = pipeline(source, Kind::Ordered);
+        let plain = outcome(&sessions[0], &stages, seed);
+        let spilled = outcome(&sessions[1], &stages, seed);
+        // Documents that were put aside are looked at later: of two errors the other one may come first.
+        let same = plain == spilled || (plain.is_err() && spilled.is_err());
+        assert!(same, "seed {seed}: {stages}\n{plain:?}\n{spilled:?}");
+        plain.is_ok_and(|documents| !documents.is_empty())
+    });
+}
+
+#[test]
+fn a_filter_may_stand_before_or_behind_what_keeps_its_fields() {
+    for_pipelines(2, &|| vec![Session::new()], &mut |source, sessions, seed| {
+        let (filter, stages) = (source.filter_text(1), keeping(source));
+        // A window over fewer documents is another one, unless the filter keeps whole partitions.
+        let filter = match stages.contains("$setWindowFields") {
+            true => "{\"k\": {\"$gt\": 1}}".to_owned(),
+            false => filter,
+        };
+        let before = format!("{{\"$match\": {filter}}}, {stages}");
+        let behind = format!("{stages}, {{\"$match\": {filter}}}");
+        let behind = outcome(&sessions[0], &behind, seed);
+        let before = outcome(&sessions[0], &before, seed);
+        // Before, a document that raises an error may be filtered out.
+        assert!(
+            behind.is_err() || before == behind,
+            "seed {seed}: {filter} {stages}\n{before:?}\n{behind:?}"
+        );
+        behind.is_ok_and(|documents| !documents.is_empty())
+    });
+}
+
+#[test]
+fn no_pipeline_outgrows_its_memory() {
+    /// What all stages of a pipeline, its documents and its reply may take at a time, in bytes.
+    const PEAK_MAX: usize = 8 << 20;
+    let sessions = || {
+        let little = EngineOptions { stage_bytes_max: LITTLE, ..EngineOptions::default() };
+        vec![Session::with(little)]
+    };
+    for_pipelines(3, &sessions, &mut |source, sessions, seed| {
+        let stages = pipeline(source, Kind::Any);
+        let (peak, given) = peak_of(|| outcome(&sessions[0], &stages, seed));
+        assert!(peak < PEAK_MAX, "seed {seed}: {stages} took {peak} bytes");
+        given.is_ok_and(|documents| !documents.is_empty())
+    });
+}
