@@ -94,7 +94,7 @@ pub(super) fn expression(source: &mut Source, depth: usize, kind: Kind) -> Strin
         0 => format!("{{\"$cond\": [{one}, {two}, {three}]}}"),
         1 => format!("{{\"$ifNull\": [{one}, {two}]}}"),
         2 => format!("{{\"$add\": [\"$k\", {one}]}}"),
-        3 => format!("{{\"$map\": {{\"input\": \"$l\", \"in\": {{\"$add\": [\"$$this\", 1]}}}}}}"),
+        3 => "{\"$map\": {\"input\": \"$l\", \"in\": {\"$add\": [\"$$this\", 1]}}}".to_owned(),
         4 => format!("{{\"$filter\": {{\"input\": {one}, \"cond\": {two}, \"as\": \"v\"}}}}"),
         5 => format!(
             "{{\"$reduce\": {{\"input\": \"$l\", \"initialValue\": {one}, \"in\": {{\"$max\": [\"$$value\", \"$$this\"]}}}}}}"
@@ -253,9 +253,7 @@ fn lookup(source: &mut Source, inner: impl Fn(&mut Source) -> String) -> String 
             "{{\"$lookup\": {{\"from\": \"other\", \"localField\": \"l\", \"foreignField\": \"p\", \"as\": \"a\", \"pipeline\": [{}]}}}}",
             inner(source)
         ),
-        _ => format!(
-            "{{\"$lookup\": {{\"from\": \"other\", \"let\": {{\"v\": \"$k\"}}, \"as\": \"l\", \"pipeline\": [{{\"$match\": {{\"$expr\": {{\"$eq\": [\"$p\", \"$$v\"]}}}}}}, {{\"$limit\": 2}}]}}}}"
-        ),
+        _ => "{\"$lookup\": {\"from\": \"other\", \"let\": {\"v\": \"$k\"}, \"as\": \"l\", \"pipeline\": [{\"$match\": {\"$expr\": {\"$eq\": [\"$p\", \"$$v\"]}}}, {\"$limit\": 2}]}}".to_owned(),
     }
 }
 
