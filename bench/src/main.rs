@@ -11,6 +11,9 @@ mod update;
 mod walker;
 mod wire;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A measurement: its name, what it shows, how it runs.
 type Row = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
 

@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::expressions::{Expression, Frame, Scope, bson_text};
-use crate::bson::{Doc, DocWriter, Element, Raw, Type, Value};
+use crate::bson::{Doc, DocWriter, Element, Number, Raw, Sum, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 
@@ -56,7 +56,7 @@ pub trait AccumulatorSpec: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// An argument that is invalid for this group.
-    fn start(&self, id: Doc<'_>) -> Result<Box<dyn Accumulator>>;
+    fn start(&self, id: Doc<'_>) -> Result<State>;
 }
 
 /// One accumulator of the table.
@@ -70,12 +70,12 @@ pub struct Row {
 #[derive(Debug)]
 enum Build {
     /// Of one expression.
-    Simple(fn(&ValueOrder) -> Box<dyn Accumulator>),
+    Simple(fn(&ValueOrder) -> State),
     /// With named arguments.
     Special(fn(&'static str, Raw<'_>, &mut Scope) -> Result<Arc<dyn AccumulatorSpec>>),
 }
 
-const fn simple(name: &'static str, start: fn(&ValueOrder) -> Box<dyn Accumulator>) -> Row {
+const fn simple(name: &'static str, start: fn(&ValueOrder) -> State) -> Row {
     Row { name, build: Build::Simple(start) }
 }
 
@@ -88,26 +88,26 @@ const fn special(
 
 /// Every accumulator, sorted by name.
 pub static ACCUMULATORS: &[Row] = &[
-    simple("$addToSet", |order| Box::new(collect::Set::new(order))),
-    simple("$avg", |_| Box::new(numeric::Average::default())),
+    simple("$addToSet", |order| State::other(collect::Set::new(order))),
+    simple("$avg", |_| State::Mean(Sum::default())),
     special("$bottom", top::parse),
     special("$bottomN", top::parse),
     special("$count", numeric::count),
-    simple("$first", |_| Box::new(extremes::First::default())),
+    simple("$first", |_| State::other(extremes::First::default())),
     special("$firstN", n::parse),
-    simple("$last", |_| Box::new(extremes::Last::default())),
+    simple("$last", |_| State::other(extremes::Last::default())),
     special("$lastN", n::parse),
-    simple("$max", |order| Box::new(extremes::Extreme::max(order))),
+    simple("$max", |order| State::other(extremes::Extreme::max(order))),
     special("$maxN", n::parse),
     special("$median", percentile::median),
-    simple("$mergeObjects", |_| Box::new(collect::Merge::default())),
-    simple("$min", |order| Box::new(extremes::Extreme::min(order))),
+    simple("$mergeObjects", |_| State::other(collect::Merge::default())),
+    simple("$min", |order| State::other(extremes::Extreme::min(order))),
     special("$minN", n::parse),
     special("$percentile", percentile::percentile),
-    simple("$push", |_| Box::new(collect::Push::default())),
-    simple("$stdDevPop", |_| Box::new(Deviation::population())),
-    simple("$stdDevSamp", |_| Box::new(Deviation::sample())),
-    simple("$sum", |_| Box::new(numeric::Total::default())),
+    simple("$push", |_| State::other(collect::Push::default())),
+    simple("$stdDevPop", |_| State::other(Deviation::population())),
+    simple("$stdDevSamp", |_| State::other(Deviation::sample())),
+    simple("$sum", |_| State::Sum(Sum::default())),
     special("$top", top::parse),
     special("$topN", top::parse),
 ];
@@ -120,7 +120,7 @@ pub static UNSUPPORTED_ACCUMULATORS: &[&str] = &["$accumulator"];
 struct Simple {
     input: Expression,
     order: ValueOrder,
-    start: fn(&ValueOrder) -> Box<dyn Accumulator>,
+    start: fn(&ValueOrder) -> State,
 }
 
 impl AccumulatorSpec for Simple {
@@ -128,7 +128,7 @@ impl AccumulatorSpec for Simple {
         &self.input
     }
 
-    fn start(&self, _: Doc<'_>) -> Result<Box<dyn Accumulator>> {
+    fn start(&self, _: Doc<'_>) -> Result<State> {
         Ok((self.start)(&self.order))
     }
 }
@@ -200,9 +200,73 @@ pub fn parse(name: &str, argument: Raw<'_>, scope: &mut Scope) -> Result<Arc<dyn
     }
 }
 
+/// The running state of an accumulator: in place where it is small, as groups keep many.
+pub enum State {
+    /// `$sum`: of numbers only; of nothing an int32 0.
+    Sum(Sum),
+    /// `$avg`: of numbers only; of nothing null.
+    Mean(Sum),
+    /// Any other.
+    Other(Box<dyn Accumulator>),
+}
+
+impl State {
+    /// The state of an accumulator that has no place of its own here.
+    pub fn other(accumulator: impl Accumulator + 'static) -> State {
+        State::Other(Box::new(accumulator))
+    }
+
+    /// As [`Accumulator::add`].
+    ///
+    /// # Errors
+    /// As [`Accumulator::add`].
+    #[inline]
+    pub fn add(&mut self, value: Value<'_>, doc: Doc<'_>) -> Result<()> {
+        match self {
+            State::Sum(sum) | State::Mean(sum) => {
+                if let Some(number) = Number::from_value(&value) {
+                    sum.add(number);
+                }
+                Ok(())
+            }
+            State::Other(other) => other.add(value, doc),
+        }
+    }
+
+    /// As [`Accumulator::finish`].
+    ///
+    /// # Errors
+    /// As [`Accumulator::finish`].
+    pub fn finish(&self) -> Result<Value<'static>> {
+        match self {
+            State::Sum(sum) => Ok(sum.finish().to_value()),
+            State::Mean(sum) => Ok(sum.mean().map_or(Value::NULL, Number::to_value)),
+            State::Other(other) => other.finish(),
+        }
+    }
+
+    /// As [`Accumulator::bytes`].
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        match self {
+            State::Sum(_) | State::Mean(_) => size_of::<State>(),
+            State::Other(other) => size_of::<State>() + other.bytes(),
+        }
+    }
+
+    /// As [`Accumulator::sliding`].
+    pub fn sliding(&self) -> Option<Sliding> {
+        match self {
+            State::Sum(_) => Some(Sliding::sum()),
+            State::Mean(_) => Some(Sliding::mean()),
+            State::Other(other) => other.sliding(),
+        }
+    }
+}
+
 /// The accumulators of one group while it is being built.
 pub struct Group {
-    states: Vec<Box<dyn Accumulator>>,
+    states: Vec<State>,
 }
 
 impl Group {
@@ -211,8 +275,14 @@ impl Group {
     /// # Errors
     /// An argument that is invalid for this group.
     pub fn new(statements: &[Statement], id: Doc<'_>) -> Result<Group> {
-        let states = statements.iter().map(|statement| statement.spec.start(id));
-        Ok(Group { states: states.collect::<Result<_>>()? })
+        let mut states = Vec::with_capacity(statements.len());
+        begin(statements, id, &mut states)?;
+        Ok(Group { states })
+    }
+
+    /// A group of states that were [begun](begin).
+    pub(crate) fn of(states: Vec<State>) -> Group {
+        Group { states }
     }
 
     /// Takes one document.
@@ -220,12 +290,7 @@ impl Group {
     /// # Errors
     /// What the expressions and accumulators raise.
     pub fn add(&mut self, statements: &[Statement], doc: Doc<'_>) -> Result<()> {
-        let mut frame = Frame::new(doc);
-        for (statement, state) in statements.iter().zip(&mut self.states) {
-            let value = statement.spec.input().eval(&mut frame)?;
-            state.add(value, doc)?;
-        }
-        Ok(())
+        add(statements, &mut self.states, doc)
     }
 
     /// Writes the results as fields.
@@ -243,8 +308,33 @@ impl Group {
 
     /// The bytes that the states keep, roughly.
     pub fn bytes(&self) -> usize {
-        self.states.iter().map(|state| state.bytes()).sum()
+        self.states.iter().map(State::bytes).sum()
     }
+}
+
+/// Appends the states of a group, whose `_id` is `id` where it is a document.
+///
+/// # Errors
+/// An argument that is invalid for this group.
+pub(crate) fn begin(statements: &[Statement], id: Doc<'_>, states: &mut Vec<State>) -> Result<()> {
+    for statement in statements {
+        states.push(statement.spec.start(id)?);
+    }
+    Ok(())
+}
+
+/// Puts one document into the states of its group.
+///
+/// # Errors
+/// What the expressions and accumulators raise.
+#[inline]
+pub(crate) fn add(statements: &[Statement], states: &mut [State], doc: Doc<'_>) -> Result<()> {
+    let mut frame = Frame::new(doc);
+    for (statement, state) in statements.iter().zip(states) {
+        let value = statement.spec.input().eval(&mut frame)?;
+        state.add(value, doc)?;
+    }
+    Ok(())
 }
 
 /// The `n` of `$firstN` and its kin: a positive whole number.
@@ -253,7 +343,7 @@ impl Group {
 /// 5787902, 5787903, 5787908.
 pub(crate) fn check_n(value: &Value<'_>) -> Result<usize> {
     use super::expressions::value_text;
-    let Some(number) = crate::bson::Number::from_value(value) else {
+    let Some(number) = Number::from_value(value) else {
         let message =
             format!("Value for 'n' must be of integral type, but found {}", value_text(value));
         return Err(Error::location(5_787_902, message));

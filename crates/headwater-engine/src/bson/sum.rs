@@ -18,7 +18,8 @@ pub struct Sum {
     low: f64,
     /// The plain sum, which tells infinities and NaN.
     special: f64,
-    decimal: Option<Decimal>,
+    /// The sum of the decimals, as bytes: a group keeps many sums.
+    decimal: Option<[u8; 16]>,
     widest: Widest,
     count: u64,
 }
@@ -56,7 +57,7 @@ impl Sum {
                 Widest::Double
             }
             Number::Decimal(value) => {
-                self.decimal = Some(self.decimal.unwrap_or(Decimal::ZERO).add(value));
+                self.decimal = Some(self.decimals().add(value).to_bytes());
                 Widest::Decimal
             }
         };
@@ -131,7 +132,11 @@ impl Sum {
             }
             None => Decimal::from_f64(self.special),
         };
-        self.decimal.unwrap_or(Decimal::ZERO).add(others)
+        self.decimals().add(others)
+    }
+
+    fn decimals(&self) -> Decimal {
+        self.decimal.map_or(Decimal::ZERO, Decimal::from_bytes)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a cursor runs: fills one batch after the other.
 
-use super::exec::Stage;
+use super::exec::{Flow, Stage};
 use super::run::Run;
 use crate::bson::{ArrayWriter, Doc, DocBuf};
 use crate::engine::Shared;
@@ -115,19 +115,31 @@ impl StageBody {
 
 impl Body for StageBody {
     fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
-        while !batch.is_full() {
-            let next = match self.held.take() {
-                Some(held) => Some(held),
-                None => self.stage.next(run)?,
-            };
-            let Some(doc) = next else { return Ok(Fill::End) };
-            if !batch.has_room(doc.as_doc().as_bytes().len()) {
-                self.held = Some(doc);
-                return Ok(Fill::More);
-            }
-            batch.push(doc.as_doc());
+        if batch.is_full() {
+            return Ok(if self.held.is_none() && self.stage.is_done() {
+                Fill::End
+            } else {
+                Fill::More
+            });
         }
-        Ok(if self.stage.is_done() { Fill::End } else { Fill::More })
+        if let Some(held) = self.held.take() {
+            batch.push(held.as_doc());
+        }
+        let (held, mut full) = (&mut self.held, batch.is_full());
+        if !full {
+            self.stage.stream(run, &mut |doc| {
+                if !batch.has_room(doc.as_bytes().len()) {
+                    *held = Some(doc.to_buf());
+                    full = true;
+                    return Ok(Flow::Stop);
+                }
+                batch.push(doc);
+                full = batch.is_full();
+                Ok(if full { Flow::Stop } else { Flow::Continue })
+            })?;
+        }
+        let ended = !full || (held.is_none() && self.stage.is_done());
+        Ok(if ended { Fill::End } else { Fill::More })
     }
 }
 

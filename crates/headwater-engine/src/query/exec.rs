@@ -28,8 +28,21 @@ pub trait Stage: Send {
         false
     }
 
-    /// Shows all documents that are left, for who only looks at most of them: where they come from a store they are
-    /// not copied. Not for stages that tail.
+    /// Shows the documents that are left until `show` wants no more, for who only looks at most of them: where they come
+    /// from a store they are not copied. The last one that was shown does not come again. Not for stages that tail.
+    ///
+    /// # Errors
+    /// As [`Stage::next`], and what `show` raises.
+    fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
+        while let Some(doc) = self.next(env)? {
+            if show(doc.as_doc())? == Flow::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Stage::stream`], all documents that are left.
     ///
     /// # Errors
     /// As [`Stage::next`], and what `visit` raises.
@@ -38,11 +51,20 @@ pub trait Stage: Send {
         env: &dyn Environment,
         visit: &mut dyn FnMut(Doc<'_>) -> Result<()>,
     ) -> Result<()> {
-        while let Some(doc) = self.next(env)? {
-            visit(doc.as_doc())?;
-        }
-        Ok(())
+        self.stream(env, &mut |doc| visit(doc).map(|()| Flow::Continue))
     }
+}
+
+/// Looks at a document of a stage.
+pub type Look<'f> = dyn FnMut(Doc<'_>) -> Result<Flow> + 'f;
+
+/// Whether who looks at documents wants further ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The next one.
+    Continue,
+    /// No more for now.
+    Stop,
 }
 
 /// What running stages may ask of the engine. A view of one moment: one snapshot, one deadline.

@@ -11,7 +11,7 @@ pub use output::Show;
 use output::{Keys, Output};
 
 use super::cursor::{Batch, Body, Fill};
-use super::exec::{Environment, Stage};
+use super::exec::{Environment, Flow, Look, Stage};
 use super::matcher::Matcher;
 use super::plan::Chosen;
 use super::run::Run;
@@ -218,6 +218,22 @@ impl Stage for Window {
         }
         self.left = self.left.map(|left| left - 1);
         self.source.next(env)
+    }
+
+    fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
+        let (skip, left) = (&mut self.skip, &mut self.left);
+        if *left == Some(0) {
+            return Ok(());
+        }
+        self.source.stream(env, &mut |doc| {
+            if *skip > 0 {
+                *skip -= 1;
+                return Ok(Flow::Continue);
+            }
+            *left = left.map(|left| left - 1);
+            let flow = show(doc)?;
+            Ok(if *left == Some(0) { Flow::Stop } else { flow })
+        })
     }
 
     fn is_done(&self) -> bool {

@@ -81,11 +81,11 @@ impl AccumulatorSpec for Spec {
         &self.input
     }
 
-    fn start(&self, id: Doc<'_>) -> Result<Box<dyn Accumulator>> {
+    fn start(&self, id: Doc<'_>) -> Result<super::State> {
         let n = check_n(&self.n.evaluate(id)?)?;
         let (order, values) = (self.order.clone(), VecDeque::new());
         let keep = Keep::of(self.name);
-        Ok(Box::new(Kept { name: self.name, keep, order, n, values, bytes: 0 }))
+        Ok(super::State::other(Kept { name: self.name, keep, order, n, values, bytes: 0 }))
     }
 }
 

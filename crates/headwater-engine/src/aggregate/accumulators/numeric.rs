@@ -1,61 +1,11 @@
-//! `$sum`, `$avg`, `$count`, `$stdDevPop`, `$stdDevSamp`.
+//! `$count`, `$stdDevPop`, `$stdDevSamp`.
 
 use std::sync::Arc;
 
-use super::{Accumulator, AccumulatorSpec, Simple, Sliding};
+use super::{Accumulator, AccumulatorSpec, Simple, Sliding, State};
 use crate::aggregate::expressions::{Expression, Scope};
 use crate::bson::{Doc, Number, Raw, Sum, Value};
 use crate::error::{Code, Error, Result};
-
-/// `$sum`: of numbers only; of nothing an int32 0.
-#[derive(Debug, Default)]
-pub(super) struct Total(Sum);
-
-impl Accumulator for Total {
-    fn add(&mut self, value: Value<'_>, _: Doc<'_>) -> Result<()> {
-        if let Some(number) = Number::from_value(&value) {
-            self.0.add(number);
-        }
-        Ok(())
-    }
-
-    fn finish(&self) -> Result<Value<'static>> {
-        Ok(self.0.finish().to_value())
-    }
-
-    fn bytes(&self) -> usize {
-        size_of::<Sum>()
-    }
-
-    fn sliding(&self) -> Option<Sliding> {
-        Some(Sliding::sum())
-    }
-}
-
-/// `$avg`: of numbers only; of nothing null.
-#[derive(Debug, Default)]
-pub(super) struct Average(Sum);
-
-impl Accumulator for Average {
-    fn add(&mut self, value: Value<'_>, _: Doc<'_>) -> Result<()> {
-        if let Some(number) = Number::from_value(&value) {
-            self.0.add(number);
-        }
-        Ok(())
-    }
-
-    fn finish(&self) -> Result<Value<'static>> {
-        Ok(self.0.mean().map_or(Value::NULL, Number::to_value))
-    }
-
-    fn bytes(&self) -> usize {
-        size_of::<Sum>()
-    }
-
-    fn sliding(&self) -> Option<Sliding> {
-        Some(Sliding::mean())
-    }
-}
 
 /// `{$count: {}}` is `{$sum: 1}`.
 pub(super) fn count(
@@ -69,7 +19,7 @@ pub(super) fn count(
     }
     let input = Expression::Constant(Value::i32(1));
     let order = scope.order().clone();
-    Ok(Arc::new(Simple { input, order, start: |_| Box::new(Total::default()) }))
+    Ok(Arc::new(Simple { input, order, start: |_| State::Sum(Sum::default()) }))
 }
 
 /// `$stdDevPop` and `$stdDevSamp`, by Welford's method.

@@ -105,9 +105,9 @@ impl AccumulatorSpec for Spec {
         &self.input
     }
 
-    fn start(&self, _: Doc<'_>) -> Result<Box<dyn Accumulator>> {
+    fn start(&self, _: Doc<'_>) -> Result<super::State> {
         let quantiles = Arc::clone(&self.quantiles);
-        Ok(Box::new(State { name: self.name, quantiles, numbers: Quantiles::default() }))
+        Ok(super::State::other(State { name: self.name, quantiles, numbers: Quantiles::default() }))
     }
 }
 

@@ -61,11 +61,18 @@ impl AccumulatorSpec for Spec {
         &self.output
     }
 
-    fn start(&self, id: Doc<'_>) -> Result<Box<dyn Accumulator>> {
+    fn start(&self, id: Doc<'_>) -> Result<super::State> {
         let n = self.n.as_ref().map(|n| check_n(&n.evaluate(id)?)).transpose()?;
         let bottom = self.name.starts_with("$bottom");
         let order = Arc::clone(&self.order);
-        Ok(Box::new(Kept { name: self.name, order, bottom, n, values: Vec::new(), bytes: 0 }))
+        Ok(super::State::other(Kept {
+            name: self.name,
+            order,
+            bottom,
+            n,
+            values: Vec::new(),
+            bytes: 0,
+        }))
     }
 }
 

@@ -1,11 +1,12 @@
 //! `$group`: groups by the encoded key of `_id`, in the order in which groups first came. What does not fit into memory
 //! goes to the disk as documents and is grouped when the others are done.
 
-use std::collections::HashMap;
+mod places;
+
 use std::sync::Arc;
 
 use super::{Parsed, StageSpec};
-use crate::aggregate::accumulators::{Group, Statement};
+use crate::aggregate::accumulators::{self, Group, Statement};
 use crate::aggregate::expressions::{Expression, Frame, Operator, Scope};
 use crate::aggregate::pipeline::Context;
 use crate::aggregate::wanted;
@@ -16,6 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
 use crate::query::plan::Wants;
 use crate::query::sort::{Sorted, Sorter};
+use places::Places;
 
 #[derive(Debug)]
 pub(super) struct GroupSpec {
@@ -129,7 +131,7 @@ enum State {
     /// The groups in memory; the first of those that are spilled comes before them.
     Giving {
         spilled: Option<Box<Spilled>>,
-        groups: std::vec::IntoIter<Held>,
+        groups: Groups,
     },
 }
 
@@ -143,7 +145,7 @@ impl GroupSpec {
     }
 
     fn begin(&self, id: Value<'_>) -> Result<Held> {
-        let id = if id.is_missing() { Value::NULL } else { id.into_owned() };
+        let id = owned(id);
         let group = Group::new(&self.statements, id.as_doc().unwrap_or(Doc::EMPTY))?;
         Ok((id, group))
     }
@@ -155,7 +157,7 @@ impl GroupSpec {
         source.each(env, &mut |doc| {
             let id = self.id.evaluate(doc)?;
             self.key(&id, &mut key);
-            let place = filling.places.get(&key).copied();
+            let place = filling.places.get(&key);
             if let Some(sorter) = &mut filling.rest
                 && (place.is_none() || filling.growing)
             {
@@ -167,8 +169,13 @@ impl GroupSpec {
             }
             Ok(())
         })?;
-        filling.finish()
+        filling.finish(self)
     }
+}
+
+/// The `_id` of a group.
+fn owned(id: Value<'_>) -> Value<'static> {
+    if id.is_missing() { Value::NULL } else { id.into_owned() }
 }
 
 /// Takes the documents that memory has no room for.
@@ -184,8 +191,10 @@ fn rest(env: &dyn Environment, bytes_max: usize) -> Result<Sorter> {
 /// group; so are all others from the first one on that makes its group larger.
 #[derive(Default)]
 struct Filling {
-    places: HashMap<Vec<u8>, usize>,
-    groups: Vec<Held>,
+    places: Places,
+    ids: Vec<Value<'static>>,
+    /// Of each group one for each statement, behind each other.
+    states: Vec<accumulators::State>,
     bytes: usize,
     /// Whether a group takes more memory when a further document comes.
     growing: bool,
@@ -201,38 +210,71 @@ impl Filling {
         id: Value<'_>,
         doc: Doc<'_>,
     ) -> Result<()> {
-        let at = match place {
-            Some(at) => at,
-            None => {
-                self.groups.push(spec.begin(id)?);
-                self.places.insert(key.to_vec(), self.groups.len() - 1);
-                self.bytes += 2 * key.len() + size_of::<Held>() + size_of::<(Vec<u8>, usize)>();
-                self.groups.len() - 1
-            }
+        let bytes = |states: &[accumulators::State]| -> usize {
+            states.iter().map(accumulators::State::bytes).sum()
         };
-        let Some((_, group)) = self.groups.get_mut(at) else { return Ok(()) };
-        let before = if place.is_some() { group.bytes() } else { 0 };
-        group.add(&spec.statements, doc)?;
-        let after = group.bytes();
-        self.growing |= place.is_some() && after > before;
+        let width = spec.statements.len();
+        let Some(at) = place else {
+            let (id, before) = (owned(id), self.states.len());
+            let fields = id.as_doc().unwrap_or(Doc::EMPTY);
+            accumulators::begin(&spec.statements, fields, &mut self.states)?;
+            self.places.insert(key, self.ids.len());
+            self.bytes += Places::bytes_of(key) + size_of::<Value<'_>>();
+            self.bytes += id.raw().map_or(0, |raw| raw.data.len());
+            self.ids.push(id);
+            let states = self.states.get_mut(before..).unwrap_or_default();
+            accumulators::add(&spec.statements, states, doc)?;
+            self.bytes += bytes(states);
+            return Ok(());
+        };
+        let states = self.states.get_mut(at * width..(at + 1) * width).unwrap_or_default();
+        let before = bytes(states);
+        accumulators::add(&spec.statements, states, doc)?;
+        let after = bytes(states);
+        self.growing |= after > before;
         self.bytes = (self.bytes + after).saturating_sub(before);
         Ok(())
     }
 
-    fn finish(self) -> Result<State> {
-        let Some(rest) = self.rest else {
-            return Ok(State::Giving { spilled: None, groups: self.groups.into_iter() });
-        };
-        let (places, held) = (self.places, self.groups.into_iter().map(Some).collect());
-        let spilled = Spilled { places, held, rest: rest.finish()?, next: None };
-        let groups = Vec::new().into_iter();
-        Ok(State::Giving { spilled: Some(Box::new(spilled)), groups })
+    fn finish(self, spec: &GroupSpec) -> Result<State> {
+        let (ids, states) = (self.ids.into_iter(), self.states.into_iter());
+        let groups =
+            Groups { ids, states, width: spec.statements.len(), whole: Vec::new().into_iter() };
+        let Some(rest) = self.rest else { return Ok(State::Giving { spilled: None, groups }) };
+        let held = groups.map(Some).collect();
+        let spilled = Spilled { places: self.places, held, rest: rest.finish()?, next: None };
+        Ok(State::Giving { spilled: Some(Box::new(spilled)), groups: Groups::default() })
+    }
+}
+
+/// Groups in the order in which they first came.
+#[derive(Default)]
+struct Groups {
+    ids: std::vec::IntoIter<Value<'static>>,
+    states: std::vec::IntoIter<accumulators::State>,
+    width: usize,
+    /// Those that were taken apart already.
+    whole: std::vec::IntoIter<Held>,
+}
+
+impl Groups {
+    fn is_empty(&self) -> bool {
+        self.ids.len() == 0 && self.whole.len() == 0
+    }
+}
+
+impl Iterator for Groups {
+    type Item = Held;
+
+    fn next(&mut self) -> Option<Held> {
+        let Some(id) = self.ids.next() else { return self.whole.next() };
+        Some((id, Group::of(self.states.by_ref().take(self.width).collect())))
     }
 }
 
 /// The groups of documents that were put aside: one at a time, begun by what memory has of it.
 struct Spilled {
-    places: HashMap<Vec<u8>, usize>,
+    places: Places,
     held: Vec<Option<Held>>,
     rest: Sorted,
     /// The first document of the next group.
@@ -246,7 +288,7 @@ impl Spilled {
             None => self.rest.next_with_key().transpose()?,
         };
         let Some((key, doc)) = first else { return Ok(None) };
-        let place = self.places.get(&key).and_then(|at| self.held.get_mut(*at));
+        let place = self.places.get(&key).and_then(|at| self.held.get_mut(at));
         let (id, mut group) = match place.and_then(Option::take) {
             Some(held) => held,
             None => spec.begin(spec.id.evaluate(doc.as_doc())?)?,
@@ -266,7 +308,7 @@ impl Spilled {
 
 impl Stage for Grouping {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
-        let nothing = || State::Giving { spilled: None, groups: Vec::new().into_iter() };
+        let nothing = || State::Giving { spilled: None, groups: Groups::default() };
         if let State::Filling(_) = self.state
             && let State::Filling(source) = std::mem::replace(&mut self.state, nothing())
         {
@@ -280,7 +322,7 @@ impl Stage for Grouping {
         if held.is_none()
             && let Some(done) = spilled.take()
         {
-            *groups = done.held.into_iter().flatten().collect::<Vec<_>>().into_iter();
+            groups.whole = done.held.into_iter().flatten().collect::<Vec<_>>().into_iter();
         }
         held = held.or_else(|| groups.next());
         let Some((id, group)) = held else { return Ok(None) };
@@ -293,7 +335,7 @@ impl Stage for Grouping {
     fn is_done(&self) -> bool {
         match &self.state {
             State::Filling(_) => false,
-            State::Giving { spilled, groups } => spilled.is_none() && groups.len() == 0,
+            State::Giving { spilled, groups } => spilled.is_none() && groups.is_empty(),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A pipeline whose `let` variables it uses is parsed again for every document, with the variables as constants; so a filter
 //! on them can use an index. A pipeline that uses none is run once. Without an index on the other field its collection is
-//! read once into a hash, if that fits into memory.
+//! read once into a hash, if that fits into memory; with one it is too as soon as it turns out to be small beside the
+//! number of documents that ask.
 
 mod hash;
 
@@ -30,6 +31,8 @@ struct Lookup {
     fields: Option<Fields>,
     inner: Inner,
     into: Path,
+    /// Whether the collection may be found otherwise than as the stage says.
+    rewrites: bool,
 }
 
 /// The two fields of an equality.
@@ -132,7 +135,8 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         ));
     }
     let order = context.scope.order().clone();
-    Ok(vec![Arc::new(Lookup { order, db, from, fields, inner, into })])
+    let rewrites = context.scope.rewrites();
+    Ok(vec![Arc::new(Lookup { order, db, from, fields, inner, into, rewrites })])
 }
 
 /// The collection's name.
@@ -234,7 +238,8 @@ impl StageSpec for Lookup {
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
-        Box::new(LookingUp { spec: self, source, access: Access::First, cached: None })
+        let (access, cached) = (Access::First, None);
+        Box::new(LookingUp { spec: self, source, access, cached, key: Vec::new() })
     }
 }
 
@@ -245,11 +250,21 @@ enum Access {
     #[default]
     First,
     Second,
-    /// By asking for each: there is an index, or no room for a hash.
+    /// By asking for each: there is no room for a hash.
     Each,
+    /// By asking an index for each: so many were asked for.
+    Index(usize),
     /// In memory.
     Hash(Box<Hash>),
+    /// In memory, and by an index where memory does not answer.
+    Both(Box<Hash>),
 }
+
+/// Questions to an index before its collection is looked at for the first time, and how many more make it worth another
+/// look.
+const ASKED: (usize, usize) = (500, 4);
+/// Documents that are read for each question that was asked.
+const READ_EACH: usize = 2;
 
 struct LookingUp {
     spec: Arc<Lookup>,
@@ -257,6 +272,8 @@ struct LookingUp {
     access: Access,
     /// The result of a pipeline that is the same for every document, as the bytes of an array.
     cached: Option<Vec<u8>>,
+    /// Space for keys.
+    key: Vec<u8>,
 }
 
 impl Stage for LookingUp {
@@ -275,8 +292,14 @@ impl Stage for LookingUp {
         self.access = match std::mem::take(&mut self.access) {
             Access::First => Access::Second,
             Access::Second => spec.hash(env)?,
+            Access::Index(asked) => spec.hash_beside_index(asked + 1, env)?,
             other => other,
         };
+        if let Access::Hash(hash) | Access::Both(hash) = &self.access
+            && let Some(found) = spec.join(doc.as_doc(), hash, &mut self.key)
+        {
+            return found.map(Some);
+        }
         let found = spec.find(doc.as_doc(), &self.access, env)?;
         Ok(Some(nested::set(doc.as_doc(), &spec.into, Some(Array::trusted(&found).as_raw()))))
     }
@@ -289,10 +312,72 @@ impl Lookup {
             return Ok(Access::Each);
         };
         if env.has_index(&self.db, from, &fields.foreign, &self.order) {
-            return Ok(Access::Each);
+            return Ok(if self.joins() { Access::Index(0) } else { Access::Each });
         }
-        let hash = Hash::build(env, (&self.db, from), &fields.foreign, &self.order)?;
+        let hash = Hash::build(env, (&self.db, from), &fields.foreign, &self.order, usize::MAX)?;
         Ok(hash.map_or(Access::Each, |hash| Access::Hash(Box::new(hash))))
+    }
+
+    /// Whether all that is asked for is the documents with a value.
+    fn joins(&self) -> bool {
+        let inner = &self.inner;
+        self.rewrites
+            && self.fields.as_ref().is_some_and(|fields| fields.local.names().len() == 1)
+            && self.into.names().len() == 1
+            && inner.pipeline.stages().is_empty()
+            && inner.correlated.is_none()
+            && inner.failing.is_none()
+    }
+
+    /// The other collection in memory, once so many were asked for that it is worth it.
+    fn hash_beside_index(&self, asked: usize, env: &dyn Environment) -> Result<Access> {
+        let (Some(from), Some(fields)) = (&self.from, &self.fields) else {
+            return Ok(Access::Each);
+        };
+        let mut look = ASKED.0;
+        while look < asked {
+            look = look.saturating_mul(ASKED.1);
+        }
+        if asked < look {
+            return Ok(Access::Index(asked));
+        }
+        let of = (&*self.db, &**from);
+        let hash = Hash::build(env, of, &fields.foreign, &self.order, asked * READ_EACH)?;
+        Ok(hash.map_or(Access::Index(asked), |hash| Access::Both(Box::new(hash))))
+    }
+
+    /// The document with what belongs to it, if nothing but equality with a plain value is asked for.
+    fn join(&self, doc: Doc<'_>, hash: &Hash, key: &mut Vec<u8>) -> Option<Result<DocBuf>> {
+        if !self.joins() {
+            return None;
+        }
+        let local = self.fields.as_ref()?.local.names().next()?;
+        let found = hash.equal(doc.get_bytes(local)?, key, &self.order)?;
+        let mut array = ArrayWriter::new();
+        for doc in found {
+            array.doc(doc);
+            if let Err(error) = self.check_size(&array) {
+                return Some(Err(error));
+            }
+        }
+        let array = array.into_bytes();
+        Some(Ok(nested::set(doc, &self.into, Some(Array::trusted(&array).as_raw()))))
+    }
+
+    /// Checks that what was found so far fits into a document.
+    ///
+    /// # Errors
+    /// 4568.
+    fn check_size(&self, found: &ArrayWriter) -> Result<()> {
+        let max = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK;
+        if found.len() <= STAGE_MEMORY_BYTES_MAX.min(max) {
+            return Ok(());
+        }
+        let message = format!(
+            "Total size of documents in {} matching pipeline's $lookup stage exceeds 16793600 bytes",
+            self.from.as_deref().unwrap_or_default()
+        );
+        Err(Error::location(4568, message))
     }
 
     /// What matches a filter, as far as it is in memory.
@@ -355,14 +440,7 @@ impl Lookup {
         let mut found = ArrayWriter::new();
         while let Some(doc) = run.next(env)? {
             found.doc(doc.as_doc());
-            let max = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK;
-            if found.len() > STAGE_MEMORY_BYTES_MAX.min(max) {
-                let message = format!(
-                    "Total size of documents in {} matching pipeline's $lookup stage exceeds 16793600 bytes",
-                    self.from.as_deref().unwrap_or_default()
-                );
-                return Err(Error::location(4568, message));
-            }
+            self.check_size(&found)?;
         }
         Ok(found.into_bytes())
     }

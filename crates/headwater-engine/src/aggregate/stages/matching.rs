@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::transform::{Transform, Transforming};
+use super::transform::{Outcome, Transform, Transforming};
 use super::{Parsed, Shape, StageSpec};
 use crate::aggregate::pipeline::Context;
-use crate::bson::{DocBuf, Raw};
+use crate::bson::{Doc, DocWriter, Raw};
 use crate::error::{Error, Result};
 use crate::query::exec::Stage;
 use crate::query::matcher::Matcher;
@@ -47,7 +47,7 @@ impl StageSpec for Match {
 }
 
 impl Transform for Match {
-    fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>> {
-        Ok(self.0.matches(doc.as_doc())?.then_some(doc))
+    fn apply(&self, doc: Doc<'_>, _: &mut DocWriter) -> Result<Outcome> {
+        Ok(if self.0.matches(doc)? { Outcome::Same } else { Outcome::Dropped })
     }
 }

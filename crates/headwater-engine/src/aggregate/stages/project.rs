@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::transform::{Transform, Transforming};
+use super::transform::{Outcome, Transform, Transforming};
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Metadata, Needs, Scope};
 use crate::aggregate::pipeline::Context;
@@ -68,10 +68,8 @@ impl StageSpec for Project {
 }
 
 impl Transform for Project {
-    fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>> {
-        let doc = doc.as_doc();
-        let mut out = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len()));
-        self.projection.apply(doc, None, &mut out)?;
-        Ok(Some(out.finish()))
+    fn apply(&self, doc: Doc<'_>, out: &mut DocWriter) -> Result<Outcome> {
+        self.projection.apply(doc, None, out)?;
+        Ok(Outcome::Written)
     }
 }

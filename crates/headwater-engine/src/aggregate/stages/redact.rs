@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::transform::{Transform, Transforming};
+use super::transform::{Outcome, Transform, Transforming};
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Expression, Frame, value_text};
 use crate::aggregate::pipeline::Context;
@@ -43,9 +43,12 @@ impl StageSpec for Redact {
 }
 
 impl Transform for Redact {
-    fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>> {
-        let mut frame = Frame::new(doc.as_doc());
-        self.level(doc.as_doc(), &mut frame, 0)
+    fn apply(&self, doc: Doc<'_>, out: &mut DocWriter) -> Result<Outcome> {
+        let Some(kept) = self.level(doc, &mut Frame::new(doc), 0)? else {
+            return Ok(Outcome::Dropped);
+        };
+        out.extend(kept.as_doc());
+        Ok(Outcome::Written)
     }
 }
 

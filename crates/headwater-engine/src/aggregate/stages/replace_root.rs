@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::transform::{Transform, Transforming};
+use super::transform::{Outcome, Transform, Transforming};
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Expression, value_text};
 use crate::aggregate::pipeline::{Context, Place, missing_field, unknown_field};
@@ -98,12 +98,15 @@ impl StageSpec for ReplaceRoot {
 }
 
 impl Transform for ReplaceRoot {
-    fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>> {
-        let value = self.root.evaluate(doc.as_doc())?;
+    fn apply(&self, doc: Doc<'_>, out: &mut DocWriter) -> Result<Outcome> {
+        let value = self.root.evaluate(doc)?;
         match value.as_doc() {
-            Some(root) => Ok(Some(root.to_buf())),
+            Some(root) => {
+                out.extend(root);
+                Ok(Outcome::Written)
+            }
             None => {
-                let input = self.reads.of(doc.as_doc());
+                let input = self.reads.of(doc);
                 Err(not_an_object(self.what, &value, input.as_doc()))
             }
         }

@@ -2,36 +2,75 @@
 
 use std::sync::Arc;
 
-use crate::bson::DocBuf;
+use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::error::Result;
-use crate::query::exec::{Environment, Stage};
+use crate::query::exec::{Environment, Flow, Look, Stage};
 
 /// What such a stage does with a document.
 pub(super) trait Transform: Send + Sync {
-    /// The document that takes the place of `doc`, `None` to drop it.
-    fn apply(&self, doc: DocBuf) -> Result<Option<DocBuf>>;
+    /// Writes what takes the place of `doc` to an empty `out`, or says that nothing had to be written.
+    fn apply(&self, doc: Doc<'_>, out: &mut DocWriter) -> Result<Outcome>;
+}
+
+/// What became of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It stays as it is.
+    Same,
+    /// Another one was written.
+    Written,
+    /// It is dropped.
+    Dropped,
 }
 
 /// A run of such a stage.
 pub(super) struct Transforming<T> {
     spec: Arc<T>,
     source: Box<dyn Stage>,
+    /// Where documents are written that are only shown.
+    space: Vec<u8>,
 }
 
 impl<T: Transform> Transforming<T> {
     pub(super) fn new(spec: Arc<T>, source: Box<dyn Stage>) -> Transforming<T> {
-        Transforming { spec, source }
+        Transforming { spec, source, space: Vec::new() }
     }
 }
 
 impl<T: Transform> Stage for Transforming<T> {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         while let Some(doc) = self.source.next(env)? {
-            if let Some(doc) = self.spec.apply(doc)? {
-                return Ok(Some(doc));
+            let space = std::mem::take(&mut self.space);
+            let mut out = DocWriter::append_to(space);
+            let outcome = self.spec.apply(doc.as_doc(), &mut out)?;
+            let mut space = out.into_bytes();
+            let doc = match outcome {
+                Outcome::Same => Some(doc),
+                Outcome::Written => Some(Doc::trusted(&space).to_buf()),
+                Outcome::Dropped => None,
+            };
+            space.clear();
+            self.space = space;
+            if doc.is_some() {
+                return Ok(doc);
             }
         }
         Ok(None)
+    }
+
+    fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
+        let (spec, space) = (&self.spec, &mut self.space);
+        self.source.stream(env, &mut |doc| {
+            space.clear();
+            let mut out = DocWriter::append_to(std::mem::take(space));
+            let outcome = spec.apply(doc, &mut out)?;
+            *space = out.into_bytes();
+            match outcome {
+                Outcome::Same => show(doc),
+                Outcome::Written => show(Doc::trusted(space)),
+                Outcome::Dropped => Ok(Flow::Continue),
+            }
+        })
     }
 
     fn is_done(&self) -> bool {

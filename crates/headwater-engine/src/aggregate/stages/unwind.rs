@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::Path;
 use crate::aggregate::pipeline::Context;
-use crate::bson::{Doc, DocBuf, Raw, Type, Value};
+use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
-use crate::query::exec::{Environment, Stage};
+use crate::query::exec::{Environment, Flow, Look, Stage};
 
 #[derive(Debug)]
 struct Unwind {
@@ -84,7 +84,7 @@ impl StageSpec for Unwind {
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
-        Box::new(Unwinding { spec: self, source, current: None })
+        Box::new(Unwinding { spec: self, source, current: None, space: Vec::new() })
     }
 }
 
@@ -92,6 +92,8 @@ struct Unwinding {
     spec: Arc<Unwind>,
     source: Box<dyn Stage>,
     current: Option<Current>,
+    /// Where documents are written that are only shown.
+    space: Vec<u8>,
 }
 
 /// The document whose array is being unwound, and where its next value starts.
@@ -114,12 +116,78 @@ impl Current {
     }
 }
 
+impl Current {
+    /// Shows the values that are left.
+    fn show(&mut self, spec: &Unwind, show: &mut Look<'_>) -> Result<Flow> {
+        while let Some(doc) = self.next(spec) {
+            if show(doc.as_doc())? == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+}
+
 impl Unwind {
     fn output(&self, doc: Doc<'_>, value: Option<Raw<'_>>, index: Option<i64>) -> DocBuf {
         let replaced = nested::set(doc, &self.path, value);
         let Some(path) = &self.index else { return replaced };
         let index = index.map_or(Value::NULL, Value::i64);
         nested::set(replaced.as_doc(), path, index.raw())
+    }
+
+    /// The array to unwind, and the elements before and behind it as they stand in the document; `None` if the values do
+    /// not simply take its place.
+    fn split<'a>(&self, doc: Doc<'a>) -> Option<(&'a [u8], Array<'a>, &'a [u8])> {
+        let mut names = self.path.names();
+        let (Some(name), None, None) = (names.next(), names.next(), &self.index) else {
+            return None;
+        };
+        let elements = doc.element_bytes();
+        let mut at = 0;
+        for element in doc {
+            let end = at + element.name.len() + 2 + element.value.data.len();
+            if element.name == name {
+                let array = element.value.as_array().filter(|array| !array.is_empty())?;
+                return Some((elements.get(..at)?, array, elements.get(end..)?));
+            }
+            at = end;
+        }
+        None
+    }
+
+    /// Shows what becomes of a document, one value after the other; `left` keeps what was not shown.
+    fn show(
+        &self,
+        doc: Doc<'_>,
+        space: &mut Vec<u8>,
+        left: &mut Option<Current>,
+        show: &mut Look<'_>,
+    ) -> Result<Flow> {
+        let Some((before, array, behind)) = self.split(doc) else {
+            return match self.begin(doc.to_buf()) {
+                Begun::Nothing => Ok(Flow::Continue),
+                Begun::Whole(doc) => show(doc.as_doc()),
+                Begun::Array(current) => left.insert(current).show(self, show),
+            };
+        };
+        let name = self.path.names().next().unwrap_or_default();
+        let mut offset = 0;
+        for (element, index) in Doc::trusted(array.as_bytes()).iter().zip(1..) {
+            space.clear();
+            let mut out = DocWriter::append_to(std::mem::take(space));
+            out.encoded(before);
+            out.raw_bytes(name, element.value);
+            out.encoded(behind);
+            *space = out.into_bytes();
+            offset += element.name.len() + 2 + element.value.data.len();
+            if show(Doc::trusted(space))? == Flow::Stop {
+                let array = array.as_bytes().to_vec();
+                *left = Some(Current { doc: doc.to_buf(), array, offset, index });
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
     }
 
     /// What becomes of a document: it is passed on, dropped, or its array begins.
@@ -169,5 +237,16 @@ impl Stage for Unwinding {
                 Begun::Array(current) => self.current = Some(current),
             }
         }
+    }
+
+    fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
+        let Unwinding { spec, source, current, space } = self;
+        if let Some(left) = current
+            && left.show(spec, show)? == Flow::Stop
+        {
+            return Ok(());
+        }
+        *current = None;
+        source.stream(env, &mut |doc| spec.show(doc, space, current, show))
     }
 }

@@ -130,7 +130,7 @@ struct Running {
     source: Option<Box<dyn Stage>>,
     /// All documents in the order of partition and place.
     sorted: Option<Sorted>,
-    /// The first document of the next partition, with the partition's key.
+    /// The first document of the next partition, with its key.
     next: Option<(Vec<u8>, DocBuf)>,
     /// The documents of the current partition, finished.
     done: std::vec::IntoIter<DocBuf>,
@@ -242,14 +242,9 @@ fn set_field(doc: Doc<'_>, path: &Path, value: &Value<'_>) -> DocBuf {
 }
 
 impl Running {
-    /// The next document of the order, with the key of its partition.
+    /// The next document of the order, with its key.
     fn pull(&mut self) -> Result<Option<(Vec<u8>, DocBuf)>> {
-        let Some(doc) = self.sorted.as_mut().and_then(Iterator::next).transpose()? else {
-            return Ok(None);
-        };
-        let mut key = Vec::new();
-        self.spec.partition_key(doc.as_doc(), &mut key)?;
-        Ok(Some((key, doc)))
+        self.sorted.as_mut().and_then(Sorted::next_with_key).transpose()
     }
 
     /// The documents of the next partition.
@@ -258,12 +253,15 @@ impl Running {
             Some(first) => Some(first),
             None => self.pull()?,
         };
-        let Some((key, doc)) = first else { return Ok(None) };
+        let Some((_, doc)) = first else { return Ok(None) };
+        // No key is the beginning of another one: what begins with the partition's key is of the partition.
+        let mut partition = Vec::new();
+        self.spec.partition_key(doc.as_doc(), &mut partition)?;
         let mut bytes = doc.as_doc().as_bytes().len();
         let mut docs = vec![doc];
         while let Some((other, doc)) = self.pull()? {
             env.check()?;
-            if other != key {
+            if !other.starts_with(&partition) {
                 self.next = Some((other, doc));
                 break;
             }

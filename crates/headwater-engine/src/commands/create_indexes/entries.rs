@@ -80,10 +80,8 @@ impl Held {
     }
 
     fn runs_entries(&self) -> impl Iterator<Item = Entry> {
-        self.places.iter().map(|place| Entry {
-            key: self.key(*place).to_vec(),
-            came: self.record(*place),
-            doc: self.types(*place).to_vec(),
+        self.places.iter().map(|place| {
+            Entry::new(self.key(*place).to_vec(), self.record(*place), self.types(*place).to_vec())
         })
     }
 }

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use crate::bson::{Doc, DocBuf};
 use crate::error::Result;
 use crate::profile::Insight;
-use crate::query::exec::{Environment, Stage};
+use crate::query::exec::{Environment, Look, Stage};
 use crate::query::sort::runs::Spilled;
 
 /// What a part of a run took.
@@ -127,19 +127,15 @@ impl Stage for Counting {
         self.stage.is_done()
     }
 
-    fn each(
-        &mut self,
-        env: &dyn Environment,
-        visit: &mut dyn FnMut(Doc<'_>) -> Result<()>,
-    ) -> Result<()> {
+    fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
         let (start, mut behind) = (Moment::now(), Took::default());
         let count = self.count.clone();
-        let ended = self.stage.each(env, &mut |doc| {
+        let ended = self.stage.stream(env, &mut |doc| {
             count.gave(doc);
             let start = Moment::now();
-            let visited = visit(doc);
+            let shown = show(doc);
             behind += start.took();
-            visited
+            shown
         });
         self.count.took(start.took() - behind);
         ended

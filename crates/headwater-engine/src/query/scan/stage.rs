@@ -6,7 +6,7 @@ use super::{Next, Scan, Watch};
 use crate::bson::{Doc, DocBuf, DocWriter, View};
 use crate::collection::RecordId;
 use crate::error::Result;
-use crate::query::exec::{Environment, Stage};
+use crate::query::exec::{Environment, Flow, Look, Stage};
 use crate::query::plan::tree::Plan;
 
 /// Documents that a [`ScanStage`] fetches at first and at most in one go.
@@ -89,21 +89,19 @@ impl Stage for ScanStage {
         Ok(self.fetched.pop_front())
     }
 
-    fn each(
-        &mut self,
-        env: &dyn Environment,
-        visit: &mut dyn FnMut(Doc<'_>) -> Result<()>,
-    ) -> Result<()> {
+    fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
         while let Some(doc) = self.fetched.pop_front() {
-            visit(doc.as_doc())?;
+            if show(doc.as_doc())? == Flow::Stop {
+                return Ok(());
+            }
         }
         let with_records = self.with_records;
         env.scan(&mut self.scan, &mut |record, doc| {
-            match with_records {
-                true => visit(join_record(doc, record).as_doc())?,
-                false => visit(doc)?,
-            }
-            Ok(Next::Continue)
+            let flow = match with_records {
+                true => show(join_record(doc, record).as_doc())?,
+                false => show(doc)?,
+            };
+            Ok(if flow == Flow::Stop { Next::Stop } else { Next::Continue })
         })?;
         self.tell();
         Ok(())

@@ -19,9 +19,24 @@ const HEAD_BYTES: usize = 16;
 /// An entry: what it is compared by, when it came, its document.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
+    /// The first bytes of the key, which decide nearly always without a look at it.
+    head: [u64; 2],
     pub(crate) key: Vec<u8>,
     pub(crate) came: u64,
     pub(crate) doc: Vec<u8>,
+}
+
+impl Entry {
+    pub(crate) fn new(key: Vec<u8>, came: u64, doc: Vec<u8>) -> Entry {
+        let mut head = [0; 16];
+        let known = key.len().min(head.len());
+        if let (Some(head), Some(key)) = (head.get_mut(..known), key.get(..known)) {
+            head.copy_from_slice(key);
+        }
+        let (first, rest) = head.split_at(8);
+        let number = |bytes: &[u8]| bytes.first_chunk().map_or(0, |b| u64::from_be_bytes(*b));
+        Entry { head: [number(first), number(rest)], key, came, doc }
+    }
 }
 
 /// A file of sorted runs, removed when it is no longer needed.
@@ -196,7 +211,8 @@ impl Reader {
         };
         let (key, doc) = (number(0), number(4));
         let came = u64::from_le_bytes(head.last_chunk().copied().unwrap_or_default());
-        Ok(Some(Entry { key: self.take(file, key)?, came, doc: self.take(file, doc)? }))
+        let key = self.take(file, key)?;
+        Ok(Some(Entry::new(key, came, self.take(file, doc)?)))
     }
 
     /// The next bytes of the run.

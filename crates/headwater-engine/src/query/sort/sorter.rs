@@ -171,7 +171,7 @@ impl Iterator for Sorted {
 }
 
 fn entry(key: &[u8], came: u64, doc: Doc<'_>) -> Entry {
-    Entry { key: key.to_vec(), came, doc: doc.as_bytes().to_vec() }
+    Entry::new(key.to_vec(), came, doc.as_bytes().to_vec())
 }
 
 fn size(entry: &Entry) -> usize {

@@ -18,7 +18,8 @@ pub(super) struct Hash {
 }
 
 impl Hash {
-    /// Reads a collection; `None` if it does not fit into memory or the field cannot be asked for in this way.
+    /// Reads a collection; `None` if it does not fit into memory, has more than `docs_max` documents, or the field cannot
+    /// be asked for in this way.
     ///
     /// # Errors
     /// Those of opening and reading the collection.
@@ -27,6 +28,7 @@ impl Hash {
         (db, from): (&str, &str),
         field: &str,
         order: &ValueOrder,
+        docs_max: usize,
     ) -> Result<Option<Hash>> {
         let Ok(path) = Path::parse(field) else { return Ok(None) };
         let is_position = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());
@@ -39,6 +41,9 @@ impl Hash {
         let mut source = env.open(db, from, Doc::EMPTY, order)?;
         while let Some(doc) = source.next(env)? {
             let Ok(at) = u32::try_from(hash.docs.len()) else { return Ok(None) };
+            if hash.docs.len() >= docs_max {
+                return Ok(None);
+            }
             bytes += doc.as_doc().as_bytes().len() + size_of::<DocBuf>();
             let mut key = Vec::new();
             let known = paths.each_key(doc.as_doc(), &mut Multikey::default(), &mut |values, _| {
@@ -61,6 +66,30 @@ impl Hash {
             hash.docs.push(doc);
         }
         Ok(Some(hash))
+    }
+
+    /// The documents that match a value and no others, in the order of the collection; `None` if the value is one of which
+    /// the hash cannot tell. `key` is only space.
+    pub(super) fn equal<'h>(
+        &'h self,
+        value: Raw<'_>,
+        key: &mut Vec<u8>,
+        order: &ValueOrder,
+    ) -> Option<impl Iterator<Item = Doc<'h>>> {
+        // Of these equality is equality of keys; null also stands for what is missing, and an array for its values.
+        let plain = match value.kind {
+            Type::String => order.collation().is_none(),
+            Type::Int32 | Type::Int64 | Type::Double | Type::Decimal => true,
+            Type::ObjectId | Type::Date | Type::Bool | Type::Binary => true,
+            _ => false,
+        };
+        if !plain {
+            return None;
+        }
+        key.clear();
+        order.append_key(value, Direction::Ascending, key);
+        let places = self.places.get(key.as_slice()).map_or(&[][..], Vec::as_slice);
+        Some(places.iter().filter_map(|at| self.docs.get(*at as usize)).map(DocBuf::as_doc))
     }
 
     /// The documents that may have one of the values, in the order of the collection; `None` if it cannot tell.

@@ -214,7 +214,7 @@ fn accumulate(
         let values: Vec<_> = docs.iter().map(value).collect::<Result<_>>()?;
         return slide(sliding, &values, windows, env);
     }
-    let add = |state: &mut Box<dyn accumulators::Accumulator>, at: usize| -> Result<()> {
+    let add = |state: &mut accumulators::State, at: usize| -> Result<()> {
         let Some(doc) = docs.get(at) else { return Ok(()) };
         let value = spec.input().eval(&mut Frame::new(doc.as_doc()))?;
         state.add(value, doc.as_doc())
