@@ -8,11 +8,11 @@ use std::sync::atomic::Ordering;
 
 use headwater_store::{Direction, Operation, Read};
 
-use crate::bson::Doc;
+use crate::bson::{Doc, key};
 use crate::catalog::{Collection, store_collection, tables};
 use crate::error::Result;
 use crate::index::Index;
-use crate::index::keys::{Keys, keys};
+use crate::index::keys::{Keys, has_alone, head_of, keys, without_id};
 pub(crate) use duplicate::duplicate_key;
 
 /// A document's place in its collection's natural order.
@@ -280,12 +280,42 @@ fn check_prepared(
     record: RecordId,
     doc: Doc<'_>,
 ) -> Result<()> {
+    if index.by_id {
+        return check_prepared_by_id(op, collection, index, encoded, record, doc);
+    }
     let (first, last) = (entry_key(index, encoded, 0), entry_key(index, encoded, RecordId::MAX));
     let bounds = (Bound::Included(&first[..]), Bound::Included(&last[..]));
     let mut cursor = op.range(tables::INDEX, bounds.0, bounds.1, Direction::Forward)?;
     while let Some((key, _)) = cursor.next()? {
         if key.len() == first.len() && record_of(key) != Some(record) {
             return Err(duplicate_key(collection, index, encoded, doc));
+        }
+    }
+    Ok(())
+}
+
+/// As [`check_prepared`] in a clustered collection, where an `_id` stands between key and record id.
+#[cold]
+fn check_prepared_by_id(
+    op: &Operation<'_, '_>,
+    collection: &Collection,
+    index: &Index,
+    encoded: &[u8],
+    record: RecordId,
+    doc: Doc<'_>,
+) -> Result<()> {
+    let Some(alone) = without_id(index, doc, encoded)? else { return Ok(()) };
+    let lower = [&index.id.to_be_bytes()[..], head_of(&alone)].concat();
+    let upper = key::successor(&lower).unwrap_or_default();
+    let bounds = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
+    let mut cursor = op.range(tables::INDEX, bounds.0, bounds.1, Direction::Forward)?;
+    while let Some((key, _)) = cursor.next()? {
+        let Some(other) = record_of(key).filter(|other| *other != record) else { continue };
+        let other = op.get(tables::DOCUMENTS, &document_key(collection.id, other))?;
+        if let Some(other) = other
+            && has_alone(index, Doc::trusted(other), &alone)?
+        {
+            return Err(duplicate_key(collection, index, &alone, doc));
         }
     }
     Ok(())

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use super::create::options::{
     action, check_expiry, check_validated, images, keep_images, level, number, whole,
 };
+use super::create_indexes::build::build_as;
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::bson::{Doc, DocBuf, DocWriter, Number};
 use crate::catalog::{Collection, store_collection};
 use crate::change::event::{EventWriter, Kind};
 use crate::engine::{WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
-use crate::housekeeping::{forget_orphan, note_orphan};
+use crate::housekeeping::{Orphan, forget_orphan, note_orphan};
+use crate::namespace::Namespace;
 use crate::validation::{Action, Level, check_validator};
-use unique::Converted;
 
 pub(super) const COMMAND: Command = Command {
     name: "collMod",
@@ -69,35 +70,94 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         drop(guard);
         return Ok(Flow::Written(DocWriter::new()));
     }
-    let Some(collection) = catalog.collection(namespace.db(), namespace.collection()).cloned()
-    else {
-        let message = format!("ns does not exist: {namespace}");
-        return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
-    };
-    let mut reply = DocWriter::new();
-    let mut indexes = DocWriter::new();
-    let options = changed_options(fields, &collection)?;
-    let mut changed = collection.with_options(options);
-    let dry_run = fields.loose_bool("dryRun")?.unwrap_or(false);
-    let mut converted = None;
-    if let Some(argument) = fields.document("index")? {
-        let mut told = index::Told { reply: &mut reply, before: &mut indexes };
-        if let Some(at) = index::change(argument, dry_run, &mut changed, &mut told)? {
-            unique::check(context, &guard, &changed, at)?;
-            if !dry_run {
-                converted = Some(unique::convert(context, &mut guard, &mut changed, at)?);
-                reply.bool("unique_new", true);
-            }
-        }
+    let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
+    let collection = collection.ok_or_else(|| missing(&namespace))?;
+    let mut change = Change::of(fields, &collection)?;
+    if let Some(at) = change.unique {
+        drop(guard);
+        let change = make_unique(context, &namespace, &collection, &change, at)?;
+        return Ok(Flow::Written(change.reply));
     }
-    if dry_run {
-        return Ok(Flow::Written(reply));
+    if !change.dry_run {
+        store(context, &mut guard, fields, &collection, &mut change, None)?;
+        context.wrote(guard.last());
     }
-    let indexes = indexes.finish();
-    store(context, &mut guard, fields, &collection, changed, indexes.as_doc(), converted)?;
-    context.wrote(guard.last());
     drop(guard);
-    Ok(Flow::Written(reply))
+    Ok(Flow::Written(change.reply))
+}
+
+fn missing(namespace: &Namespace) -> Error {
+    Error::new(Code::NAMESPACE_NOT_FOUND, format!("ns does not exist: {namespace}"))
+}
+
+/// What a command makes of a collection.
+struct Change {
+    collection: Collection,
+    /// The place of an index that is to become unique.
+    unique: Option<usize>,
+    dry_run: bool,
+    reply: DocWriter,
+    /// What the index was before.
+    before: DocWriter,
+}
+
+impl Change {
+    /// # Errors
+    /// Those of the arguments, and of what they ask of this collection.
+    fn of(fields: Fields<'_>, collection: &Collection) -> Result<Change> {
+        let (mut reply, mut before) = (DocWriter::new(), DocWriter::new());
+        let mut changed = collection.with_options(changed_options(fields, collection)?);
+        let dry_run = fields.loose_bool("dryRun")?.unwrap_or(false);
+        let unique = match fields.document("index")? {
+            Some(argument) => {
+                let mut told = index::Told { reply: &mut reply, before: &mut before };
+                index::change(argument, dry_run, &mut changed, &mut told)?
+            }
+            None => None,
+        };
+        Ok(Change { collection: changed, unique, dry_run, reply, before })
+    }
+}
+
+/// Makes an index unique beside writers: checks that it can be, builds it anew as unique, and lets that take its place together
+/// with all else that the command asks for. A dry run ends behind the check.
+fn make_unique(
+    context: &mut Context<'_>,
+    namespace: &Namespace,
+    collection: &Arc<Collection>,
+    change: &Change,
+    at: usize,
+) -> Result<Change> {
+    let fields = context.fields();
+    let gone = || Error::new(Code::INDEX_NOT_FOUND, "the index is gone");
+    let old = change.collection.indexes.get(at).ok_or_else(gone)?;
+    unique::check(context, collection, &old.as_unique(old.id)?)?;
+    if change.dry_run {
+        return Change::of(fields, collection);
+    }
+    let guard = context.write()?;
+    let mut guard = guard.ok_or_else(|| {
+        Error::new(Code::INTERNAL_ERROR, "an index becomes unique where that may not wait")
+    })?;
+    let catalog = guard.catalog();
+    let now = catalog.collection(namespace.db(), namespace.collection());
+    let now = now.filter(|now| now.id == collection.id).ok_or_else(|| missing(namespace))?;
+    let new = Arc::new(old.as_unique(guard.new_id())?);
+    let mut done = None;
+    let last = build_as(context, guard, now, vec![new.clone()], |guard, now, built| {
+        let mut change = Change::of(fields, now)?;
+        let at = change.unique.ok_or_else(gone)?;
+        let slot = change.collection.indexes.get_mut(at).ok_or_else(gone)?;
+        let old = Orphan::indexes(std::iter::once(&**slot));
+        *slot = Arc::new(slot.as_unique(new.id)?);
+        built.end(&mut change.collection);
+        change.reply.bool("unique_new", true);
+        store(context, guard, fields, now, &mut change, Some((&old, built.orphan)))?;
+        done = Some(change);
+        Ok(())
+    })?;
+    context.wrote(last);
+    done.ok_or_else(gone)
 }
 
 /// Checks the arguments that need no collection, and refuses what this version cannot honour.
@@ -326,15 +386,15 @@ fn coarser(argument: Doc<'_>, collection: &Collection) -> Result<DocBuf> {
     Ok(out.finish())
 }
 
-/// Stores the changed collection with its event, in one operation. `indexes` is what an index was before.
+/// Stores the changed collection with its event, in one operation. With an index that has taken another's place: the entries of
+/// the other, and the note of those that it has itself.
 fn store(
     context: &Context<'_>,
     guard: &mut WriteGuard<'_>,
     fields: Fields<'_>,
     before: &Arc<Collection>,
-    changed: Collection,
-    indexes: Doc<'_>,
-    converted: Option<Converted>,
+    change: &mut Change,
+    replaced: Option<(&Orphan, &Orphan)>,
 ) -> Result<()> {
     let mut event = EventWriter::new(Kind::Modify, &before.namespace, Some(&before.uuid), now_ms());
     let mut detail = DocWriter::new();
@@ -345,28 +405,29 @@ fn store(
             }
         }
     });
+    let indexes = std::mem::take(&mut change.before).finish();
     detail.document("stateBeforeChange", |out| {
         out.document("collectionOptions", |out| {
             out.binary("uuid", 4, &before.uuid);
             out.extend(before.options.as_doc());
         });
-        if !indexes.is_empty() {
-            out.doc("indexOptions", indexes);
+        if !indexes.as_doc().is_empty() {
+            out.doc("indexOptions", indexes.as_doc());
         }
     });
     event.detail(detail.finish().as_doc());
     let (term, next_id) = (context.shared.node.term, guard.next_id());
     guard.operation(&mut None, 0, Default::default(), event, |op| {
-        if let Some(Converted { old, new }) = &converted {
+        if let Some((old, new)) = replaced {
             store_node(op, term, next_id)?;
             forget_orphan(op, new)?;
             note_orphan(op, old)?;
         }
-        store_collection(op, &changed)
+        store_collection(op, &change.collection)
     })?;
-    guard.set_catalog(guard.catalog().with(changed));
-    if let Some(Converted { old, .. }) = converted {
-        guard.leave_orphan(old);
+    guard.set_catalog(guard.catalog().with(change.collection.clone()));
+    if let Some((old, _)) = replaced {
+        guard.leave_orphan(old.clone());
     }
     Ok(())
 }

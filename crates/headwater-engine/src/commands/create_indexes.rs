@@ -1,8 +1,8 @@
 //! `createIndexes`: makes indexes and fills them from the documents that are there.
 
-mod build;
+pub(super) mod build;
 mod conflict;
-mod entries;
+pub(super) mod entries;
 mod quorum;
 
 use std::time::Duration;

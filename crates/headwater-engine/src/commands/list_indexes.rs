@@ -50,7 +50,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         row.finish()
     };
     let ready = collection.indexes.iter().map(|index| row(index, None));
-    let building = collection.building.iter();
+    // One that is to take the place of another is not listed yet.
+    let is_new = |name: &str| collection.indexes.iter().all(|index| index.name != name);
+    let building = collection.building.iter().filter(|building| is_new(&building.index.name));
     let building = building.map(|building| row(&building.index, Some(&building.uuid)));
     let rows = ready.chain(building).collect();
     reply_rows(context, namespace.as_str().to_owned(), rows)

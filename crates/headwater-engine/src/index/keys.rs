@@ -39,6 +39,30 @@ pub fn keys(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     Ok(keys)
 }
 
+/// Of an index that keeps documents of the same key in the order of `_id`: what such a key is without the `_id`. `None` if the
+/// document does not have it.
+///
+/// # Errors
+/// As [`keys`].
+pub fn without_id(index: &Index, doc: Doc<'_>, key: &[u8]) -> Result<Option<Vec<u8>>> {
+    let id = id_key(doc.get("_id").unwrap_or(Raw::NULL), &index.order);
+    let alone = keys_alone(index, doc)?.keys.into_iter();
+    Ok(alone.into_iter().find(|alone| cut([&alone[..], &id].concat()) == key))
+}
+
+/// Whether a document has a key, the `_id` behind it left out.
+///
+/// # Errors
+/// As [`keys`].
+pub fn has_alone(index: &Index, doc: Doc<'_>, alone: &[u8]) -> Result<bool> {
+    Ok(keys_alone(index, doc)?.keys.iter().any(|key| key == alone))
+}
+
+/// What all keys start with that begin with `alone` and go on with an `_id`.
+pub fn head_of(alone: &[u8]) -> &[u8] {
+    alone.get(..KEY_BYTES_MAX - size_of::<u128>()).unwrap_or(alone)
+}
+
 fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     if let Some(filter) = &index.partial
         && !filter.matches(doc)?

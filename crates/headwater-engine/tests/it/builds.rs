@@ -2,6 +2,7 @@
 //! and what it leaves.
 
 mod crash;
+mod unique;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

@@ -61,7 +61,7 @@ pub(super) fn change(
         index = hiding(&index, hidden, told)?;
     }
     if let Some(prepare) = asked.prepare_unique {
-        index = preparing(collection, &index, prepare, told)?;
+        index = preparing(&index, prepare, told)?;
     }
     if let Some(slot) = collection.indexes.get_mut(at) {
         *slot = index.clone();
@@ -74,7 +74,7 @@ pub(super) fn change(
             "Cannot make index unique with 'prepareUnique=false'. Run collMod to set it first.",
         );
     }
-    can_be_unique(collection, &index)?;
+    can_be_unique(&index)?;
     Ok(Some(at))
 }
 
@@ -143,17 +143,12 @@ fn hiding(index: &Arc<Index>, hidden: bool, told: &mut Told<'_>) -> Result<Arc<I
     index.with_flag("hidden", hidden).map(Arc::new)
 }
 
-fn preparing(
-    collection: &Collection,
-    index: &Arc<Index>,
-    prepare: bool,
-    told: &mut Told<'_>,
-) -> Result<Arc<Index>> {
+fn preparing(index: &Arc<Index>, prepare: bool, told: &mut Told<'_>) -> Result<Arc<Index>> {
     if index.unique || index.prepare_unique == prepare {
         return Ok(index.clone());
     }
     if prepare {
-        can_be_unique(collection, index)?;
+        can_be_unique(index)?;
     }
     told.reply.bool("prepareUnique_old", index.prepare_unique);
     told.reply.bool("prepareUnique_new", prepare);
@@ -161,15 +156,11 @@ fn preparing(
     index.with_flag("prepareUnique", prepare).map(Arc::new)
 }
 
-fn can_be_unique(collection: &Collection, index: &Index) -> Result<()> {
-    if index.hashed.is_some() || index.wildcard.is_some() {
-        return invalid("hashed and wildcard indexes cannot be unique");
+fn can_be_unique(index: &Index) -> Result<()> {
+    match index.hashed.is_some() || index.wildcard.is_some() {
+        true => invalid("hashed and wildcard indexes cannot be unique"),
+        false => Ok(()),
     }
-    if collection.settings.clustered {
-        let what = "making an index of a clustered collection unique";
-        return Err(Error::not_supported(what));
-    }
-    Ok(())
 }
 
 /// The place of the one index that is named.

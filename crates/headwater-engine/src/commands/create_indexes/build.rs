@@ -64,8 +64,45 @@ pub(super) fn build<'s, 'a>(
         publish(context, &mut guard, collection, &new, None)?;
         return Ok(guard.last());
     }
+    let publish = |guard: &mut WriteGuard<'_>, now: &Arc<Collection>, done: &Done<'_>| {
+        publish(context, guard, now, &done.indexes(), Some(done.orphan))
+    };
+    build_as(context, guard, collection, new, publish)
+}
+
+/// What has been built.
+pub(in crate::commands) struct Done<'b> {
+    building: &'b [Arc<Building>],
+    /// Is to be forgotten with the operation that makes the indexes known.
+    pub(in crate::commands) orphan: &'b Orphan,
+}
+
+impl Done<'_> {
+    fn indexes(&self) -> Vec<Arc<Index>> {
+        self.building.iter().map(|building| building.index.clone()).collect()
+    }
+
+    /// A collection where they are no longer under way.
+    pub(in crate::commands) fn end(&self, collection: &mut Collection) {
+        let is_done = |one: &Arc<Building>| self.building.iter().any(|done| done.uuid == one.uuid);
+        collection.building.retain(|building| !is_done(building));
+    }
+}
+
+/// Builds indexes of a collection beside writers; `publish` makes them known to everybody, and ends the build in the collection as
+/// it is then. Gives the sequence number of the last operation.
+///
+/// # Errors
+/// As [`build`], and those of `publish`.
+pub(in crate::commands) fn build_as<'a>(
+    context: &Context<'a>,
+    guard: WriteGuard<'a>,
+    collection: &Arc<Collection>,
+    new: Vec<Arc<Index>>,
+    publish: impl FnOnce(&mut WriteGuard<'_>, &Arc<Collection>, &Done<'_>) -> Result<()>,
+) -> Result<Option<u64>> {
     let mut build = Build::begin(context, guard, collection, new)?;
-    let built = build.run();
+    let built = build.run(publish);
     build.is_done = built.is_ok();
     built.map_err(|error| {
         let code = error.code().0;
@@ -152,7 +189,10 @@ impl<'c, 'a> Build<'c, 'a> {
         Ok(Build { context, collection, uuid, indexes, orphan, end, started, reported, is_done })
     }
 
-    fn run(&mut self) -> Result<Option<u64>> {
+    fn run(
+        &mut self,
+        publish: impl FnOnce(&mut WriteGuard<'_>, &Arc<Collection>, &Done<'_>) -> Result<()>,
+    ) -> Result<Option<u64>> {
         let names: Vec<_> = self.indexes.iter().map(|building| &*building.index.name).collect();
         let (namespace, names) = (self.collection.namespace.to_string(), names.join(", "));
         let build = uuid_text(&self.uuid);
@@ -179,8 +219,8 @@ impl<'c, 'a> Build<'c, 'a> {
             self.complete(&mut guard, &building)?;
         }
         let collection = self.check(&guard)?;
-        let new: Vec<_> = self.indexes.iter().map(|building| building.index.clone()).collect();
-        publish(self.context, &mut guard, &collection, &new, Some(&self.orphan))?;
+        let done = Done { building: &self.indexes, orphan: &self.orphan };
+        publish(&mut guard, &collection, &done)?;
         let last = guard.last();
         drop(guard);
         let (scan_ms, ms) = (scanned.as_millis(), self.started.elapsed().as_millis());

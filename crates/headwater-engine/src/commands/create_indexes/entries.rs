@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::query::sort::runs::{Entry, Merge, Runs};
 
 /// Collects entries in any order.
-pub(super) struct Entries {
+pub(in crate::commands) struct Entries {
     held: Held,
     bytes_max: usize,
     folder: PathBuf,
@@ -18,7 +18,7 @@ pub(super) struct Entries {
 
 /// Entries in memory: their bytes one after the other (key, record id, types), and where each stands.
 #[derive(Default)]
-pub(super) struct Held {
+pub(in crate::commands) struct Held {
     bytes: Vec<u8>,
     places: Vec<Place>,
 }
@@ -88,7 +88,7 @@ impl Held {
 
 impl Entries {
     /// Holds at most about `bytes_max` bytes in memory (4 GiB at most) and keeps the rest in a file in `folder`.
-    pub(super) fn new(bytes_max: usize, folder: &Path) -> Entries {
+    pub(in crate::commands) fn new(bytes_max: usize, folder: &Path) -> Entries {
         let bytes_max = bytes_max.min(u32::MAX as usize / 2);
         let folder = folder.to_path_buf();
         Entries { held: Held::default(), bytes_max, folder, runs: None, count: 0 }
@@ -98,14 +98,19 @@ impl Entries {
     ///
     /// # Errors
     /// `FileStreamFailed` (39), `OutOfDiskSpace` (14031).
-    pub(super) fn push(&mut self, key: &[u8], types: &[u8], record: RecordId) -> Result<()> {
+    pub(in crate::commands) fn push(
+        &mut self,
+        key: &[u8],
+        types: &[u8],
+        record: RecordId,
+    ) -> Result<()> {
         self.count += 1;
         self.held.push(key, types, record);
         if self.held.len() > self.bytes_max { self.spill() } else { Ok(()) }
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::commands) fn count(&self) -> u64 {
         self.count
     }
 
@@ -125,7 +130,7 @@ impl Entries {
     ///
     /// # Errors
     /// As [`Entries::push`].
-    pub(super) fn sorted(mut self) -> Result<Ordered> {
+    pub(in crate::commands) fn sorted(mut self) -> Result<Ordered> {
         if self.runs.is_some() {
             self.spill()?;
         }
@@ -140,7 +145,7 @@ impl Entries {
 }
 
 /// Entries in order.
-pub(super) enum Ordered {
+pub(in crate::commands) enum Ordered {
     Held(Held, usize),
     Merged(Merge, Option<Entry>),
 }
@@ -153,7 +158,7 @@ impl Ordered {
     ///
     /// # Errors
     /// `FileStreamFailed` (39).
-    pub(super) fn next(&mut self) -> Result<Option<Next<'_>>> {
+    pub(in crate::commands) fn next(&mut self) -> Result<Option<Next<'_>>> {
         match self {
             Ordered::Held(held, at) => {
                 let Some(place) = held.places.get(*at).copied() else { return Ok(None) };
