@@ -194,7 +194,7 @@ impl Update {
             (Some(document), _) => document.clone(),
             (None, Body::Replacement(replacement)) => {
                 let seed = upsert::seed(filter, upsert::Take::Id)?;
-                replacement.insert(seed.as_doc(), now)?
+                replacement.upsert(seed.as_doc(), now)?
             }
             (None, Body::Operators(operators)) => {
                 let seed = upsert::seed(filter, upsert::Take::All)?;

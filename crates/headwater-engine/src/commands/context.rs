@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::concern::{Level, ReadConcern, WriteConcern};
-use super::fields::Fields;
+use super::fields::{Fields, is_null};
 use super::{Command, Needs, UNSUPPORTED, api, find_command};
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, View};
 use crate::engine::operations::{Interrupt, Running};
@@ -280,7 +280,9 @@ impl<'a> Context<'a> {
         }
         let fields = self.fields();
         let array = fields.array(name)?.ok_or_else(|| fields.missing(name))?;
-        let documents = array.iter().enumerate().map(|(at, raw)| {
+        // MongoDB leaves out what is null.
+        let said = array.iter().enumerate().filter(|(_, raw)| !is_null(*raw));
+        let documents = said.map(|(at, raw)| {
             let place = format!("{name}.{at}");
             raw.as_doc().ok_or_else(|| fields.wrong_type(&place, raw.kind, &["object"]))
         });

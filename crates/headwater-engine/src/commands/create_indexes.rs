@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::collection_uuid;
 use super::create::create_collection;
+use super::fields::is_null;
 use super::time_series::check_index;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::document_text;
@@ -47,7 +48,7 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     let fields = context.fields();
     let namespace = context.namespace()?;
     let wanted = fields.array("indexes")?.ok_or_else(|| fields.missing("indexes"))?;
-    if wanted.is_empty() {
+    if wanted.iter().all(is_null) {
         return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
     }
     quorum::check(fields)?;
@@ -65,6 +66,7 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     let wanted: Vec<Wanted> = wanted
         .iter()
         .enumerate()
+        .filter(|(_, raw)| !is_null(*raw))
         .map(|(at, raw)| match raw.as_doc() {
             Some(spec) if lenient => parse_spec(known_options(spec).as_doc()),
             Some(spec) => parse_spec(spec),

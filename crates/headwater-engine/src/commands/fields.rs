@@ -66,6 +66,11 @@ pub(super) fn is_generic(name: &str) -> bool {
     GENERIC_BITS & bit(name.as_bytes()) != 0 && GENERIC.binary_search(&name).is_ok()
 }
 
+/// Whether a value is none: MongoDB takes null for an argument that was not given.
+pub(super) fn is_null(value: Raw<'_>) -> bool {
+    matches!(value.kind, Type::Null | Type::Undefined)
+}
+
 impl<'a> Fields<'a> {
     /// The fields of `doc`; `path` is how errors name it, such as `find` or `update.updates`.
     pub fn new(doc: Doc<'a>, path: &'a str) -> Fields<'a> {
@@ -176,7 +181,7 @@ impl<'a> Fields<'a> {
 
     /// A field; null counts as absent.
     pub fn get(self, name: &str) -> Option<Raw<'a>> {
-        self.raw(name).filter(|raw| !matches!(raw.kind, Type::Null | Type::Undefined))
+        self.raw(name).filter(|raw| !is_null(*raw))
     }
 
     /// A document.

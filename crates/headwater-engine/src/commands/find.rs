@@ -58,6 +58,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let filter = fields.strict_document("filter")?.unwrap_or(Doc::EMPTY);
     let sort = fields.strict_document("sort")?.unwrap_or(Doc::EMPTY);
     let projection = fields.strict_document("projection")?.unwrap_or(Doc::EMPTY);
+    check_types(fields, sort)?;
     SortPattern::natural(sort)?;
     let mut first = First::of_size(fields.cut_count("batchSize")?);
     first.single = fields.strict_bool("singleBatch")?;
@@ -81,8 +82,6 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         ..Shape::default()
     };
     first.disk_use = allow_disk_use(fields)?;
-    fields.strict_bool("allowPartialResults")?;
-    fields.strict_bool("oplogReplay")?;
     shape.tailing = tailing(fields, sort)?;
     shape.show.record_id = fields.strict_bool("showRecordId")?;
     let key_only = fields.strict_bool("returnKey")?;
@@ -115,7 +114,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let mut scope = scope()?;
         let sorted = !sort.is_empty() && sort.get("$natural").is_none();
         scope.offer_metadata(Offered::All { sorted });
-        shape.show.projection = Some(Projection::parse_find(projection, &mut scope)?);
+        let compiled = Projection::parse_find(projection, &mut scope)?;
+        compiled.check_filter(filter)?;
+        shape.show.projection = Some(compiled);
     }
     if key_only {
         shape.show.key_only = Some(sort_key_names(projection));
@@ -167,6 +168,24 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let chosen = choose(run.store(), &collection, query)?;
     let reply = reply_first(context, &run, name, first, start(chosen, shape));
     reply.map_err(|error| error.with_prefix("Executor error during find command :: caused by :: "))
+}
+
+/// Checks arguments that are looked at later or not at all, which MongoDB reads for views too.
+///
+/// # Errors
+/// `TypeMismatch` (14); those of [`tailing`].
+fn check_types(fields: Fields<'_>, sort: Doc<'_>) -> Result<()> {
+    for name in ["returnKey", "showRecordId", "allowPartialResults", "allowDiskUse"] {
+        fields.strict_bool(name)?;
+    }
+    fields.strict_bool("oplogReplay").map_err(|error| {
+        Error::new(error.code(), "Expected field oplogReplay to be of type bool")
+    })?;
+    for name in ["min", "max", "collation"] {
+        fields.strict_document(name)?;
+    }
+    fields.integer("term")?;
+    tailing(fields, sort).map(drop)
 }
 
 /// The `_id` of a find that asks for nothing but the document with it: such a find takes neither plan nor cursor.

@@ -51,7 +51,7 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
-    let (task, query) = Task::parse(context)?;
+    let (mut task, query) = Task::parse(context)?;
     let namespace = context.write_target()?;
     if context.mode == crate::request::Mode::Inline && !is_by_id(task.filter) {
         return Ok(Flow::Busy);
@@ -73,6 +73,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     {
         let (filter, upsert) = (task.filter, task.upsert);
         time_series::check_update(series, &Asked { filter, update, multi: false, upsert })?;
+    }
+    if collection.is_some() || task.upsert {
+        task.read_projection(context)?;
     }
     let found = match &collection {
         Some(collection) => {
@@ -126,7 +129,9 @@ pub(super) struct Task<'a> {
     upsert: bool,
     give_new: bool,
     unvalidated: bool,
+    /// None before [`Task::read_projection`].
     projection: Option<Projection>,
+    scope: Scope,
 }
 
 impl<'a> Task<'a> {
@@ -145,10 +150,27 @@ impl<'a> Task<'a> {
         self.update
     }
 
+    /// Reads what is to be shown of the document. MongoDB looks at it only where there is a collection.
+    ///
+    /// # Errors
+    /// Wrong types; those of compiling the projection.
+    pub(super) fn read_projection(&mut self, context: &Context<'_>) -> Result<()> {
+        let shown = context.fields().document("fields")?.filter(|shown| !shown.is_empty());
+        let Some(shown) = shown else { return Ok(()) };
+        let projection = Projection::parse_find(shown, &mut self.scope)?;
+        projection.check_filter(self.filter)?;
+        if self.give_new && projection.needs_position() {
+            let message = "cannot use a positional projection and return the new document";
+            return Err(Error::new(Code::BAD_VALUE, message));
+        }
+        self.projection = Some(projection);
+        Ok(())
+    }
+
     /// Reads the arguments: what is asked for, and of which document.
     ///
     /// # Errors
-    /// Wrong types and what does not go together; those of compiling filter, update and projection.
+    /// Wrong types and what does not go together; those of compiling filter and update.
     pub(super) fn parse(context: &Context<'a>) -> Result<(Task<'a>, Query)> {
         let fields = context.fields();
         let wrong = |message: &str| Err(Error::new(Code::FAILED_TO_PARSE, message));
@@ -156,6 +178,7 @@ impl<'a> Task<'a> {
         let give_new = fields.loose_bool("new")?.unwrap_or(false);
         let upsert = fields.loose_bool("upsert")?.unwrap_or(false);
         let update = fields.get("update");
+        let namespace = context.namespace()?;
         match (remove, update) {
             (false, None) => return wrong("Either an update or remove=true must be specified"),
             (true, Some(_)) => return wrong("Cannot specify both an update and remove=true"),
@@ -172,12 +195,16 @@ impl<'a> Task<'a> {
             }
             _ => {}
         }
+        let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
         let sort = fields.document("sort")?.unwrap_or(Doc::EMPTY);
-        SortPattern::natural(sort)?;
-        let collation = collation(context, &context.namespace()?)?;
+        // MongoDB does not look at the order of one document.
+        let one = is_by_id(filter) && filter.iter().nth(1).is_none();
+        if !one || fields.get("collation").is_some() {
+            SortPattern::natural(sort)?;
+        }
+        let collation = collation(context, &namespace)?;
         let unvalidated = fields.loose_bool("bypassDocumentValidation")?.unwrap_or(false);
         let variables = fields.document("let")?;
-        let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
         let array_filters = fields.array("arrayFilters")?;
         check_documents(fields, "arrayFilters", array_filters)?;
         let update_scope = Scope::collated(variables, now_ms(), collation)?;
@@ -194,14 +221,9 @@ impl<'a> Task<'a> {
         }
         update.and_then(Raw::as_array).map_or(Ok(()), check_objects)?;
         let update = update.map(|update| Update::parse(update, &options)).transpose()?;
-        let mut scope = update_scope.clone();
-        let projection = fields.document("fields")?.filter(|p| !p.is_empty());
-        let projection = projection.map(|p| Projection::parse_find(p, &mut scope)).transpose()?;
-        if give_new && projection.as_ref().is_some_and(Projection::needs_position) {
-            let message = "cannot use a positional projection and return the new document";
-            return Err(Error::new(Code::BAD_VALUE, message));
-        }
+        fields.document("fields")?;
         let hint = Hint::argument(fields)?;
+        let mut scope = update_scope;
         let mut query = Query::parse(filter, &mut scope)?;
         query.hint = hint;
         query.asked = Some(Box::new(Shown { limit: Some(1), ..Shown::default() }));
@@ -209,7 +231,9 @@ impl<'a> Task<'a> {
             set_order(&mut query, sort)?;
         }
         let matcher = query.matcher.clone();
-        let task = Task { filter, matcher, update, upsert, give_new, unvalidated, projection };
+        let projection = None;
+        let task =
+            Task { filter, matcher, update, upsert, give_new, unvalidated, projection, scope };
         Ok((task, query))
     }
 

@@ -3,6 +3,7 @@
 use super::collation::{argument, scope_of};
 use super::collection_uuid;
 use super::delete::{is_by_id, multi_with_transaction};
+use super::fields::is_null;
 use super::find::set_order;
 use super::insert::{check_id, insert_document};
 use super::time_series::{self, Asked};
@@ -271,7 +272,7 @@ pub(super) fn check_documents(
     array: Option<Array<'_>>,
 ) -> Result<()> {
     let mut elements = array.into_iter().flat_map(Array::iter).enumerate();
-    match elements.find(|(_, element)| element.as_doc().is_none()) {
+    match elements.find(|(_, element)| element.as_doc().is_none() && !is_null(*element)) {
         Some((at, element)) => {
             Err(fields.wrong_type(&format!("{name}.{at}"), element.kind, &["object"]))
         }

@@ -16,6 +16,7 @@ mod operand;
 mod parse;
 mod regex;
 mod schema;
+mod special;
 mod table;
 mod test;
 
@@ -25,6 +26,7 @@ pub(crate) use comparison::{Comparison, Relation};
 pub use equalities::Equality;
 pub(crate) use operand::{Operand, class, is_nan};
 pub(crate) use regex::{Regex, is_special};
+pub(crate) use special::{SPECIAL, refuse_special};
 pub use table::{MATCHERS, UNSUPPORTED};
 pub(crate) use test::Test;
 

@@ -11,7 +11,7 @@ mod tree;
 use crate::aggregate::expressions::{Metadata, Needs, Scope};
 use crate::bson::{Doc, DocWriter, Raw};
 use crate::error::{Error, Result};
-use crate::query::matcher::MatchDetails;
+use crate::query::matcher::{MatchDetails, SPECIAL, refuse_special};
 use tree::Fields;
 
 /// A compiled projection.
@@ -95,6 +95,14 @@ impl Projection {
     /// Whether [`Projection::apply`] needs to know which array element the filter matched.
     pub fn needs_position(&self) -> bool {
         self.positional
+    }
+
+    /// Checks that the filter can tell which array element it matched, if that is asked for.
+    ///
+    /// # Errors
+    /// `QueryFeatureNotAllowed` (224).
+    pub fn check_filter(&self, filter: Doc<'_>) -> Result<()> {
+        if self.positional { refuse_special(filter, &SPECIAL) } else { Ok(()) }
     }
 
     /// What [`Projection::apply_with`] needs to know of a document beside its fields.

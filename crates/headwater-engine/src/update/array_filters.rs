@@ -1,9 +1,9 @@
 //! The filters of `$[identifier]` path components.
 
 use crate::aggregate::expressions::Scope;
-use crate::bson::{Array, Doc, Raw};
+use crate::bson::{Array, Doc, Raw, Type};
 use crate::error::{Code, Error, Result};
-use crate::query::matcher::Matcher;
+use crate::query::matcher::{Matcher, SPECIAL, refuse_special};
 
 /// The array filters of a statement by their identifiers.
 #[derive(Debug, Default)]
@@ -22,6 +22,10 @@ impl ArrayFilters {
     pub(super) fn parse(filters: Option<Array<'_>>, scope: &mut Scope) -> Result<ArrayFilters> {
         let mut parsed = ArrayFilters::default();
         for filter in filters.into_iter().flat_map(|filters| filters.iter()) {
+            // MongoDB leaves out what is null.
+            if matches!(filter.kind, Type::Null | Type::Undefined) {
+                continue;
+            }
             let Some(filter) = filter.as_doc() else {
                 return Err(Error::new(
                     Code::TYPE_MISMATCH,
@@ -86,7 +90,7 @@ impl ArrayFilters {
 impl Filter {
     fn parse(filter: Doc<'_>, scope: &mut Scope) -> Result<Filter> {
         const PREFIX: &str = "Error parsing array filter :: caused by :: ";
-        refuse_expr(filter, NO_EXPR).map_err(|error| error.with_prefix(PREFIX))?;
+        refuse_special(filter, &SPECIAL).map_err(|error| error.with_prefix(PREFIX))?;
         let matcher = Matcher::parse(filter, scope).map_err(|error| error.with_prefix(PREFIX))?;
         let mut names = Vec::new();
         top_names(filter, &mut names);
@@ -134,23 +138,4 @@ fn top_names<'a>(filter: Doc<'a>, names: &mut Vec<&'a str>) {
 
 fn branches(value: Raw<'_>) -> impl Iterator<Item = Doc<'_>> {
     value.as_array().into_iter().flat_map(|array| array.iter().filter_map(Raw::as_doc))
-}
-
-/// What is said of an `$expr` in a filter on array elements, which has no document to look at.
-pub(super) const NO_EXPR: &str = "$expr is not allowed in this context";
-
-/// Fails if a filter has an `$expr`.
-pub(super) fn refuse_expr(filter: Doc<'_>, message: &str) -> Result<()> {
-    for element in filter {
-        match element.name {
-            b"$expr" => {
-                return Err(Error::new(Code::QUERY_FEATURE_NOT_ALLOWED, message));
-            }
-            b"$and" | b"$or" | b"$nor" => {
-                branches(element.value).try_for_each(|branch| refuse_expr(branch, message))?
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Updates by pipeline: the stages that make of one document one other.
 
-use super::replace::kept_id;
+use super::replace::{check_upserted_id, kept_id};
 use super::{Outcome, UpdateOptions, diff, parse};
 use crate::aggregate::pipeline::{Context, Pipeline, Place, check_names};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Value};
@@ -55,7 +55,9 @@ impl PipelineUpdate {
 
     /// The document that the pipeline makes of what an upsert's filter says.
     pub(super) fn insert(&self, seed: Doc<'_>) -> Result<DocBuf> {
-        with_id(seed, self.run(seed)?)
+        let made = self.run(seed)?;
+        check_upserted_id(seed.get("_id"), made.as_doc().get("_id"))?;
+        with_id(seed, made)
     }
 
     fn run(&self, doc: Doc<'_>) -> Result<DocBuf> {

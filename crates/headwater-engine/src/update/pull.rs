@@ -1,11 +1,10 @@
 //! `$pull` and `$pullAll`.
 
-use super::array_filters::{NO_EXPR, refuse_expr};
 use super::modifier::{Change, Modifier, Operand, Place, Unreachable};
 use crate::bson::{Array, ArrayWriter, Doc, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
-use crate::query::matcher::Matcher;
+use crate::query::matcher::{Matcher, SPECIAL, refuse_special};
 
 /// `$pull` or `$pullAll`: removes the array elements that something is true of.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ impl Pull {
                 if condition.first().is_some_and(|first| stands_under_a_path(first.name)) {
                     What::Condition(Matcher::parse_condition(value, &mut operand.scope()?)?)
                 } else {
-                    refuse_expr(condition, NO_EXPR)?;
+                    refuse_special(condition, &SPECIAL)?;
                     What::Documents(Matcher::parse(condition, &mut operand.scope()?)?)
                 }
             }

@@ -30,8 +30,14 @@ impl Replacement {
         })
     }
 
+    /// The document that an upsert inserts: the replacement with the `_id` of its filter.
+    pub(super) fn upsert(&self, seed: Doc<'_>, now: &Now) -> Result<DocBuf> {
+        check_upserted_id(seed.get("_id"), self.document.as_doc().get("_id"))?;
+        self.insert(seed, now)
+    }
+
     /// The replacement with the `_id` of `old`, first; its own `_id` where `old` has none.
-    pub(super) fn insert(&self, old: Doc<'_>, now: &Now) -> Result<DocBuf> {
+    fn insert(&self, old: Doc<'_>, now: &Now) -> Result<DocBuf> {
         let new = self.document.as_doc();
         check_names(new)?;
         let id = kept_id(old.get("_id"), new.get("_id"))?;
@@ -57,15 +63,36 @@ pub(super) fn kept_id<'a>(old: Option<Raw<'a>>, new: Option<Raw<'a>>) -> Result<
     let Some(id) = new else { return Ok(old) };
     upsert::check_id(id)?;
     match old {
-        Some(old) if !equal(old, id) => Err(Error::new(
-            Code::IMMUTABLE_FIELD,
-            format!(
-                "After applying the update, the (immutable) field '_id' was found to have been altered to {}",
-                text::element("_id", id)
-            ),
-        )),
+        Some(old) if !equal(old, id) => Err(altered(id)),
         _ => Ok(Some(id)),
     }
+}
+
+/// Checks the `_id` of a document that an upsert makes against the one its filter says: before it is looked at itself.
+///
+/// # Errors
+/// `NotSingleValueField` (54) for an array, `ImmutableField` (66).
+pub(super) fn check_upserted_id(said: Option<Raw<'_>>, made: Option<Raw<'_>>) -> Result<()> {
+    match (said, made) {
+        (_, Some(made)) if made.kind == Type::Array => Err(Error::new(
+            Code::NOT_SINGLE_VALUE_FIELD,
+            "After applying the update to the document, the (immutable) field '_id' was found to be an array or array \
+             descendant.",
+        )),
+        (Some(said), Some(made)) if !equal(said, made) => Err(altered(made)),
+        _ => Ok(()),
+    }
+}
+
+#[cold]
+fn altered(id: Raw<'_>) -> Error {
+    Error::new(
+        Code::IMMUTABLE_FIELD,
+        format!(
+            "After applying the update, the (immutable) field '_id' was found to have been altered to {}",
+            text::element("_id", id)
+        ),
+    )
 }
 
 fn check_names(doc: Doc<'_>) -> Result<()> {

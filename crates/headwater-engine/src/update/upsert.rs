@@ -1,9 +1,9 @@
 //! The document that an upsert starts from: what the filter says with equalities; and its `_id`.
 
-use super::array_filters::refuse_expr;
 use super::replace::dollar_name;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, equal};
 use crate::error::{Code, Error, Result};
+use crate::query::matcher::refuse_special;
 
 /// Which of the filter's equalities count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,9 @@ enum Branch<'a> {
 /// # Errors
 /// `QueryFeatureNotAllowed` (224) for an `$expr`.
 pub fn check_upsert_filter(filter: Doc<'_>) -> Result<()> {
-    refuse_expr(filter, "$expr is not allowed in the query predicate for an upsert")
+    refuse_special(filter, &["$expr"]).map_err(|error| {
+        Error::new(error.code(), "$expr is not allowed in the query predicate for an upsert")
+    })
 }
 
 /// The document that a client supplies for an upsert to insert: the constant `new`.
@@ -63,6 +65,10 @@ pub(super) fn seed(filter: Doc<'_>, take: Take) -> Result<DocBuf> {
                 ));
             }
             continue;
+        }
+        if path.is_empty() {
+            let message = "Cannot call setValue on the root object";
+            return Err(Error::new(Code::ILLEGAL_OPERATION, message));
         }
         check_unique(path, equalities.get(..at).unwrap_or_default())?;
         tree.insert(path, value);
@@ -221,15 +227,21 @@ pub(super) fn check_id(id: Raw<'_>) -> Result<()> {
             Code::INVALID_ID_FIELD,
             format!("The '_id' value cannot be of type {}", id.kind.alias()),
         )),
-        Type::Document => {
-            match Doc::trusted(id.data).iter().find(|e| e.name.first() == Some(&b'$')) {
-                Some(field) => {
-                    let name = field.name_str();
-                    Err(dollar_name(name, &format!("_id.{name}")))
-                }
-                None => Ok(()),
-            }
-        }
+        Type::Document => check_id_names(Doc::trusted(id.data), "_id"),
         _ => Ok(()),
     }
+}
+
+/// The documents that an update makes nest no deeper than those that are stored.
+fn check_id_names(doc: Doc<'_>, path: &str) -> Result<()> {
+    for element in doc {
+        let path = format!("{path}.{}", element.name_str());
+        if element.name.first() == Some(&b'$') {
+            return Err(dollar_name(element.name_str(), &path));
+        }
+        if let Some(below) = element.value.as_doc() {
+            check_id_names(below, &path)?;
+        }
+    }
+    Ok(())
 }

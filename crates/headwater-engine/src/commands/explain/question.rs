@@ -116,7 +116,9 @@ fn find<'a>(
         let mut scope = scope(fields, collection)?;
         let sorted = !sort.is_empty() && sort.get("$natural").is_none();
         scope.offer_metadata(Offered::All { sorted });
-        show.projection = Some(Projection::parse_find(projection, &mut scope)?);
+        let compiled = Projection::parse_find(projection, &mut scope)?;
+        compiled.check_filter(filter)?;
+        show.projection = Some(compiled);
     }
     show.key_only = key_only.then(Vec::new);
     query.wants = show.wants();
@@ -191,7 +193,8 @@ fn delete<'a>(
 
 fn find_and_modify<'a>(context: &Context<'a>, namespace: Namespace) -> Result<Question<'a>> {
     let fields = context.fields();
-    let (task, mut query) = Task::parse(context)?;
+    let (mut task, mut query) = Task::parse(context)?;
+    task.read_projection(context)?;
     query.explains = true;
     let given = Some(fields.document("fields")?.unwrap_or(Doc::EMPTY));
     let sort = match is_of_one_id(&query) {

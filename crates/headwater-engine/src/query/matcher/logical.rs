@@ -109,7 +109,10 @@ pub(super) fn always_false(top: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
     require_one(top).map(|()| Node::Always(false))
 }
 
-pub(super) fn sample_rate(top: Top<'_>, _: &mut Parser<'_>) -> Result<Node> {
+pub(super) fn sample_rate(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
+    if parser.inside() == Inside::Element {
+        return Err(bad_value("$sampleRate can only be applied to the top-level document"));
+    }
     let rate = match top.value.view() {
         View::Int32(value) => f64::from(value),
         View::Int64(value) => value as f64,
@@ -154,11 +157,23 @@ pub(super) fn js_where(top: Top<'_>, parser: &mut Parser<'_>) -> Result<Node> {
 /// Whether `$elemMatch`'s argument is about the elements as values, not about their fields.
 pub(super) fn is_value_condition(value: Raw<'_>) -> bool {
     let first = value.as_doc().and_then(Doc::first);
-    is_operators(value, true)
-        && first.is_some_and(|first| {
-            !matches!(
-                first.name,
-                b"$and" | b"$or" | b"$nor" | b"$where" | b"$expr" | b"$jsonSchema"
-            )
-        })
+    is_operators(value, true) && first.is_some_and(|first| !is_pathless(first.name))
+}
+
+/// Whether an operator stands for itself, not under a path.
+fn is_pathless(name: &[u8]) -> bool {
+    matches!(
+        name,
+        b"$alwaysFalse"
+            | b"$alwaysTrue"
+            | b"$and"
+            | b"$comment"
+            | b"$expr"
+            | b"$jsonSchema"
+            | b"$nor"
+            | b"$or"
+            | b"$sampleRate"
+            | b"$text"
+            | b"$where"
+    )
 }

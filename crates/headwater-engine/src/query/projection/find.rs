@@ -1,12 +1,12 @@
 //! Compiling `find`'s projection: what only it has is `$slice`, `$elemMatch`, the positional `$` and `$meta`.
 
 use super::Projection;
-use super::parse::{Builder, Kind, as_flag, each_field, is_operator};
+use super::parse::{Builder, Kind, as_flag, each_field, is_operator, refuse_inner_position};
 use super::tree::{Field, Slice};
 use crate::aggregate::expressions::{self, Expression, Scope, document_text};
 use crate::bson::{Doc, DocWriter, Number, Raw};
-use crate::error::{Code, Error, Result};
-use crate::query::matcher::Matcher;
+use crate::error::{Error, Result};
+use crate::query::matcher::{Matcher, refuse_special};
 
 /// What has been seen of the operators.
 #[derive(Default)]
@@ -24,15 +24,9 @@ pub(super) fn parse(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
         if let Some(path) = path.strip_suffix(".$") {
             return positional(path, value, &mut builder, &mut seen);
         }
-        if path.contains(".$.") {
-            return Err(Error::location(
-                31394,
-                "As of 4.4, it's illegal to specify positional operator in the middle of a path.Positional projection \
-                 may only be used at the end, for example: a.b.$. If the query previously used a form like a.b.$.d, \
-                 remove the parts following the '$' and the results will be equivalent.",
-            ));
-        }
+        refuse_inner_position(path)?;
         expressions::Path::parse(path)?;
+        let Some(value) = value else { return builder.root.check_open(path) };
         if let Some(keep) = as_flag(value) {
             return builder.flag(path, keep);
         }
@@ -67,12 +61,16 @@ pub(super) fn parse(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
 
 fn positional(
     path: &str,
-    value: Raw<'_>,
+    value: Option<Raw<'_>>,
     builder: &mut Builder<'_>,
     seen: &mut Seen,
 ) -> Result<()> {
     let refuse = |code, message| Err(Error::location(code, message));
     expressions::Path::parse(path)?;
+    let Some(value) = value.filter(|value| value.as_doc().is_none()) else {
+        let message = "positional projection cannot be used with an expression or sub object";
+        return refuse(31271, message);
+    };
     match as_flag(value) {
         None => return refuse(31308, "positional projection cannot be used with a literal"),
         Some(false) => {
@@ -107,15 +105,14 @@ fn slice(
         seen.slice = true;
         return Ok(());
     };
-    let expression = match Expression::parse(value, builder.scope) {
-        Ok(_) => return builder.compute(path, value),
-        // Only a wrong number of arguments means that neither form was meant.
-        Err(error) if error.code() != Code(28667) => return Err(error),
-        Err(error) => error,
+    // Only these mean that neither form was meant: a wrong number of arguments, an exclusion.
+    let expression = match builder.compute(path, value) {
+        Err(error) if matches!(error.code().0, 28667 | 31252) => error,
+        other => return other,
     };
     let text = value.as_doc().map(document_text).unwrap_or_default();
     Err(Error::location(
-        28667,
+        expression.code().0,
         format!(
             "Invalid $slice syntax. The given syntax {text} did not match the find() syntax because :: {}: {} :: The \
              given syntax did not match the expression $slice syntax. :: caused by :: {}",
@@ -171,6 +168,7 @@ fn elem_match(
         let message = "Cannot use $elemMatch projection on a nested field.";
         return Err(Error::location(31275, message));
     }
+    argument.as_doc().map_or(Ok(()), |filter| refuse_special(filter, &["$jsonSchema"]))?;
     let mut filter = DocWriter::new();
     filter.raw(path, value);
     let matcher = Matcher::parse(filter.finish().as_doc(), builder.scope)?;

@@ -122,8 +122,8 @@ impl Fields {
     }
 }
 
-/// How the value of one field is read: `path` is the whole dotted path.
-pub(super) type Read<'r> = &'r mut dyn FnMut(&str, Raw<'_>) -> Result<()>;
+/// How one field is read: its whole dotted path and its value, none where a nested document begins.
+pub(super) type Read<'r> = &'r mut dyn FnMut(&str, Option<Raw<'_>>) -> Result<()>;
 
 /// Walks a specification: nested documents that are no operators are walked into.
 pub(super) fn each_field(spec: Doc<'_>, prefix: &str, depth: usize, read: Read<'_>) -> Result<()> {
@@ -138,13 +138,29 @@ pub(super) fn each_field(spec: Doc<'_>, prefix: &str, depth: usize, read: Read<'
                     let message = format!("Invalid empty sub-projection: {path}");
                     return Err(Error::location(51270, message));
                 }
-                expressions::Path::parse(element.name_str())?;
+                read(&path, None)?;
                 each_field(below, &format!("{path}."), depth + 1, read)?;
             }
-            _ => read(&path, element.value)?,
+            _ => read(&path, Some(element.value))?,
         }
     }
     Ok(())
+}
+
+/// Refuses a positional `$` that ends no path.
+///
+/// # Errors
+/// 31394.
+pub(super) fn refuse_inner_position(path: &str) -> Result<()> {
+    if !path.contains(".$.") {
+        return Ok(());
+    }
+    Err(Error::location(
+        31394,
+        "As of 4.4, it's illegal to specify positional operator in the middle of a path.Positional projection may only \
+         be used at the end, for example: a.b.$. If the query previously used a form like a.b.$.d, remove the parts \
+         following the '$' and the results will be equivalent.",
+    ))
 }
 
 /// Whether a document is one operator: `{$name: ..}`.
@@ -165,7 +181,9 @@ pub(super) fn project(spec: Doc<'_>, scope: &mut Scope) -> Result<Projection> {
             let message = "Cannot use positional projection in aggregation projection";
             return Err(Error::location(31324, message));
         }
+        refuse_inner_position(path)?;
         expressions::Path::parse(path)?;
+        let Some(value) = value else { return builder.root.check_open(path) };
         if value.as_doc().is_some_and(|doc| doc.get("$elemMatch").is_some()) {
             let message = "Cannot use $elemMatch in this context";
             return Err(Error::new(Code::INVALID_PIPELINE_OPERATOR, message));

@@ -82,6 +82,17 @@ impl Fields {
         }
     }
 
+    /// Checks that fields can be put below a dotted path.
+    ///
+    /// # Errors
+    /// 31249 if another field is on the way.
+    pub(super) fn check_open(&self, path: &str) -> Result<()> {
+        match self.check_free(path) {
+            Err(error) if error.code().0 == 31249 => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Puts a field at a dotted path.
     ///
     /// # Errors
