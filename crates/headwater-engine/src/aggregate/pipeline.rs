@@ -126,7 +126,10 @@ impl Pipeline {
     ) -> Result<Pipeline> {
         let mut parsed: Parsed = Vec::new();
         let count = stages.len();
-        check_names(stages)?;
+        match context.place {
+            Place::Command => survey(stages, context.db)?,
+            _ => check_names(stages)?,
+        }
         if count > STAGES_MAX {
             let message = format!("Pipeline length must be no longer than {STAGES_MAX} stages.");
             return Err(Error::location(7_749_501, message));
@@ -284,7 +287,7 @@ fn whole_head(stages: &[Arc<dyn StageSpec>]) -> Option<Head> {
     (count == stages.len()).then_some(head)
 }
 
-/// Checks that everything in a pipeline is a stage with a known name; MongoDB does so before it looks into any of them.
+/// Checks that everything in a pipeline is a stage with a known name.
 ///
 /// # Errors
 /// `TypeMismatch` (14), 40323 and 40324.
@@ -303,6 +306,25 @@ pub fn check_objects(stages: Array<'_>) -> Result<()> {
         return Err(Error::new(Code::TYPE_MISMATCH, message));
     }
     Ok(())
+}
+
+/// Checks the names of all stages, and of those that name collections or have pipelines inside what is written of them;
+/// MongoDB does so before it looks into any of them.
+///
+/// # Errors
+/// As [`check_names`], and what those stages raise.
+pub fn survey(stages: Array<'_>, db: &str) -> Result<()> {
+    survey_at(stages, db, 0)
+}
+
+/// As [`survey`], inside of so many stages.
+pub(crate) fn survey_at(stages: Array<'_>, db: &str, depth: usize) -> Result<()> {
+    check_objects(stages)?;
+    // What is deeper is refused when it is parsed.
+    if depth > SUB_PIPELINES_MAX {
+        return Ok(());
+    }
+    stages.iter().filter_map(Raw::as_doc).try_for_each(|doc| stages::survey(doc, db, depth))
 }
 
 /// The conjunction of filters.
@@ -381,12 +403,13 @@ fn optimize(stages: &mut [Arc<dyn StageSpec>]) {
     }
 }
 
-/// Checks that a value of a stage's specification is of a type, with the words of MongoDB's interface definitions.
+/// Checks that a value of a stage's specification is of a type, with the words of MongoDB's interface definitions, which
+/// take null and undefined for a value that is not there.
 ///
 /// # Errors
 /// `TypeMismatch` (14).
 pub(crate) fn expect(raw: Raw<'_>, kind: Type, stage: &str, field: &str) -> Result<()> {
-    if raw.kind == kind {
+    if raw.kind == kind || matches!(raw.kind, Type::Null | Type::Undefined) {
         return Ok(());
     }
     let (found, expected) = (raw.kind.alias(), kind.alias());

@@ -40,7 +40,7 @@ use std::sync::Arc;
 
 pub(in crate::aggregate) use sort::parse_sort_pattern;
 
-use super::expressions::{Metadata, Needs};
+use super::expressions::{Metadata, Needs, bson_text};
 use super::pipeline::{Context, Place};
 use crate::bson::{Doc, DocBuf, Element, Raw};
 use crate::error::{Code, Error, Result};
@@ -217,6 +217,29 @@ pub(super) fn named(doc: Doc<'_>) -> Result<Element<'_>> {
     }
 }
 
+/// Checks the name of a stage, and what is written of one that names collections or has pipelines inside.
+///
+/// # Errors
+/// Those of [`named`]; those of the stage.
+pub(super) fn survey(doc: Doc<'_>, db: &str, depth: usize) -> Result<()> {
+    let element = named(doc)?;
+    let value = element.value;
+    match element.name {
+        b"$changeStream" if value.as_doc().is_none() => {
+            let shown = bson_text(value);
+            let what = "$changeStream must take a nested object but found: $changeStream: ";
+            Err(Error::location(6_188_500, format!("{what}{shown}")))
+        }
+        b"$facet" => facet::survey(value, db, depth),
+        b"$graphLookup" => graph_lookup::survey(value),
+        b"$lookup" => lookup::survey(value, db, depth),
+        b"$merge" => merge::survey(value, db),
+        b"$out" => out::survey(value, db),
+        b"$unionWith" => union_with::survey(value, db, depth),
+        _ => Ok(()),
+    }
+}
+
 /// Parses one stage, checks that it may stand in the context's place, and appends what it stands for.
 ///
 /// # Errors
@@ -240,10 +263,12 @@ pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed
     Err(Error::not_supported(format_args!("The stage {name}")))
 }
 
-const FIRST_ONLY: [&str; 8] = [
+/// Stages that begin a pipeline of their own.
+const FIRST_ONLY: [&str; 9] = [
     "$changeStream",
     "$collStats",
     "$currentOp",
+    "$documents",
     "$geoNear",
     "$indexStats",
     "$listLocalSessions",

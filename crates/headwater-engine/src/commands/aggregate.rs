@@ -62,19 +62,24 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let namespace = target(context)?;
     fields.loose_bool("bypassDocumentValidation")?;
     fields.loose_bool("fromMongos")?;
-    if fields.loose_bool("explain")?.unwrap_or(false) {
+    let explains = fields.loose_bool("explain")?.unwrap_or(false);
+    let cursor = cursor_argument(fields)?;
+    let disk_use = allow_disk_use(fields)?;
+    fields.document("let")?;
+    pipeline::survey(stages, context.db)?;
+    if explains {
         return match context.mode {
             crate::request::Mode::Inline => Ok(Flow::Busy),
             crate::request::Mode::Blocking => super::explain::aggregated(context),
         };
     }
-    let Some(mut first) = cursor_argument(fields)? else {
+    let Some(mut first) = cursor else {
         return Err(Error::new(
             Code::FAILED_TO_PARSE,
             "The 'cursor' option is required, except for aggregate with the explain argument",
         ));
     };
-    first.disk_use = allow_disk_use(fields)?;
+    first.disk_use = disk_use;
     let collation = match &namespace {
         Some(namespace) => collation(context, namespace)?,
         None => chosen(argument(fields)?)?.or(None),

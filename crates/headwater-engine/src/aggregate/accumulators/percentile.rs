@@ -48,11 +48,11 @@ pub(crate) fn arguments<'a>(
         return Err(missing_field(name, "p"));
     }
     let method = method.ok_or_else(|| missing_field(name, "method"))?;
+    let quantiles = p.map(|p| parse_quantiles(p, scope)).transpose()?;
     if method != "approximate" {
         let message = "Currently only 'approximate' can be used as a percentile 'method'.";
         return Err(Error::new(Code::BAD_VALUE, message));
     }
-    let quantiles = p.map(|p| parse_quantiles(p, scope)).transpose()?;
     Ok((input, quantiles))
 }
 

@@ -40,7 +40,7 @@ pub(super) fn parse(
                 let pattern = element.value.as_doc().or_else(array).ok_or_else(|| {
                     Error::location(10065, "invalid parameter: expected an object (sortBy)")
                 })?;
-                order = Some(Arc::new(parse_sort_pattern(pattern, scope)?));
+                order = Some(pattern);
             }
             _ => {
                 let message = format!("Unknown argument to {name} '{}'", element.name_str());
@@ -53,6 +53,7 @@ pub(super) fn parse(
     }
     let output = output.ok_or_else(|| Error::location(5_788_004, "Missing value for 'output'"))?;
     let order = order.ok_or_else(|| Error::location(5_788_005, "Missing value for 'sortBy'"))?;
+    let order = Arc::new(parse_sort_pattern(order, scope)?);
     Ok(Arc::new(Spec { name, output, order, n }))
 }
 

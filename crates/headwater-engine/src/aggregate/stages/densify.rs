@@ -59,19 +59,20 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             }
             b"range" => {
                 expect(value, Type::Document, NAME, "range")?;
-                range = value.as_doc();
+                range = value.as_doc().map(Range::parse).transpose()?;
             }
             _ => return Err(unknown_field(NAME, element.name_str())),
         }
     }
     let name = field.ok_or_else(|| missing_field(NAME, "field"))?;
     let range = range.ok_or_else(|| missing_field(NAME, "range"))?;
-    let (step, unit, bounds) = parse_range(range, fields.is_some_and(|fields| !fields.is_empty()))?;
+    let partitioned = fields.is_some_and(|fields| !fields.is_empty());
+    let (step, unit, bounds) = range.check(partitioned)?;
     let field = Path::parse(name)?;
     let mut partition = Vec::new();
-    for raw in fields.into_iter().flat_map(|fields| fields.iter()) {
-        expect(raw, Type::String, NAME, "partitionByFields")?;
-        let part = raw.as_str().unwrap_or_default();
+    for (at, raw) in fields.into_iter().flat_map(|fields| fields.iter()).enumerate() {
+        expect(raw, Type::String, NAME, &format!("partitionByFields.{at}"))?;
+        let Some(part) = raw.as_str() else { continue };
         if part == name || name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')) {
             let message = format!(
                 "partitionByFields '{part}' cannot include field '{name}' that is being densified."
@@ -94,42 +95,68 @@ fn sort_order(partition: &[Path], field: &Path, scope: &Scope) -> Result<SortPat
     parse_sort_pattern(pattern.finish().as_doc(), scope)
 }
 
-fn parse_range(range: Doc<'_>, partitioned: bool) -> Result<(Number, Option<Unit>, Bounds)> {
-    const RANGE: &str = "$densify.range";
-    let (mut step, mut unit, mut bounds) = (None, None, None);
-    for element in range {
-        match element.name {
-            b"step" => {
-                let number = Number::from_raw(element.value).ok_or_else(|| {
-                    let found = element.value.kind.alias();
-                    let what = "expected types '[long, int, decimal, double]'";
-                    let message =
-                        format!("BSON field '{RANGE}.step' is the wrong type '{found}', {what}");
-                    Error::new(Code::TYPE_MISMATCH, message)
-                })?;
-                step = Some(number);
+/// The `range` as it is written.
+struct Range<'a> {
+    step: Number,
+    unit: Option<&'a str>,
+    bounds: Raw<'a>,
+}
+
+impl<'a> Range<'a> {
+    fn parse(range: Doc<'a>) -> Result<Range<'a>> {
+        const RANGE: &str = "$densify.range";
+        let (mut step, mut unit, mut bounds) = (None, None, None);
+        for element in range {
+            match element.name {
+                b"step" if matches!(element.value.kind, Type::Null | Type::Undefined) => {}
+                b"step" => {
+                    let number = Number::from_raw(element.value).ok_or_else(|| {
+                        let found = element.value.kind.alias();
+                        let what = "expected types '[long, int, decimal, double]'";
+                        let message = format!(
+                            "BSON field '{RANGE}.step' is the wrong type '{found}', {what}"
+                        );
+                        Error::new(Code::TYPE_MISMATCH, message)
+                    })?;
+                    step = Some(number);
+                }
+                b"unit" => {
+                    expect(element.value, Type::String, RANGE, "unit")?;
+                    unit = element.value.as_str();
+                }
+                b"bounds" => bounds = Some(element.value),
+                _ => return Err(unknown_field(RANGE, element.name_str())),
             }
-            b"unit" => {
-                expect(element.value, Type::String, RANGE, "unit")?;
-                let name = element.value.as_str().unwrap_or_default();
-                unit = Some(Unit::parse(name).ok_or_else(|| unknown_unit(name))?);
-            }
-            b"bounds" => bounds = Some(element.value),
-            _ => return Err(unknown_field(RANGE, element.name_str())),
         }
+        let step = step.ok_or_else(|| missing_field(RANGE, "step"))?;
+        let bounds = bounds.ok_or_else(|| missing_field(RANGE, "bounds"))?;
+        Ok(Range { step, unit, bounds })
     }
-    let step = step.ok_or_else(|| missing_field(RANGE, "step"))?;
-    let bounds = bounds.ok_or_else(|| missing_field(RANGE, "bounds"))?;
-    if !step.compare(Number::Int32(0)).is_gt() {
-        let message =
-            "The step parameter in a range statement must be a strictly positive numeric value";
-        return Err(Error::location(5_733_401, message));
+
+    fn check(self, partitioned: bool) -> Result<(Number, Option<Unit>, Bounds)> {
+        let step = self.step;
+        if !step.compare(Number::Int32(0)).is_gt() {
+            let message =
+                "The step parameter in a range statement must be a strictly positive numeric value";
+            return Err(Error::location(5_733_401, message));
+        }
+        let unit = |name| Unit::parse(name).ok_or_else(|| unknown_unit(name));
+        let unit = self.unit.map(unit).transpose()?;
+        if unit.is_some() && step.to_i64_exact().is_none() {
+            let message = "The step parameter in a range statement must be a whole number when densifying a date range";
+            return Err(Error::location(6_586_400, message));
+        }
+        Ok((step, unit, parse_bounds(self.bounds, step, unit, partitioned)?))
     }
-    if unit.is_some() && step.to_i64_exact().is_none() {
-        let message = "The step parameter in a range statement must be a whole number when densifying a date range";
-        return Err(Error::location(6_586_400, message));
-    }
-    let bounds = match (bounds.as_str(), bounds.as_array()) {
+}
+
+fn parse_bounds(
+    bounds: Raw<'_>,
+    step: Number,
+    unit: Option<Unit>,
+    partitioned: bool,
+) -> Result<Bounds> {
+    Ok(match (bounds.as_str(), bounds.as_array()) {
         (Some("full"), _) => Bounds::Full,
         (Some("partition"), _) if partitioned => Bounds::Partition,
         (Some("partition"), _) => {
@@ -157,8 +184,7 @@ fn parse_range(range: Doc<'_>, partitioned: bool) -> Result<(Number, Option<Unit
             let message = "The bounds in a range statement must be the string 'full', 'partition', or an ascending array of two numbers or two dates";
             return Err(Error::location(5_733_404, message));
         }
-    };
-    Ok((step, unit, bounds))
+    })
 }
 
 fn check_pair(low: Raw<'_>, high: Raw<'_>, step: Number, unit: Option<Unit>) -> Result<()> {

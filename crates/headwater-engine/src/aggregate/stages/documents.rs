@@ -15,7 +15,20 @@ use crate::query::exec::{Environment, Stage};
 struct Documents(Expression);
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    Ok(vec![Arc::new(Documents(Expression::parse(raw, context.scope)?))])
+    let expression = Expression::parse(raw, context.scope).map_err(|error| {
+        let operator = raw.as_doc().and_then(Doc::first).map(|first| first.name_str());
+        let unknown = operator.map(|name| format!("Unrecognized expression '{name}'"));
+        // MongoDB puts the expression into a projection, which has a code of its own for an operator that is none.
+        let error = match unknown.is_some_and(|unknown| unknown == error.message()) {
+            true => {
+                let name = operator.unwrap_or_default();
+                Error::location(31325, format!("Unknown expression {name}"))
+            }
+            false => error,
+        };
+        error.with_prefix("Invalid $documents :: caused by :: ")
+    })?;
+    Ok(vec![Arc::new(Documents(expression))])
 }
 
 impl StageSpec for Documents {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{bson_text, check_field_name, document_text};
-use crate::aggregate::pipeline::{Context, Pipeline, Place, check_names};
-use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
+use crate::aggregate::pipeline::{Context, Pipeline, Place, survey_at};
+use crate::bson::{Array, DocBuf, DocWriter, Raw};
 use crate::error::{Code, Error, Result};
 use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
 use crate::query::exec::{Environment, Stage};
@@ -13,14 +13,14 @@ use crate::query::exec::{Environment, Stage};
 #[derive(Debug)]
 struct Facet(Vec<(Box<str>, Pipeline)>);
 
+pub(super) fn survey(raw: Raw<'_>, db: &str, depth: usize) -> Result<()> {
+    let pipelines = arguments(raw)?;
+    pipelines.into_iter().try_for_each(|(_, stages)| survey_at(stages, db, depth + 1))
+}
+
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    let Some(doc) = raw.as_doc().filter(|doc| !doc.is_empty()) else {
-        let found = raw.as_doc().map_or_else(|| bson_text(raw), document_text);
-        let what = "the $facet specification must be a non-empty object, but found: $facet: ";
-        return Err(Error::location(40169, format!("{what}{found}")));
-    };
     let mut facets: Vec<(Box<str>, Pipeline)> = Vec::new();
-    for (name, stages) in arguments(doc)? {
+    for (name, stages) in arguments(raw)? {
         let collection = context.collection.map(str::to_owned);
         let mut inner = context.inner(Place::Facet, collection.as_deref())?;
         facets.push((name.into(), Pipeline::parse(stages, &mut inner)?));
@@ -28,8 +28,13 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     Ok(vec![Arc::new(Facet(facets))])
 }
 
-/// The pipelines by name, each an array of objects with one known stage.
-fn arguments(doc: Doc<'_>) -> Result<Vec<(&str, Array<'_>)>> {
+/// The pipelines by name, each an array of objects.
+fn arguments(raw: Raw<'_>) -> Result<Vec<(&str, Array<'_>)>> {
+    let Some(doc) = raw.as_doc().filter(|doc| !doc.is_empty()) else {
+        let found = raw.as_doc().map_or_else(|| bson_text(raw), document_text);
+        let what = "the $facet specification must be a non-empty object, but found: $facet: ";
+        return Err(Error::location(40169, format!("{what}{found}")));
+    };
     let mut pipelines = Vec::new();
     for element in doc {
         let name = element.name_str();
@@ -51,7 +56,6 @@ fn arguments(doc: Doc<'_>) -> Result<Vec<(&str, Array<'_>)>> {
         }
         pipelines.push((name, stages));
     }
-    pipelines.iter().try_for_each(|(_, stages)| check_names(*stages))?;
     Ok(pipelines)
 }
 

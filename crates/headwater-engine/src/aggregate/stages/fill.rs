@@ -6,13 +6,12 @@ use super::window::{WindowFields, WindowFunction};
 use super::{Parsed, project};
 use crate::aggregate::expressions::{Expression, Path};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
-use crate::bson::{Doc, DocWriter, Raw, Type};
+use crate::bson::{Array, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 
 const NAME: &str = "$fill";
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    let invalid = |message: &str| Error::new(Code::FAILED_TO_PARSE, message);
     let Some(doc) = raw.as_doc() else {
         let message =
             format!("The $fill stage specification must be an object, found {}", raw.kind.alias());
@@ -62,62 +61,88 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let mut constants = DocWriter::new();
     for element in output {
         let name = element.name_str();
-        if element.value.as_doc().is_some_and(Doc::is_empty) {
-            continue;
-        }
-        let spec = element.value.as_doc().filter(|spec| spec.iter().count() == 1);
-        let Some(part) = spec.and_then(|spec| spec.first()) else {
-            let message = "Each fill output specification must be an object with exactly one field";
-            return Err(Error::location(6_050_200, message));
-        };
-        match (part.name, part.value.as_str()) {
-            (b"value", _) => constants.document(name, |value| {
-                value.array("$ifNull", |args| {
+        match Filling::parse(element.value)? {
+            Filling::Nothing => {}
+            Filling::Value(value) => constants.document(name, |field| {
+                field.array("$ifNull", |args| {
                     args.str(&format!("${name}"));
-                    args.raw(part.value);
+                    args.raw(value);
                 });
             }),
-            (b"method", Some(method @ ("linear" | "locf"))) => {
+            Filling::Method(method) => {
                 let mut reference = DocWriter::new();
                 reference.str("field", &format!("${name}"));
                 let reference = reference.finish();
                 let argument = reference.as_doc().get("field").unwrap_or(Raw::NULL);
-                if order.is_none() && method == "linear" {
-                    return Err(Error::location(
-                        605_001,
-                        "$linearFill must be specified with a top level sortBy expression with exactly one element",
-                    ));
-                }
                 let function = WindowFunction::fill(method, argument, order, context.scope)?;
                 windows.push((Path::parse(name)?, function));
             }
-            (b"method", _) => return Err(invalid("Method must be either locf or linear")),
-            _ => return Err(unknown_field("$fill.output", part.name_str())),
         }
     }
+    let partition = match (partition, fields) {
+        (Some(raw), _) => Some(Expression::parse(raw, context.scope)?),
+        (None, Some(fields)) => Some(parse_fields(fields)?),
+        (None, None) => None,
+    };
+    // What is wrong with the order is told even where nothing needs one.
+    let filled = WindowFields::new(partition, order, windows, context.scope)?;
     let mut parsed: Parsed = Vec::new();
-    if !windows.is_empty() {
-        let partition = match (partition, fields) {
-            (Some(raw), _) => Some(Expression::parse(raw, context.scope)?),
-            (None, Some(fields)) => {
-                let mut key = Vec::new();
-                for (at, field) in fields.iter().enumerate() {
-                    let name = field.as_str().ok_or_else(|| {
-                        Error::new(
-                            Code::TYPE_MISMATCH,
-                            "BSON field '$fill.partitionByFields' must be an array of strings",
-                        )
-                    })?;
-                    key.push((at.to_string().into(), Expression::Field(Path::parse(name)?)));
-                }
-                Some(Expression::Document(key))
-            }
-            (None, None) => None,
-        };
-        parsed.push(Arc::new(WindowFields::new(partition, order, windows, context.scope)?));
+    if filled.has_outputs() {
+        parsed.push(Arc::new(filled));
     }
     if !constants.is_empty() {
         parsed.extend(project::add_fields(constants.finish().as_doc().as_raw(), context)?);
     }
     Ok(parsed)
+}
+
+/// How one field is filled.
+enum Filling<'a> {
+    Nothing,
+    Value(Raw<'a>),
+    Method(&'a str),
+}
+
+impl<'a> Filling<'a> {
+    fn parse(raw: Raw<'a>) -> Result<Filling<'a>> {
+        let Some(spec) = raw.as_doc() else {
+            let message = "Each fill output specification must be an object with exactly one field";
+            return Err(Error::location(6_050_200, message));
+        };
+        let (mut value, mut method) = (None, None);
+        for part in spec {
+            match part.name {
+                b"value" => value = Some(part.value),
+                b"method" => {
+                    expect(part.value, Type::String, NAME, "method")?;
+                    method = part.value.as_str();
+                }
+                _ => return Err(unknown_field(NAME, part.name_str())),
+            }
+        }
+        match (value, method) {
+            (Some(_), Some(_)) => {
+                let message = "Each fill output specification must have exactly one of 'method' or 'value' fields, not both";
+                Err(Error::location(6_050_201, message))
+            }
+            (Some(value), None) => Ok(Filling::Value(value)),
+            (None, Some(method @ ("linear" | "locf"))) => Ok(Filling::Method(method)),
+            (None, Some(_)) => {
+                Err(Error::location(6_050_202, "Method must be either locf or linear"))
+            }
+            (None, None) => Ok(Filling::Nothing),
+        }
+    }
+}
+
+/// A document of the fields that partition.
+fn parse_fields(fields: Array<'_>) -> Result<Expression> {
+    let mut key = Vec::new();
+    for (at, field) in fields.iter().enumerate() {
+        expect(field, Type::String, NAME, &format!("partitionByFields.{at}"))?;
+        if let Some(name) = field.as_str() {
+            key.push((at.to_string().into(), Expression::Field(Path::parse(name)?)));
+        }
+    }
+    Ok(Expression::Document(key))
 }

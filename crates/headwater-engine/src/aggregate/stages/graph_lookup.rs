@@ -27,7 +27,27 @@ struct GraphLookup {
     restriction: DocBuf,
 }
 
+pub(super) fn survey(raw: Raw<'_>) -> Result<()> {
+    let invalid = |message| Err(Error::new(Code::FAILED_TO_PARSE, message));
+    let Some(doc) = raw.as_doc() else {
+        let what = "the $graphLookup stage specification must be an object, but found";
+        return invalid(format!("{what} {}", raw.kind.alias()));
+    };
+    match doc.get("from") {
+        None => {
+            let what = "missing 'from' option to $graphLookup stage specification:";
+            invalid(format!("{what} {}", document_text(doc)))
+        }
+        Some(from) if from.as_str().is_none() => {
+            let found = from.kind.alias();
+            invalid(format!("$graphLookup 'from' field must be a string, but found {found}"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    survey(raw)?;
     let invalid = |message: String| Error::new(Code::FAILED_TO_PARSE, message);
     let Some(doc) = raw.as_doc() else {
         let found = raw.kind.alias();
@@ -35,11 +55,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             "the $graphLookup stage specification must be an object, but found {found}"
         )));
     };
-    if doc.get("from").is_none() {
-        let shown = document_text(doc);
-        let message = format!("missing 'from' option to $graphLookup stage specification: {shown}");
-        return Err(invalid(message));
-    }
     let (mut from, mut start, mut connect_from, mut connect_to, mut into) =
         (None, None, None, None, None);
     let (mut depth_max, mut depth_field, mut restriction) = (None, None, DocBuf::new());

@@ -9,10 +9,12 @@ mod hash;
 
 use std::sync::Arc;
 
+use super::union_with::begins_with_documents;
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Frame, Path, Scope, check_variable_name};
 use crate::aggregate::pipeline::{
-    Context, OPTIMIZING, Pipeline, Place, conjunction, expect, missing_field, unknown_field,
+    Context, OPTIMIZING, Pipeline, Place, conjunction, expect, missing_field, survey_at,
+    unknown_field,
 };
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::collation::ValueOrder;
@@ -60,48 +62,78 @@ struct Correlated {
     depth: usize,
 }
 
-pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    let Some(doc) = raw.as_doc() else {
-        let what = "the $lookup stage specification must be an object, but found ";
-        return Err(Error::new(Code::FAILED_TO_PARSE, format!("{what}{}", raw.kind.alias())));
-    };
-    let mut from = None;
-    let (mut local, mut foreign, mut into) = (None, None, None);
-    let (mut variables, mut stages) = (None, None);
-    for element in doc {
-        let value = element.value;
-        let name = element.name_str();
-        match name {
-            "from" => from = Some(parse_from(value)?),
-            "localField" | "foreignField" | "as" => {
-                expect(value, Type::String, "$lookup", name)?;
-                let place = match name {
-                    "localField" => &mut local,
-                    "foreignField" => &mut foreign,
-                    _ => &mut into,
-                };
-                *place = value.as_str();
+/// The arguments as they are written.
+#[derive(Default)]
+struct Arguments<'a> {
+    from: Option<Box<str>>,
+    local: Option<&'a str>,
+    foreign: Option<&'a str>,
+    variables: Option<Doc<'a>>,
+    stages: Option<Array<'a>>,
+    into: &'a str,
+}
+
+pub(super) fn survey(raw: Raw<'_>, db: &str, depth: usize) -> Result<()> {
+    let arguments = Arguments::parse(raw)?;
+    arguments.stages.map_or(Ok(()), |stages| survey_at(stages, db, depth + 1))
+}
+
+impl<'a> Arguments<'a> {
+    fn parse(raw: Raw<'a>) -> Result<Arguments<'a>> {
+        let Some(doc) = raw.as_doc() else {
+            let what = "the $lookup stage specification must be an object, but found ";
+            return Err(invalid(&format!("{what}{}", raw.kind.alias())));
+        };
+        let mut arguments = Arguments::default();
+        let (mut from, mut into) = (None, None);
+        for element in doc {
+            let value = element.value;
+            let name = element.name_str();
+            match name {
+                "from" => from = Some(value),
+                "localField" | "foreignField" | "as" => {
+                    expect(value, Type::String, "$lookup", name)?;
+                    let place = match name {
+                        "localField" => &mut arguments.local,
+                        "foreignField" => &mut arguments.foreign,
+                        _ => &mut into,
+                    };
+                    *place = value.as_str();
+                }
+                "let" => {
+                    expect(value, Type::Document, "$lookup", name)?;
+                    arguments.variables = value.as_doc();
+                }
+                "pipeline" => {
+                    let message = "A pipeline must be an array of objects";
+                    let wrong = || Error::new(Code::TYPE_MISMATCH, message);
+                    arguments.stages = Some(value.as_array().ok_or_else(wrong)?);
+                }
+                "_internalCollation" | "_internalUnwind" => {
+                    return Err(Error::not_supported(format_args!("$lookup.{name}")));
+                }
+                _ => return Err(unknown_field("$lookup", name)),
             }
-            "let" => {
-                expect(value, Type::Document, "$lookup", name)?;
-                variables = value.as_doc();
-            }
-            "pipeline" => {
-                let message = "A pipeline must be an array of objects";
-                stages =
-                    Some(value.as_array().ok_or_else(|| Error::new(Code::TYPE_MISMATCH, message))?);
-            }
-            "_internalCollation" | "_internalUnwind" => {
-                return Err(Error::not_supported(format_args!("$lookup.{name}")));
-            }
-            _ => return Err(unknown_field("$lookup", name)),
+        }
+        arguments.into = into.ok_or_else(|| missing_field("$lookup", "as"))?;
+        arguments.from = from.map(parse_from).transpose()?;
+        match (&arguments.from, arguments.stages) {
+            (None, None) => Err(invalid("must specify 'pipeline' when 'from' is empty")),
+            (None, stages) if !begins_with_documents(stages) => Err(invalid(
+                "$lookup stage without explicit collection must have a pipeline with $documents as first stage",
+            )),
+            _ => Ok(arguments),
         }
     }
-    let into = Path::parse(into.ok_or_else(|| missing_field("$lookup", "as"))?)?;
-    let invalid = |message: &str| Error::new(Code::FAILED_TO_PARSE, message);
-    if from.is_none() && stages.is_none() {
-        return Err(invalid("must specify 'pipeline' when 'from' is empty"));
-    }
+}
+
+fn invalid(message: &str) -> Error {
+    Error::new(Code::FAILED_TO_PARSE, message)
+}
+
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    let Arguments { from, local, foreign, variables, stages, into } = Arguments::parse(raw)?;
+    let into = Path::parse(into)?;
     let fields = match (local, foreign) {
         (Some(local), Some(foreign)) => {
             Path::parse(foreign)?;
@@ -129,11 +161,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     }
     let db: Box<str> = context.db.into();
     let inner = parse_inner(from.as_deref(), stages, variables, context)?;
-    if from.is_none() && !inner.pipeline.has_source() {
-        return Err(invalid(
-            "must specify 'pipeline' with $documents as first stage when 'from' is empty",
-        ));
-    }
     let order = context.scope.order().clone();
     let rewrites = context.scope.rewrites();
     Ok(vec![Arc::new(Lookup { order, db, from, fields, inner, into, rewrites })])

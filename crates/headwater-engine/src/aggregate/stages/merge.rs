@@ -68,35 +68,46 @@ struct Arguments<'a> {
     unmatched: Option<Unmatched>,
 }
 
+pub(super) fn survey(raw: Raw<'_>, db: &str) -> Result<()> {
+    Arguments::of(raw, db).map(drop)
+}
+
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    let merge = match (raw.as_str(), raw.as_doc()) {
-        (Some(name), _) => {
-            check_collection(name)?;
-            if name.is_empty() {
-                let message = format!("Invalid $merge target namespace: '{}'", context.db);
-                return Err(Error::new(Code::INVALID_NAMESPACE, message));
-            }
-            Arguments { into: Some(Namespace::new(context.db, name)), ..Arguments::default() }
-        }
-        (_, Some(doc)) => Arguments::parse(doc, context.db)?,
-        _ => {
-            let kind = raw.kind.alias();
-            let message = format!("$merge requires a string or object argument, but found {kind}");
-            return Err(Error::new(Code::TYPE_MISMATCH, message));
-        }
-    };
-    Ok(vec![Arc::new(merge.check(context.scope)?)])
+    Ok(vec![Arc::new(Arguments::of(raw, context.db)?.check(context.scope)?)])
 }
 
 impl<'a> Arguments<'a> {
+    fn of(raw: Raw<'a>, db: &str) -> Result<Arguments<'a>> {
+        match (raw.as_str(), raw.as_doc()) {
+            (Some(name), _) => {
+                check_collection(name)?;
+                if name.is_empty() {
+                    let message = format!("Invalid $merge target namespace: '{db}'");
+                    return Err(Error::new(Code::INVALID_NAMESPACE, message));
+                }
+                Ok(Arguments { into: Some(Namespace::new(db, name)), ..Arguments::default() })
+            }
+            (_, Some(doc)) => Arguments::parse(doc, db),
+            _ => {
+                let kind = raw.kind.alias();
+                let message =
+                    format!("$merge requires a string or object argument, but found {kind}");
+                Err(Error::new(Code::TYPE_MISMATCH, message))
+            }
+        }
+    }
+
     fn parse(doc: Doc<'a>, db: &str) -> Result<Arguments<'a>> {
+        const FIELDS: [&str; 5] = ["into", "on", "let", "whenMatched", "whenNotMatched"];
+        if let Some(other) = doc.iter().find(|field| !FIELDS.contains(&field.name_str())) {
+            return Err(unknown_field(STAGE, other.name_str()));
+        }
         let mut arguments = Arguments::default();
         for element in doc {
             let (name, value) = (element.name_str(), element.value);
             match name {
                 "into" => arguments.into = Some(parse_into(value, db)?),
                 "on" => arguments.on = parse_on(value)?,
-                "let" if value.kind == Type::Null => {}
                 "let" => {
                     expect(value, Type::Document, STAGE, name)?;
                     arguments.variables = value.as_doc();
@@ -105,13 +116,11 @@ impl<'a> Arguments<'a> {
                     check_matched(value)?;
                     arguments.matched = Some(value);
                 }
-                "whenNotMatched" if value.kind == Type::Null => {}
                 "whenNotMatched" => {
                     expect(value, Type::String, STAGE, name)?;
-                    let given = value.as_str().unwrap_or_default();
-                    arguments.unmatched = Some(unmatched(given)?);
+                    arguments.unmatched = value.as_str().map(unmatched).transpose()?;
                 }
-                _ => return Err(unknown_field(STAGE, name)),
+                _ => {}
             }
         }
         Ok(arguments)
@@ -171,7 +180,6 @@ fn parse_into(value: Raw<'_>, db: &str) -> Result<Namespace> {
     for element in doc {
         let (name, value) = (element.name_str(), element.value);
         match name {
-            "db" | "coll" if value.kind == Type::Null => {}
             "db" | "coll" => {
                 expect(value, Type::String, "into", name)?;
                 let place = if name == "db" { &mut database } else { &mut collection };

@@ -21,18 +21,25 @@ pub struct Out {
 /// Databases that a server keeps for itself.
 pub(super) const INTERNAL: [&str; 3] = ["admin", "config", "local"];
 
+pub(super) fn survey(raw: Raw<'_>, db: &str) -> Result<()> {
+    written(raw, db).map(drop)
+}
+
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    let out = match (raw.as_str(), raw.as_doc()) {
-        (Some(name), _) => Out { target: target(context.db, name)?, time_series: None },
-        (_, Some(doc)) => from_document(doc)?,
+    Ok(vec![Arc::new(written(raw, context.db)?)])
+}
+
+fn written(raw: Raw<'_>, db: &str) -> Result<Out> {
+    match (raw.as_str(), raw.as_doc()) {
+        (Some(name), _) => Ok(Out { target: target(db, name)?, time_series: None }),
+        (_, Some(doc)) => from_document(doc),
         _ => {
             let kind = raw.kind.alias();
             let message =
                 format!("$out only supports a string or object argument, but found {kind}");
-            return Err(Error::location(16990, message));
+            Err(Error::location(16990, message))
         }
-    };
-    Ok(vec![Arc::new(out)])
+    }
 }
 
 fn from_document(doc: Doc<'_>) -> Result<Out> {
@@ -66,8 +73,9 @@ fn check_time_series(options: Doc<'_>) -> Result<()> {
             "timeField" | "metaField" => expect(value, Type::String, STAGE, name)?,
             "granularity" => {
                 expect(value, Type::String, STAGE, name)?;
-                let given = value.as_str().unwrap_or_default();
-                if !matches!(given, "seconds" | "minutes" | "hours") {
+                if let Some(given) = value.as_str()
+                    && !matches!(given, "seconds" | "minutes" | "hours")
+                {
                     let message = format!(
                         "Enumeration value '{given}' for field '{STAGE}.granularity' is not a valid value."
                     );

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::lookup::{Empty, open};
 use super::{Parsed, StageSpec};
-use crate::aggregate::pipeline::{Context, OPTIMIZING, Pipeline, Place, expect, unknown_field};
-use crate::bson::{DocBuf, Raw, Type};
+use crate::aggregate::pipeline::{
+    Context, OPTIMIZING, Pipeline, Place, check_objects, expect, survey_at, unknown_field,
+};
+use crate::bson::{Array, Doc, DocBuf, Raw, Type};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
@@ -18,7 +20,18 @@ struct UnionWith {
     pipeline: Pipeline,
 }
 
-pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+pub(super) fn survey(raw: Raw<'_>, db: &str, depth: usize) -> Result<()> {
+    match arguments(raw, db)?.1 {
+        Some(stages) => match stages.as_array() {
+            Some(stages) => survey_at(stages, db, depth + 1),
+            None => Ok(()),
+        },
+        None => Ok(()),
+    }
+}
+
+/// The collection and the pipeline.
+fn arguments<'a>(raw: Raw<'a>, db: &str) -> Result<(Option<&'a str>, Option<Raw<'a>>)> {
     let (mut collection, mut stages) = (None, None);
     match raw.kind {
         Type::String => collection = raw.as_str(),
@@ -39,11 +52,31 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             return Err(Error::new(Code::FAILED_TO_PARSE, format!("{what}{}", kind.alias())));
         }
     }
-    let db: Box<str> = context.db.into();
     if collection == Some("") {
         let message = format!("Namespace {db}. is not a valid collection name");
         return Err(Error::new(Code::INVALID_NAMESPACE, message));
     }
+    let array = stages.map(|stages| stages.as_array());
+    array.flatten().map_or(Ok(()), check_objects)?;
+    if collection.is_none()
+        && !matches!(array, Some(None))
+        && !begins_with_documents(array.flatten())
+    {
+        let message = "$unionWith stage without explicit collection must have a pipeline with $documents as first stage";
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    }
+    Ok((collection, stages))
+}
+
+/// Whether a pipeline brings its documents along.
+pub(super) fn begins_with_documents(stages: Option<Array<'_>>) -> bool {
+    let first = stages.and_then(|stages| stages.get(0)).and_then(Raw::as_doc).and_then(Doc::first);
+    first.is_some_and(|first| first.name == b"$documents")
+}
+
+pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    let db: Box<str> = context.db.into();
+    let (collection, stages) = arguments(raw, &db)?;
     let order = context.scope.order().clone();
     let mut inner = context.inner(Place::UnionWith, collection)?;
     let pipeline = match stages {
@@ -56,10 +89,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         })?,
         None => Pipeline::default(),
     };
-    if collection.is_none() && !pipeline.has_source() {
-        let message = "$unionWith stage without explicit collection must have a pipeline with $documents as first stage";
-        return Err(Error::new(Code::FAILED_TO_PARSE, message));
-    }
     Ok(vec![Arc::new(UnionWith { order, db, collection: collection.map(Into::into), pipeline })])
 }
 

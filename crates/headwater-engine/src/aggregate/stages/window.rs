@@ -105,6 +105,11 @@ impl WindowFields {
         let order = order.map(|spec| Order::parse(spec, scope)).transpose()?;
         Ok(WindowFields { partition, values: scope.order().clone(), order, outputs })
     }
+
+    /// Whether it computes anything.
+    pub(super) fn has_outputs(&self) -> bool {
+        !self.outputs.is_empty()
+    }
 }
 
 pub(super) use function::Function as WindowFunction;

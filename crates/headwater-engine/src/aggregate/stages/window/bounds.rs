@@ -94,7 +94,12 @@ impl Bounds {
                 let values: Vec<Value<'_>> =
                     docs.iter().map(|doc| path.of_doc(doc.as_doc())).collect();
                 let mut windows = Vec::with_capacity(count);
+                let everything = matches!((low, high), (Bound::Unbounded, Bound::Unbounded));
                 for value in &values {
+                    if everything {
+                        // What has no place on the axis is refused even where no distance is asked.
+                        Bound::Current.target(value, *unit)?;
+                    }
                     let at = windows.len();
                     let start = match low.target(value, *unit)? {
                         _ if matches!(low, Bound::Current) => at,

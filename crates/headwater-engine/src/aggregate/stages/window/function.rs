@@ -71,15 +71,15 @@ impl Function {
             Function::Accumulator(spec, bounds) => accumulate(&**spec, bounds, docs, order, env),
             Function::Rank(ranking) => Ok(series::rank(*ranking, &places(docs, order)?)),
             Function::Shift { output, by, default } => {
-                let values = inputs(output)?;
-                let at = |i: usize| usize::try_from(i as i64 + by).ok().and_then(|i| values.get(i));
-                let or_null = |value: &Value<'static>| match value.is_missing() {
-                    true => Value::NULL,
-                    false => value.clone(),
+                let shifted = |at: usize| {
+                    let at = usize::try_from(at as i64 + by).ok();
+                    let Some(doc) = at.and_then(|at| docs.get(at)) else {
+                        return Ok(default.clone());
+                    };
+                    let value = output.evaluate(doc.as_doc())?;
+                    Ok(if value.is_missing() { Value::NULL } else { value.into_owned() })
                 };
-                Ok((0..docs.len())
-                    .map(|i| at(i).map_or_else(|| default.clone(), or_null))
-                    .collect())
+                (0..docs.len()).map(shifted).collect()
             }
             Function::Smooth(input, smoothing) => Ok(smoothing.run(&inputs(input)?)),
             Function::Derivative(input, unit, bounds) => {
