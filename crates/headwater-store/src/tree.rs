@@ -81,6 +81,22 @@ impl TreeReader {
         }
     }
 
+    /// The values of several keys, in their order, appended to `found`.
+    pub(crate) fn get_each<'s>(
+        &'s self,
+        table: Table,
+        keys: &[&[u8]],
+        found: &mut Vec<Option<&'s [u8]>>,
+    ) -> Result<()> {
+        match self {
+            TreeReader::Lmdb(reader) => reader.get_each(table, keys, found),
+            TreeReader::Map(reader) => {
+                found.extend(keys.iter().map(|key| reader.get(table, key)));
+                Ok(())
+            }
+        }
+    }
+
     /// About how many entries there are from `lower` (included) to `upper` (excluded).
     pub(crate) fn estimate(&self, table: Table, lower: &[u8], upper: &[u8]) -> Result<u64> {
         match self {

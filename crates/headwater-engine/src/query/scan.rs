@@ -281,9 +281,12 @@ impl Scan {
             let others = before(places) - places.get(*current).map_or(0, |place| place.keys);
             let Some(place) = places.get_mut(*current) else { break };
             let mut walk = Walk::new(scan, run.read, place);
-            while let Some((key, value)) = walk.next()? {
+            if common.is_none() && finder.fetches_all(plan, scan) {
+                walk = walk.ahead(plan.collection.id);
+            }
+            while let Some(entry) = walk.next_fetched()? {
                 run.look_at_clock()?;
-                let entry = (key, value);
+                let (key, _) = entry.0;
                 match finder.find(plan, scan, common.as_ref(), entry, run.read, run.visit)? {
                     Found::Nothing | Found::Given(Next::Continue) => walk.take(key),
                     Found::Given(Next::Stop) => {

@@ -369,8 +369,35 @@ impl LmdbReader {
         let Some(sealed) = found.map_err(|error| Error::tree("reading", error))? else {
             return Ok(None);
         };
+        self.unseal(key, sealed).map(Some)
+    }
+
+    #[inline]
+    fn unseal<'s>(&self, key: &[u8], sealed: &'s [u8]) -> Result<&'s [u8]> {
         let reads = self.tree.reads.fetch_add(1, Ordering::Relaxed);
-        unseal(key, sealed, reads.is_multiple_of(CHECK_EVERY)).map(Some)
+        unseal(key, sealed, reads.is_multiple_of(CHECK_EVERY))
+    }
+
+    /// The values of several keys, in their order, appended to `found`.
+    pub(crate) fn get_each<'s>(
+        &'s self,
+        table: Table,
+        keys: &[&[u8]],
+        found: &mut Vec<Option<&'s [u8]>>,
+    ) -> Result<()> {
+        let pages = self.pages(table)?;
+        for keys in keys.chunks(pages::LANES) {
+            let looked = pages.as_ref().and_then(|(pages, root)| pages.look_up(root, keys));
+            let looked = looked.unwrap_or([pages::Looked::Elsewhere; pages::LANES]);
+            for (key, looked) in keys.iter().zip(looked) {
+                found.push(match looked {
+                    pages::Looked::Found(sealed) => Some(self.unseal(key, sealed)?),
+                    pages::Looked::Absent => None,
+                    pages::Looked::Elsewhere => self.get(table, key)?,
+                });
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn walk(
@@ -397,19 +424,27 @@ impl LmdbReader {
 
     /// About how many entries there are from `lower` (included) to `upper` (excluded).
     pub(crate) fn estimate(&self, table: Table, lower: &[u8], upper: &[u8]) -> Result<u64> {
+        let pages = self.pages(table)?;
+        let found = pages.and_then(|(pages, root)| pages.estimate(root, lower, upper));
+        found.map_or_else(|| self.count_some(table, lower, upper), Ok)
+    }
+
+    /// The pages as this transaction sees them, and what the list of tables says of a table; `None` if they are laid out in
+    /// a way that is not known here.
+    fn pages(&self, table: Table) -> Result<Option<(pages::Pages<'_>, &[u8])>> {
         let (rows, read) = (self.rows(table)?, self.read()?);
-        let failed = |error| Error::tree("estimating a range", error);
+        let failed = |error| Error::tree("looking for a table", error);
         let name = [b'0' + table.0];
         let root = self.tree.names.get(read, &name).map_err(failed)?;
         let page_bytes = rows.stat(read).map_err(failed)?.page_size as usize;
         let info = self.tree.env.info();
         let count = info.last_page_number.saturating_add(1).min(info.map_size / page_bytes.max(1));
-        let found = root.and_then(|root| {
-            // SAFETY: `root` is a value that LMDB gave out for the read transaction `read`, which outlives this call.
+        Ok(root.and_then(|root| {
+            // SAFETY: `root` is a value that LMDB gave out for the read transaction `read`, which lives as long as this
+            // reader is borrowed.
             let pages = unsafe { pages::Pages::around(root, page_bytes, count) }?;
-            pages.estimate(root, lower, upper)
-        });
-        found.map_or_else(|| self.count_some(table, lower, upper), Ok)
+            Some((pages, root))
+        }))
     }
 
     /// Entries of a range, counted up to a limit: where the pages cannot be read.

@@ -10,6 +10,7 @@ mod model;
 mod power_cut;
 mod random;
 mod simulated;
+mod together;
 mod variant;
 mod workload;
 

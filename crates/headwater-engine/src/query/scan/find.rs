@@ -4,7 +4,7 @@ use headwater_store::Read;
 
 use super::keys::KeyDocument;
 use super::seen::Seen;
-use super::walk::{Entry, is_cut};
+use super::walk::{Entry, Fetched, is_cut};
 use super::{Next, Visit};
 use crate::bson::Doc;
 use crate::catalog::tables;
@@ -51,13 +51,18 @@ impl Finder {
         Finder { several: true, ..self }
     }
 
+    /// Whether every entry of a scan is of a document that is to be fetched.
+    pub(super) fn fetches_all(&self, plan: &Plan, scan: &IndexScan) -> bool {
+        plan.gives == Gives::Documents && !self.several && !scan.index.repeats()
+    }
+
     /// Hands on the document of an entry if it is wanted and new.
     pub(super) fn find(
         &mut self,
         plan: &Plan,
         scan: &IndexScan,
         common: Option<&Seen>,
-        entry: Entry<'_>,
+        (entry, fetched): (Entry<'_>, Fetched<'_>),
         read: &dyn Read,
         visit: &mut Visit<'_>,
     ) -> Result<Found> {
@@ -81,10 +86,13 @@ impl Finder {
                 visit(record, doc)?
             }
             _ => {
-                let document = document_key(plan.collection.id, record);
-                let Some(bytes) = read.get(tables::DOCUMENTS, &document)? else {
-                    return Ok(Found::Nothing);
+                let found = match fetched {
+                    Some(found) => found,
+                    None => {
+                        read.get(tables::DOCUMENTS, &document_key(plan.collection.id, record))?
+                    }
                 };
+                let Some(bytes) = found else { return Ok(Found::Nothing) };
                 self.docs_examined += 1;
                 let doc = Doc::trusted(bytes);
                 if !plan.wants(doc, cut)? {

@@ -69,7 +69,7 @@ impl Scan {
             let (Some(walk), Some(scan)) = (walks.get_mut(head.walk), scans.get(head.walk)) else {
                 break;
             };
-            match finder.find(plan, scan, None, head.entry, run.read, run.visit)? {
+            match finder.find(plan, scan, None, (head.entry, None), run.read, run.visit)? {
                 Found::Given(Next::StopBefore) => return Ok(false),
                 Found::Given(Next::Stop) => {
                     walk.take(head.entry.0);

@@ -1,6 +1,8 @@
 //! The walk through the ranges of one index, key by key: where it stands, how it goes on later, and how it leaps over keys
 //! that are outside the bounds of a field behind the ranges. Knows nothing of documents.
 
+mod ahead;
+
 use std::ops::Bound;
 
 use headwater_store::{Cursor, Direction, Read};
@@ -13,6 +15,8 @@ use crate::error::Result;
 use crate::index::keys::KEY_BYTES_MAX;
 use crate::query::bounds::Interval;
 use crate::query::plan::tree::{IndexScan, Range};
+use ahead::Ahead;
+pub(super) use ahead::Fetched;
 
 /// Keys that are passed one by one before a leap.
 const STEPS: u32 = 1;
@@ -52,6 +56,7 @@ pub(super) struct Walk<'r, 'p> {
     keys_max: u64,
     cut_at: Option<&'r [u8]>,
     fields: Fields<'r>,
+    ahead: Option<Ahead<'r>>,
 }
 
 /// A key and the value beside it.
@@ -64,8 +69,17 @@ impl<'r, 'p> Walk<'r, 'p> {
         place: &'p mut Place,
     ) -> Walk<'r, 'p> {
         let fields = Fields::of(scan);
-        let (keys_max, cut_at) = (u64::MAX, None);
-        Walk { scan, read, place, cursor: None, taken: None, keys_max, cut_at, fields }
+        Walk {
+            scan,
+            read,
+            place,
+            cursor: None,
+            taken: None,
+            keys_max: u64::MAX,
+            cut_at: None,
+            fields,
+            ahead: None,
+        }
     }
 
     /// The same ended after that many keys.
@@ -104,15 +118,23 @@ impl<'r, 'p> Walk<'r, 'p> {
 
     /// The range that the walk is in.
     fn range(&self) -> Option<&'r Range> {
+        self.range_at(self.place.range)
+    }
+
+    /// A range by its place on the walk.
+    fn range_at(&self, at: usize) -> Option<&'r Range> {
         let IndexScan { ranges, reverse, .. } = self.scan;
-        let left = ranges.len().checked_sub(self.place.range + 1)?;
-        ranges.get(if *reverse { left } else { self.place.range })
+        let left = ranges.len().checked_sub(at + 1)?;
+        ranges.get(if *reverse { left } else { at })
     }
 
     fn next_key(&mut self) -> Result<Option<Entry<'r>>> {
         loop {
-            if self.cursor.is_none() && !self.open()? {
-                return Ok(None);
+            if self.cursor.is_none() {
+                if !self.open_at(self.place.range, true)? {
+                    return Ok(None);
+                }
+                self.place.seeks += 1;
             }
             let Some(cursor) = &mut self.cursor else { return Ok(None) };
             let Some((key, value)) = cursor.next()? else {
@@ -169,17 +191,17 @@ impl<'r, 'p> Walk<'r, 'p> {
         Ok(())
     }
 
-    fn open(&mut self) -> Result<bool> {
+    /// Puts the cursor into a range, if there is one: behind the last key that was taken, if the walk `goes_on` there.
+    fn open_at(&mut self, at: usize, goes_on: bool) -> Result<bool> {
         let reverse = &self.scan.reverse;
-        let Some((lower, upper)) = self.range() else { return Ok(false) };
+        let Some((lower, upper)) = self.range_at(at) else { return Ok(false) };
         let (mut lower, mut upper) =
             (Bound::Included(lower.as_slice()), Bound::Excluded(upper.as_slice()));
-        match &self.place.last {
+        match self.place.last.as_ref().filter(|_| goes_on) {
             Some(last) if *reverse => upper = Bound::Excluded(last),
             Some(last) => lower = Bound::Excluded(last),
             None => {}
         }
-        self.place.seeks += 1;
         let direction = if *reverse { Direction::Backward } else { Direction::Forward };
         self.cursor = Some(self.read.range(tables::INDEX, lower, upper, direction)?);
         Ok(true)

@@ -1,10 +1,14 @@
 //! LMDB's pages, read as they stand in the memory map (data format version 1, 64 bit, little endian): the way from the
-//! root of a table to a key, for estimates. Every number found in a page is checked before it is followed; what does not
+//! root of a table to a key, for estimates and for looking up several keys at once. Every number found in a page is checked before it is followed; what does not
 //! look like a page ends the walk without an answer.
+
+mod together;
 
 use std::marker::PhantomData;
 
 use crate::estimate::{Step, between};
+
+pub(super) use together::{LANES, Looked};
 
 /// The pages of an environment while a read transaction keeps those that it sees from being reused.
 pub(super) struct Pages<'t> {
@@ -95,7 +99,7 @@ impl<'t> Pages<'t> {
         Some(path)
     }
 
-    fn page(&self, number: u64) -> Option<&[u8]> {
+    fn page(&self, number: u64) -> Option<&'t [u8]> {
         let number = usize::try_from(number).ok().filter(|&number| number < self.count)?;
         let start = number.checked_mul(self.bytes)?;
         // SAFETY: the map begins at `first`; it is not moved while a read transaction is alive, which the borrow of one
