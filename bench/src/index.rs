@@ -1,11 +1,12 @@
 //! Indexes: what they cost writers, and how fast they are built. An engine on disk, without sockets; processor time is
 //! that of the whole process, its background threads included.
 //!
-//! index [build|drop|insert|read|ttl..] [--documents N] [--folder PATH]
+//! index [build|drop|insert|plan|read|ttl..] [--documents N] [--folder PATH]
 
 mod beside;
 mod building;
 mod inserting;
+mod planning;
 mod reading;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ const PARTS: &[Part] = &[
     ("build", building::run),
     ("drop", beside::dropping),
     ("insert", inserting::run),
+    ("plan", planning::run),
     ("read", reading::run),
     ("ttl", beside::expiring),
 ];
@@ -50,7 +52,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
                 Some(part) => wanted.push(part),
                 None => {
                     return Err(
-                        "index [build|drop|insert|read|ttl..] [--documents N] [--folder PATH]"
+                        "index [build|drop|insert|plan|read|ttl..] [--documents N] [--folder PATH]"
                             .into(),
                     );
                 }

@@ -107,17 +107,17 @@ const NAMES: [&str; 7] = [
     "$in of 100 ids",
 ];
 
-fn number(at: u64) -> u64 {
+pub(super) fn number(at: u64) -> u64 {
     at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 16
 }
 
-fn median(us: &mut [f64]) -> f64 {
+pub(super) fn median(us: &mut [f64]) -> f64 {
     us.sort_by(f64::total_cmp);
     us.get(us.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Processor time of one operation.
-fn measure(mut operation: impl FnMut(u64) -> Result<(), String>) -> Result<f64, String> {
+pub(super) fn measure(mut operation: impl FnMut(u64) -> Result<(), String>) -> Result<f64, String> {
     let (mut count, started) = (0, processor_us());
     loop {
         for _ in 0..200 {

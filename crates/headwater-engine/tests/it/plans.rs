@@ -1,5 +1,6 @@
 //! What plans read: how many index entries and documents `explain` counts, and what comes of it.
 
+mod ahead;
 mod choice;
 mod pipelines;
 
