@@ -11,7 +11,9 @@ const ROUNDS: u64 = 5;
 pub(super) fn run(plan: &Plan) -> Result<(), String> {
     let database = Database::open(plan)?;
     database.insert(0, plan.documents, 1000)?;
-    println!("| indexes that the filter bounds | processor us | with a hint | choosing, us | of it |");
+    println!(
+        "| indexes that the filter bounds | processor us | with a hint | choosing, us | of it |"
+    );
     println!("|---|---|---|---|---|");
     for count in 1..=FIELDS.len() {
         database.create(&FIELDS[count - 1..count])?;
