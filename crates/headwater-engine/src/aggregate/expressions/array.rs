@@ -20,7 +20,7 @@ pub(super) fn streamed(value: &Value<'_>) -> String {
         false => text.to_owned(),
     };
     match exponent {
-        _ if number == 0.0 || !number.is_finite() => value_text(value),
+        _ if number == 0.0 || !number.is_finite() => value_text(&Value::f64(number)),
         -4..6 => cut(&format!("{number:.*}", usize::try_from(5 - exponent).unwrap_or(0))),
         _ => {
             let sign = if exponent < 0 { '-' } else { '+' };

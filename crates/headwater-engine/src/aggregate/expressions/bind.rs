@@ -38,12 +38,9 @@ pub(super) fn r#let(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> 
     let names: Vec<_> = vars.iter().map(|element| element.name_str()).collect();
     // The slots are reserved before the values are compiled, so that a value's own variables do not overwrite them.
     let (first, (values, body)) = scope.with_slots(&vec!["\0"; names.len()], |scope| {
-        let errors = scope.folding_error().cloned();
         let values = vars.iter().map(|e| Expression::parse(e.value, scope));
         let values = values.collect::<Result<Vec<_>>>()?;
         names.iter().try_for_each(|name| check_variable_name(name))?;
-        // What a value raises matters only where it is used; then the run raises it.
-        scope.restore_folding_error(errors);
         let body = scope.with_aliases(&names, |scope| Expression::parse(body, scope))?;
         Ok((values, body))
     })?;

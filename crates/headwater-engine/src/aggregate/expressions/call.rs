@@ -1,7 +1,7 @@
 //! Operators that are plain functions of their evaluated arguments.
 
 use super::{Expression, Frame, Path, Scope};
-use crate::bson::{Raw, Type, Value};
+use crate::bson::{ArrayWriter, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
 
@@ -81,18 +81,77 @@ impl Call {
     pub(super) fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         match (&self.function, &*self.args) {
             (Function::One(run), [arg]) => run(arg.eval(frame)?),
-            (Function::Two(run), [left, right]) => {
+            (Function::Two(_) | Function::TwoOrdered(_), [left, right]) => {
                 let left = left.eval(frame)?;
-                run(left, right.eval(frame)?)
+                match right.eval(frame) {
+                    Ok(right) => self.run_two(left, right),
+                    Err(error) => self.decided(vec![left], error),
+                }
             }
-            (Function::TwoOrdered(run), [left, right]) => {
-                let left = left.eval(frame)?;
-                run(&self.order, left, right.eval(frame)?)
+            (Function::Many(_) | Function::ManyOrdered(_), args) => {
+                let mut values = Vec::with_capacity(args.len());
+                for arg in args {
+                    match arg.eval(frame) {
+                        Ok(value) => values.push(value),
+                        Err(error) => return self.decided(values, error),
+                    }
+                }
+                self.run_many(values)
             }
-            (Function::Many(run), args) => run(values(args, frame)?),
-            (Function::ManyOrdered(run), args) => run(&self.order, values(args, frame)?),
             _ => Err(wrong_count(self.name, 1, 2, self.args.len())),
         }
+    }
+
+    #[inline]
+    fn run_two<'a>(&self, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>> {
+        match &self.function {
+            Function::Two(run) => run(left, right),
+            Function::TwoOrdered(run) => run(&self.order, left, right),
+            _ => Err(wrong_count(self.name, 1, 2, self.args.len())),
+        }
+    }
+
+    #[inline]
+    fn run_many<'a>(&self, values: Vec<Value<'a>>) -> Result<Value<'a>> {
+        match &self.function {
+            Function::Many(run) => run(values),
+            Function::ManyOrdered(run) => run(&self.order, values),
+            _ => Err(wrong_count(self.name, 1, 2, self.args.len())),
+        }
+    }
+
+    /// The answer where the argument behind `values` raises `error`. MongoDB looks at each argument of these operators
+    /// before it evaluates the next: what the values before raise comes first, and a null among them is the answer.
+    #[cold]
+    fn decided<'a>(&self, mut values: Vec<Value<'a>>, error: Error) -> Result<Value<'a>> {
+        let looked_at = match self.name {
+            "$slice" | "$range" => 2,
+            "$add" | "$multiply" | "$concat" | "$concatArrays" | "$setUnion" | "$setEquals"
+            | "$setIntersection" | "$mergeObjects" | "$bitAnd" | "$bitOr" | "$bitXor"
+            | "$atan2" | "$setIsSubset" | "$round" | "$trunc" | "$indexOfArray"
+            | "$indexOfBytes" | "$indexOfCP" => 1,
+            _ => return Err(error),
+        };
+        if values.len() < looked_at {
+            return Err(error);
+        }
+        // Something harmless where an argument has to stand.
+        match (self.name, values.len()) {
+            ("$indexOfBytes" | "$indexOfCP", 1) => values.push(Value::str("")),
+            ("$indexOfArray" | "$atan2", 1) => values.push(Value::i32(1)),
+            ("$setIsSubset", 1) => values.push(Value::array(ArrayWriter::new().into_bytes())),
+            _ => {}
+        }
+        let answer = match &self.function {
+            Function::Two(_) | Function::TwoOrdered(_) => match (values.pop(), values.pop()) {
+                (Some(right), Some(left)) => self.run_two(left, right)?,
+                _ => return Err(error),
+            },
+            _ => self.run_many(values)?,
+        };
+        let unequal =
+            self.name == "$setEquals" && answer.raw().and_then(Raw::as_bool) == Some(false);
+        if answer.is_nullish() || unequal { Ok(answer) } else { Err(error) }
     }
 
     /// Compiles a call of a function that takes `min` to `max` arguments.
@@ -178,10 +237,6 @@ fn joined(
         }
         _ => args,
     }
-}
-
-fn values<'a>(args: &'a [Expression], frame: &mut Frame<'a>) -> Result<Vec<Value<'a>>> {
-    args.iter().map(|arg| arg.eval(frame)).collect()
 }
 
 /// Compiles an operator's arguments: the values of an array, or anything else as the only one.

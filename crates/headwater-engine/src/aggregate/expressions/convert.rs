@@ -33,20 +33,20 @@ struct Convert {
 
 impl Operator for Convert {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
+        let to = self.to.eval(frame)?;
         let input = self.input.eval(frame)?;
+        let format = self.format.as_ref().map(|format| format.eval(frame)).transpose()?;
+        let target = Target::parse(&to)?;
         if input.is_nullish() {
             return match &self.on_null {
                 Some(value) => value.eval(frame),
                 None => Ok(Value::NULL),
             };
         }
-        let Some(target) = Target::parse(&self.to.eval(frame)?)? else { return Ok(Value::NULL) };
-        let format = match &self.format {
+        let Some(target) = target else { return Ok(Value::NULL) };
+        let format = match format.filter(|format| !format.is_nullish()) {
+            Some(format) => Some(Format::parse(&format)?),
             None => None,
-            Some(format) => {
-                let format = format.eval(frame)?;
-                if format.is_nullish() { None } else { Some(Format::parse(&format)?) }
-            }
         };
         match (converted(&input, target, format), &self.on_error) {
             (Err(error), Some(value)) if error.code() == FAILURE => value.eval(frame),

@@ -301,7 +301,16 @@ fn constant_name(raw: Raw<'_>, scope: &mut Scope) -> Result<Box<str>> {
         return Err(Error::location(4_161_108, what));
     }
     let field = Expression::parse(raw, scope)?;
-    let Some(value) = field.as_constant() else {
+    // What has to be computed is no constant, even if it needs no document.
+    let is_literal = match raw.kind {
+        Type::Document => raw
+            .as_doc()
+            .and_then(Doc::first)
+            .is_some_and(|first| matches!(first.name, b"$literal" | b"$const")),
+        Type::Array => false,
+        _ => true,
+    };
+    let Some(value) = field.as_constant().filter(|_| is_literal) else {
         let what =
             "$setField requires 'field' to evaluate to a constant, but got a non-constant argument";
         return Err(Error::location(4_161_106, what));

@@ -2,26 +2,32 @@
 
 use super::arithmetic::to_long;
 use super::array::kind_name;
+use super::call::{Call, Function};
 use super::comparison::bound;
 use super::string::coerced;
-use super::value_text;
+use super::{Expression, Scope, value_text};
 use crate::bson::{Number, Raw, Value};
 use crate::error::{Error, Result};
+
+/// `$substr` is an old name of `$substrBytes`.
+pub(super) fn substr(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
+    Call::parse("$substrBytes", Function::Many(substr_bytes), (3, 3), argument, scope)
+}
 
 pub(super) fn substr_bytes(args: Vec<Value<'_>>) -> Result<Value<'_>> {
     let [string, start, length] = &args[..] else { return Ok(Value::NULL) };
     let text = coerced(string)?;
     let number = |value: &Value<'_>, code, what: &str| {
-        let error = || {
+        Number::from_value(value).ok_or_else(|| {
             let found = kind_name(value);
             let message =
                 format!("$substrBytes:  {what} must be a numeric type (is BSON type {found})");
             Error::location(code, message)
-        };
-        Number::from_value(value).ok_or_else(error).and_then(to_long)
+        })
     };
     let start = number(start, 16034, "starting index")?;
     let length = number(length, 16035, "length")?;
+    let (start, length) = (to_long(start)?, to_long(length)?);
     let Ok(start) = usize::try_from(start) else {
         let message = format!("$substrBytes:  starting index must be non-negative (got: {start})");
         return Err(Error::location(50752, message));

@@ -212,7 +212,7 @@ pub static EXPRESSIONS: &[Row] = &[
     one("$strLenBytes", string::str_len_bytes),
     one("$strLenCP", string::str_len_cp),
     two("$strcasecmp", string::strcasecmp),
-    many("$substr", (3, 3), substring::substr_bytes),
+    special("$substr", substring::substr),
     many("$substrBytes", (3, 3), substring::substr_bytes),
     many("$substrCP", (3, 3), substring::substr_cp),
     two("$subtract", arithmetic::subtract),

@@ -103,6 +103,9 @@ fn integer(view: View<'_>) -> Option<Result<i64>> {
 
 fn parse_integer(text: &str) -> Result<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if digits.starts_with("0x") || digits.starts_with("0X") {
+        check_text(text)?;
+    }
     let count = digits.bytes().take_while(u8::is_ascii_digit).count();
     match count {
         0 if digits.is_empty() => Err(unreadable(text, "No digits")),

@@ -63,12 +63,15 @@ struct Shift {
 impl Operator for Shift {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         let start = self.start.eval(frame)?;
-        let unit = self.unit.eval(frame)?;
-        let amount = self.amount.eval(frame)?;
-        if start.is_nullish() || amount.is_nullish() {
+        if start.is_nullish() {
             return Ok(Value::NULL);
         }
+        let unit = self.unit.eval(frame)?;
         let Some(unit) = unit_argument(self.name, &unit)? else { return Ok(Value::NULL) };
+        let amount = self.amount.eval(frame)?;
+        if amount.is_nullish() {
+            return Ok(Value::NULL);
+        }
         let Some(zone) = self.zone.eval(frame)? else { return Ok(Value::NULL) };
         let Some(start) = as_date(&start) else {
             let message = format!("{} requires startDate to be convertible to a date", self.name);
@@ -112,10 +115,10 @@ fn shift(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Result<Exp
     let unit = Expression::parse(unit, scope)?;
     let amount = Expression::parse(amount, scope)?;
     let zone = named.expression(3, scope)?;
+    check_unit(name, &unit, scope);
     check_zone_type(zone.as_ref(), scope);
     let zone = ZoneArgument::new(zone);
     zone.check(scope);
-    check_unit(name, &unit, scope);
     let constant = zone.is_constant()
         && [&start, &unit, &amount].iter().all(|arg| arg.as_constant().is_some());
     let call = Expression::Special(Box::new(Shift { name, start, unit, amount, zone }));

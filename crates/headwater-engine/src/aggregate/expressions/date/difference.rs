@@ -2,7 +2,7 @@
 
 use super::add::{check_unit, check_zone_type};
 use super::parts::Part;
-use super::unit::{Unit, unit_argument, week_start, week_start_argument};
+use super::unit::{Unit, is_week, unit_argument, week_start, week_start_argument};
 use super::zone::{Zone, ZoneArgument};
 use super::{DAY_MS, as_date, iso_day_of_week};
 use crate::aggregate::expressions::array::kind_name;
@@ -54,17 +54,20 @@ const NAME: &str = "$dateDiff";
 impl Operator for DateDiff {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         let start = self.start.eval(frame)?;
-        let end = self.end.eval(frame)?;
-        let unit = self.unit.eval(frame)?;
-        if start.is_nullish() || end.is_nullish() {
+        if start.is_nullish() {
             return Ok(Value::NULL);
         }
+        let end = self.end.eval(frame)?;
+        if end.is_nullish() {
+            return Ok(Value::NULL);
+        }
+        let unit = self.unit.eval(frame)?;
         let Some(unit) = unit_argument(NAME, &unit)? else { return Ok(Value::NULL) };
-        let zone = self.zone.eval(frame).map_err(zone_failed)?;
-        let Some(zone) = zone else { return Ok(Value::NULL) };
         let Some(first_day) = week_start(NAME, unit, self.week_start.as_ref(), frame)? else {
             return Ok(Value::NULL);
         };
+        let zone = self.zone.eval(frame).map_err(zone_failed)?;
+        let Some(zone) = zone else { return Ok(Value::NULL) };
         let date = |value: &Value<'_>, what: &str| {
             as_date(value).ok_or_else(|| {
                 let found = kind_name(value);
@@ -111,15 +114,18 @@ pub(in super::super) fn date_diff(argument: Raw<'_>, scope: &mut Scope) -> Resul
     let end = Expression::parse(end, scope)?;
     let unit = Expression::parse(unit, scope)?;
     let zone = named.expression(3, scope)?;
-    let week_start = named.expression(4, scope)?;
+    let mut week_start = named.expression(4, scope)?;
     check_unit(NAME, &unit, scope);
+    let all = [Some(&start), Some(&end), Some(&unit), zone.as_ref(), week_start.as_ref()];
+    let constant = all.into_iter().flatten().all(|arg| arg.as_constant().is_some());
+    if constant && !is_week(&unit) {
+        // Where all is known MongoDB does not look at it.
+        week_start = None;
+    }
     check_week_start(NAME, week_start.as_ref(), scope);
     check_zone_type(zone.as_ref(), scope);
     let zone = ZoneArgument::new(zone);
     zone.check_with(scope, zone_failed);
-    let all = [Some(&start), Some(&end), Some(&unit), week_start.as_ref()];
-    let constant =
-        zone.is_constant() && all.into_iter().flatten().all(|arg| arg.as_constant().is_some());
     let call = Expression::Special(Box::new(DateDiff { start, end, unit, zone, week_start }));
     Ok(if constant { call.folding(scope) } else { call })
 }

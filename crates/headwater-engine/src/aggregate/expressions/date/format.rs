@@ -158,7 +158,6 @@ pub(in super::super) fn date_to_string(argument: Raw<'_>, scope: &mut Scope) -> 
 /// # Errors
 /// `ConversionFailure` (241).
 fn read(text: &str, format: &str, zone: &Zone) -> Result<i64> {
-    check(format, READ)?;
     let mut fields = Fields::default();
     let mut rest = text;
     let fail = |what: &str, rest: &str| {
@@ -240,50 +239,62 @@ struct FromText {
 }
 
 impl FromText {
-    fn read<'a>(&'a self, text: &Value<'a>, frame: &mut Frame<'a>) -> Result<Value<'a>> {
-        let Some(string) = text.raw().and_then(Raw::as_str) else {
-            let (kind, found) = (kind_name(text), value_text(text));
-            let message = format!(
-                "$dateFromString requires that 'dateString' be a string, found: {kind} with value {found}"
-            );
-            return Err(parse::failure(message));
-        };
-        let Some(zone) = self.zone.eval(frame)? else { return Ok(Value::NULL) };
-        let ms = match &self.format {
-            None => parse::free(string, &zone)?,
-            Some(format) => {
-                let format = format.eval(frame)?;
-                if format.is_nullish() {
-                    return Ok(Value::NULL);
-                }
-                match format.raw().and_then(Raw::as_str) {
-                    Some(format) => read(string, format, &zone)?,
-                    None => {
-                        let (kind, found) = (kind_name(&format), value_text(&format));
-                        let message = format!(
-                            "$dateFromString requires that 'format' be a string, found: {kind} with value {found}"
-                        );
-                        return Err(Error::location(40684, message));
-                    }
-                }
+    /// The format as a text, `None` for null; MongoDB looks at it even where there is no text to read.
+    fn format<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Option<Value<'a>>> {
+        let Some(format) = &self.format else { return Ok(None) };
+        let format = format.eval(frame)?;
+        if format.is_nullish() {
+            return Ok(Some(format));
+        }
+        match format.raw().and_then(Raw::as_str) {
+            Some(text) => check(text, READ)?,
+            None => {
+                let (kind, found) = (kind_name(&format), value_text(&format));
+                let message = format!(
+                    "$dateFromString requires that 'format' be a string, found: {kind} with value {found}"
+                );
+                return Err(Error::location(40684, message));
             }
-        };
-        Ok(Value::date(ms))
+        }
+        Ok(Some(format))
+    }
+}
+
+/// The date that a value says in a format, or in any common form without one.
+fn date_of(value: &Value<'_>, format: Option<&Value<'_>>, zone: &Zone) -> Result<i64> {
+    let Some(text) = value.raw().and_then(Raw::as_str) else {
+        let (kind, found) = (kind_name(value), value_text(value));
+        let message = format!(
+            "$dateFromString requires that 'dateString' be a string, found: {kind} with value {found}"
+        );
+        return Err(parse::failure(message));
+    };
+    match format.and_then(Value::raw).and_then(Raw::as_str) {
+        Some(format) => read(text, format, zone),
+        None => parse::free(text, zone),
     }
 }
 
 impl Operator for FromText {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         let text = self.text.eval(frame)?;
+        let format = self.format(frame)?;
+        let zone = self.zone.eval(frame)?;
         if text.is_nullish() {
             return match &self.on_null {
                 Some(value) => value.eval(frame),
                 None => Ok(Value::NULL),
             };
         }
-        match (self.read(&text, frame), &self.on_error) {
+        let null = format.as_ref().is_some_and(Value::is_nullish);
+        let zone = match zone {
+            Some(zone) if !null => zone,
+            _ if text.kind() == Some(Type::String) => return Ok(Value::NULL),
+            _ => Zone::Utc,
+        };
+        match (date_of(&text, format.as_ref(), &zone), &self.on_error) {
             (Err(error), Some(value)) if error.code() == Code(241) => value.eval(frame),
-            (result, _) => result,
+            (result, _) => result.map(Value::date),
         }
     }
 }
@@ -311,13 +322,6 @@ pub(in super::super) fn date_from_string(
     let on_null = named.expression(3, scope)?;
     let on_error = named.expression(4, scope)?;
     zone.check(scope);
-    if let Some(format) =
-        format.as_ref().and_then(Expression::as_constant).and_then(Value::raw).and_then(Raw::as_str)
-        && let Err(error) = check(format, READ)
-        && text.as_constant().is_some()
-    {
-        scope.keep_folding_error(error);
-    }
     let all = [Some(&text), format.as_ref(), on_null.as_ref(), on_error.as_ref()];
     let constant =
         zone.is_constant() && all.into_iter().flatten().all(|arg| arg.as_constant().is_some());

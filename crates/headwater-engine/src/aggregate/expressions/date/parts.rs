@@ -340,6 +340,9 @@ pub(in super::super) fn date_from_parts(
     let zone = ZoneArgument::new(named.expression(10, scope)?);
     let constant = zone.is_constant()
         && fields.iter().flatten().all(|field: &Expression| field.as_constant().is_some());
+    if !constant {
+        zone.check(scope);
+    }
     let call = Expression::Special(Box::new(FromParts { fields, zone }));
     Ok(if constant { call.folding(scope) } else { call })
 }

@@ -3,7 +3,7 @@
 use super::add::{add, check_unit, check_zone_type};
 use super::difference::check_week_start;
 use super::parts::Part;
-use super::unit::{Unit, unit_argument, week_start};
+use super::unit::{Unit, is_week, unit_argument, week_start};
 use super::zone::{Zone, ZoneArgument};
 use super::{DAY_MS, as_date, iso_day_of_week};
 use crate::aggregate::expressions::array::kind_name;
@@ -102,10 +102,10 @@ impl Operator for DateTrunc {
         let Some(unit) = unit_argument(NAME, &self.unit.eval(frame)?)? else {
             return Ok(Value::NULL);
         };
-        let Some(zone) = self.zone.eval(frame).map_err(zone_failed)? else {
+        let Some(first_day) = week_start(NAME, unit, self.week_start.as_ref(), frame)? else {
             return Ok(Value::NULL);
         };
-        let Some(first_day) = week_start(NAME, unit, self.week_start.as_ref(), frame)? else {
+        let Some(zone) = self.zone.eval(frame).map_err(zone_failed)? else {
             return Ok(Value::NULL);
         };
         let Some(date) = as_date(&date) else {
@@ -152,8 +152,14 @@ pub(in super::super) fn date_trunc(argument: Raw<'_>, scope: &mut Scope) -> Resu
     let unit = Expression::parse(unit, scope)?;
     let size = named.expression(2, scope)?;
     let zone = named.expression(3, scope)?;
-    let week_start = named.expression(4, scope)?;
+    let mut week_start = named.expression(4, scope)?;
     check_unit(NAME, &unit, scope);
+    let all = [Some(&date), Some(&unit), size.as_ref(), zone.as_ref(), week_start.as_ref()];
+    let constant = all.into_iter().flatten().all(|arg| arg.as_constant().is_some());
+    if constant && !is_week(&unit) {
+        // Where all is known MongoDB does not look at it.
+        week_start = None;
+    }
     check_week_start(NAME, week_start.as_ref(), scope);
     if let Some(value) = size.as_ref().and_then(Expression::as_constant)
         && !value.is_nullish()
@@ -164,9 +170,6 @@ pub(in super::super) fn date_trunc(argument: Raw<'_>, scope: &mut Scope) -> Resu
     check_zone_type(zone.as_ref(), scope);
     let zone = ZoneArgument::new(zone);
     zone.check_with(scope, zone_failed);
-    let all = [Some(&date), Some(&unit), size.as_ref(), week_start.as_ref()];
-    let constant =
-        zone.is_constant() && all.into_iter().flatten().all(|arg| arg.as_constant().is_some());
     let call = Expression::Special(Box::new(DateTrunc { date, unit, size, zone, week_start }));
     Ok(if constant { call.folding(scope) } else { call })
 }

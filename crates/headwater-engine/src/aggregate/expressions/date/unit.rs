@@ -100,6 +100,11 @@ pub(super) fn unit_argument(operator: &str, value: &Value<'_>) -> Result<Option<
     }
 }
 
+/// Whether a unit is known to be a week.
+pub(super) fn is_week(unit: &Expression) -> bool {
+    unit.as_constant().and_then(Value::raw).and_then(Raw::as_str) == Some("week")
+}
+
 /// The day that weeks start on, from 1, Monday, to 7; `None` for null. A value that has to be computed is looked at
 /// only where the unit is a week.
 pub(super) fn week_start<'a>(
