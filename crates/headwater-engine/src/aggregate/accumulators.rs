@@ -290,7 +290,12 @@ impl Group {
     /// # Errors
     /// What the expressions and accumulators raise.
     pub fn add(&mut self, statements: &[Statement], doc: Doc<'_>) -> Result<()> {
-        add(statements, &mut self.states, doc)
+        let mut frame = Frame::new(doc);
+        for (statement, state) in statements.iter().zip(&mut self.states) {
+            let value = statement.spec.input().eval(&mut frame)?;
+            state.add(value, doc)?;
+        }
+        Ok(())
     }
 
     /// Writes the results as fields.
@@ -319,20 +324,6 @@ impl Group {
 pub(crate) fn begin(statements: &[Statement], id: Doc<'_>, states: &mut Vec<State>) -> Result<()> {
     for statement in statements {
         states.push(statement.spec.start(id)?);
-    }
-    Ok(())
-}
-
-/// Puts one document into the states of its group.
-///
-/// # Errors
-/// What the expressions and accumulators raise.
-#[inline]
-pub(crate) fn add(statements: &[Statement], states: &mut [State], doc: Doc<'_>) -> Result<()> {
-    let mut frame = Frame::new(doc);
-    for (statement, state) in statements.iter().zip(states) {
-        let value = statement.spec.input().eval(&mut frame)?;
-        state.add(value, doc)?;
     }
     Ok(())
 }

@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use super::expressions::{Offered, Scope};
-use super::stages::{self, Parsed, Shape, StageSpec, Writes};
+use super::stages::{self, Parsed, Reading, Shape, StageSpec, Writes};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
 use crate::query::plan::Wants;
+use crate::query::scan::Takes;
 
 /// Most stages in one pipeline.
 pub const STAGES_MAX: usize = 1000;
@@ -236,6 +237,24 @@ impl Pipeline {
             Wants::Count if sorted => Wants::Fields(Vec::new()),
             wanted => wanted,
         }
+    }
+
+    /// What a scan may hand over of each document if it is read by several threads; `None` if not all of the documents are
+    /// read before the first one is given. `sorts` tells whether a sort stands before the pipeline.
+    pub fn reads_all(&self, sorts: bool) -> Option<Takes> {
+        if sorts {
+            return Some(Takes::Document);
+        }
+        let first = self.stages.iter().find(|stage| stage.reading() != Reading::Streams)?;
+        if first.reading() != Reading::All {
+            return None;
+        }
+        let top = |path: &String| path.split('.').next().unwrap_or_default().as_bytes().into();
+        Some(match self.wanted(false) {
+            Wants::Fields(paths) => Takes::Fields(paths.iter().map(top).collect()),
+            Wants::Count => Takes::Fields(Vec::new()),
+            _ => Takes::Document,
+        })
     }
 
     /// The first stage, if it asks for more of documents than their fields, and the stages behind it.

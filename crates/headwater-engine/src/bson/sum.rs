@@ -64,6 +64,15 @@ impl Sum {
         self.widest = self.widest.max(widest);
     }
 
+    /// Adds one number several times.
+    pub fn add_times(&mut self, number: i32, times: u32) {
+        if times == 0 {
+            return;
+        }
+        self.add_i64(i64::from(number) * i64::from(times));
+        self.count += u64::from(times);
+    }
+
     /// The number of numbers added.
     pub fn count(&self) -> u64 {
         self.count

@@ -253,9 +253,13 @@ fn source(
     let sorted = chosen.sorted;
     let described = rest.split_described();
     let scan = ScanStage::new(chosen.plan);
-    let mut stage: Box<dyn Stage> = match described {
-        Some(_) => Box::new(scan.with_records()),
-        None => Box::new(scan),
+    // A limit without a sort ends the scan early.
+    let ends_early = head.limit.is_some() && (sorted || sort.is_none());
+    let ahead = rest.reads_all(sort.is_some() && !sorted).filter(|_| !ends_early);
+    let mut stage: Box<dyn Stage> = match (&described, ahead) {
+        (Some(_), _) => Box::new(scan.with_records()),
+        (None, Some(takes)) => Box::new(scan.read_ahead(takes)),
+        (None, None) => Box::new(scan),
     };
     if let Some(pattern) = sort.clone().filter(|_| !sorted) {
         let needed = head.limit.map(|limit| limit.saturating_add(head.skip));

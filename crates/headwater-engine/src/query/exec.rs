@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use super::scan::{Scan, Visit};
+use super::scan::{Scan, Takes, Visit};
 use crate::bson::{Doc, DocBuf};
 use crate::collation::ValueOrder;
 use crate::engine::operations::Wanted;
@@ -133,6 +133,15 @@ pub trait Environment {
     /// Memory that a stage may take before it uses the disk, in bytes.
     fn stage_bytes_max(&self) -> usize {
         STAGE_MEMORY_BYTES_MAX
+    }
+
+    /// Runs a scan that has not begun to its end by several threads, if it is large and the view is one that they can share;
+    /// says whether it did.
+    ///
+    /// # Errors
+    /// Those of [`Scan::run`].
+    fn scan_ahead(&self, _scan: &mut Scan, _takes: &Takes, _look: &mut Look<'_>) -> Result<bool> {
+        Ok(false)
     }
 
     /// Runs a scan on this view. Only a view of a store can.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use headwater_store::{Read, Snapshot};
 
-use super::exec::{Environment, Ready, Stage};
+use super::exec::{Environment, Look, Ready, Stage};
 use super::plan;
-use super::scan::{Scan, Visit};
+use super::scan::{Scan, Takes, Visit};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf};
@@ -214,6 +214,23 @@ impl Environment for Run<'_> {
 
     fn stage_bytes_max(&self) -> usize {
         self.shared.options.stage_bytes_max
+    }
+
+    fn scan_ahead(&self, scan: &mut Scan, takes: &Takes, look: &mut Look<'_>) -> Result<bool> {
+        // A moment that reads share is too old for others to see it, and the writer's view is its own.
+        let View::Snapshot(snapshot) = &self.read else { return Ok(false) };
+        let aggregation = &self.shared.options.aggregation;
+        let effort = (aggregation.threads, aggregation.parallel_documents_min);
+        let interrupt = &self.interrupt;
+        // A snapshot is that of one thread: the others take their own, as long as nobody has written since.
+        let same = |count: usize| {
+            let mut taken = Vec::with_capacity(count);
+            for _ in 0..count {
+                taken.push(self.shared.store.snapshot()?);
+            }
+            Ok(taken.iter().all(|other| other.seq() == snapshot.seq()).then_some(taken))
+        };
+        scan.run_ahead((snapshot, &same), effort, takes, &|| interrupt.check(), look)
     }
 
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {

@@ -1,5 +1,7 @@
 //! `$lookup` finds the same documents one at a time, through an index, and in memory.
 
+use headwater_engine::{Aggregation, EngineOptions};
+
 use crate::commands::{Session, text_of};
 
 /// Values of the fields on both sides, whole fields as they stand in a document.
@@ -67,5 +69,32 @@ fn the_ways_to_join_find_the_same() {
     );
     for ((field, more, rest), all) in ways.iter().zip(&in_memory) {
         assert_eq!(&joined(&db, "", field, more, rest), all, "{field} {more} {rest}");
+    }
+}
+
+#[test]
+fn a_small_collection_is_joined_in_memory_as_through_its_index() {
+    let session = |rewrites| {
+        let aggregation = Aggregation { rewrites, ..Aggregation::default() };
+        let db = Session::with(EngineOptions { aggregation, ..EngineOptions::default() });
+        for (collection, times) in [("c", 60), ("o", 3)] {
+            let document = |at: usize| format!(r#"{{"_id": {at}, {}}}"#, FIELDS[at % FIELDS.len()]);
+            let documents: Vec<_> = (0..FIELDS.len() * times).map(document).collect();
+            let documents = documents.join(", ");
+            db.ok(&format!(r#"{{"insert": "{collection}", "documents": [{documents}]}}"#));
+        }
+        db.ok(r#"{"createIndexes": "o", "indexes": [{"key": {"k": 1}, "name": "k"}]}"#);
+        db
+    };
+    let (written, rewritten) = (session(false), session(true));
+    for more in ["", r#", {"$unwind": "$m"}"#] {
+        let command = format!(
+            r#"{{"aggregate": "c", "pipeline": [{{"$sort": {{"_id": 1}}}}, {{"$lookup": {{"from": "o",
+               "localField": "k", "foreignField": "k", "as": "m"}}}}{more}], "cursor": {{"batchSize": 20000}}}}"#
+        );
+        let texts = |db: &Session| db.batch(&command).iter().map(text_of).collect::<Vec<_>>();
+        let expected = texts(&written);
+        assert!(expected.len() >= FIELDS.len() * 60, "{}", expected.len());
+        assert!(texts(&rewritten) == expected, "{command}");
     }
 }

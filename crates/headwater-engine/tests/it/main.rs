@@ -1,6 +1,7 @@
 //! The engine's integration tests, one binary.
 
 mod aggregate;
+mod ahead;
 mod allocations;
 mod bson;
 mod builds;

@@ -5,13 +5,13 @@ mod places;
 
 use std::sync::Arc;
 
-use super::{Parsed, StageSpec};
+use super::{Parsed, Reading, StageSpec};
 use crate::aggregate::accumulators::{self, Group, Statement};
 use crate::aggregate::expressions::{Expression, Frame, Operator, Scope};
 use crate::aggregate::pipeline::Context;
 use crate::aggregate::wanted;
 use crate::bson::key::Direction;
-use crate::bson::{Doc, DocBuf, DocWriter, Raw, Type, Value};
+use crate::bson::{Doc, DocBuf, DocWriter, Fields, Raw, Sum, Type, Value, View};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
@@ -116,6 +116,10 @@ impl StageSpec for GroupSpec {
         self.wanted.clone()
     }
 
+    fn reading(&self) -> Reading {
+        Reading::All
+    }
+
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         Box::new(Grouping { spec: self, state: State::Filling(source) })
     }
@@ -151,11 +155,17 @@ impl GroupSpec {
     }
 
     fn fill(&self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<State> {
+        if let Some(steps) = self.steps()? {
+            return self.count(&steps, source, env);
+        }
         let mut filling = Filling::default();
         let bytes_max = env.stage_bytes_max();
         let mut key = Vec::new();
+        let columns: Vec<_> = self.statements.iter().map(|s| Column::of(s.spec.input())).collect();
+        let id = Column::of(&self.id);
         source.each(env, &mut |doc| {
-            let id = self.id.evaluate(doc)?;
+            let fields = &mut Fields::new(doc);
+            let id = id.read(doc, fields)?;
             self.key(&id, &mut key);
             let place = filling.places.get(&key);
             if let Some(sorter) = &mut filling.rest
@@ -163,7 +173,7 @@ impl GroupSpec {
             {
                 return sorter.push(&key, doc);
             }
-            filling.add(self, place, &key, id, doc)?;
+            filling.add(self, place, &key, id, (doc, fields, &columns))?;
             if filling.bytes > bytes_max && filling.rest.is_none() {
                 filling.rest = Some(rest(env, bytes_max)?);
             }
@@ -171,6 +181,98 @@ impl GroupSpec {
         })?;
         filling.finish(self)
     }
+}
+
+impl GroupSpec {
+    /// What each document adds to each sum, if there is one group and nothing of the documents counts but their number.
+    fn steps(&self) -> Result<Option<Vec<i32>>> {
+        let Some(id) = self.id.as_constant() else { return Ok(None) };
+        let id = id.as_doc().unwrap_or(Doc::EMPTY);
+        let mut steps = Vec::with_capacity(self.statements.len());
+        for statement in &self.statements {
+            let step = match statement.spec.input().as_constant().and_then(Value::view) {
+                Some(View::Int32(step)) => step,
+                _ => return Ok(None),
+            };
+            if !matches!(statement.spec.start(id)?, accumulators::State::Sum(_)) {
+                return Ok(None);
+            }
+            steps.push(step);
+        }
+        Ok(Some(steps))
+    }
+
+    /// The one group of as many documents as there are.
+    fn count(
+        &self,
+        steps: &[i32],
+        mut source: Box<dyn Stage>,
+        env: &dyn Environment,
+    ) -> Result<State> {
+        let mut count: u64 = 0;
+        source.each(env, &mut |_| {
+            count += 1;
+            Ok(())
+        })?;
+        let mut filling = Filling::default();
+        if count > 0 {
+            filling.ids.push(owned(self.id.evaluate(Doc::EMPTY)?));
+            for step in steps {
+                let mut sum = Sum::default();
+                let mut left = count;
+                while left > 0 {
+                    let times = u32::try_from(left).unwrap_or(u32::MAX);
+                    sum.add_times(*step, times);
+                    left -= u64::from(times);
+                }
+                filling.states.push(accumulators::State::Sum(sum));
+            }
+        }
+        filling.finish(self)
+    }
+}
+
+/// An expression over a document whose fields are found in one walk.
+enum Column<'s> {
+    /// A field at the top.
+    Field(&'s [u8]),
+    Other(&'s Expression),
+}
+
+impl<'s> Column<'s> {
+    fn of(expression: &'s Expression) -> Column<'s> {
+        if let Expression::Field(path) = expression {
+            let mut names = path.names();
+            if let (Some(name), None) = (names.next(), names.next()) {
+                return Column::Field(name);
+            }
+        }
+        Column::Other(expression)
+    }
+
+    #[inline]
+    fn read<'a>(&self, doc: Doc<'a>, fields: &mut Fields<'a>) -> Result<Value<'a>>
+    where
+        's: 'a,
+    {
+        match self {
+            Column::Field(name) => Ok(fields.get_bytes(name).into()),
+            Column::Other(expression) => expression.evaluate(doc),
+        }
+    }
+}
+
+/// A document, its fields, and what is read of them for each statement.
+type Input<'a, 'f, 's> = (Doc<'a>, &'f mut Fields<'a>, &'f [Column<'s>]);
+
+/// Puts a document into the states of its group.
+#[inline]
+fn put<'a, 's: 'a>(states: &mut [accumulators::State], input: Input<'a, '_, 's>) -> Result<()> {
+    let (doc, fields, columns) = input;
+    for (column, state) in columns.iter().zip(states) {
+        state.add(column.read(doc, fields)?, doc)?;
+    }
+    Ok(())
 }
 
 /// The `_id` of a group.
@@ -202,13 +304,13 @@ struct Filling {
 }
 
 impl Filling {
-    fn add(
+    fn add<'a, 's: 'a>(
         &mut self,
         spec: &GroupSpec,
         place: Option<usize>,
         key: &[u8],
         id: Value<'_>,
-        doc: Doc<'_>,
+        input: Input<'a, '_, 's>,
     ) -> Result<()> {
         let bytes = |states: &[accumulators::State]| -> usize {
             states.iter().map(accumulators::State::bytes).sum()
@@ -223,13 +325,13 @@ impl Filling {
             self.bytes += id.raw().map_or(0, |raw| raw.data.len());
             self.ids.push(id);
             let states = self.states.get_mut(before..).unwrap_or_default();
-            accumulators::add(&spec.statements, states, doc)?;
+            put(states, input)?;
             self.bytes += bytes(states);
             return Ok(());
         };
         let states = self.states.get_mut(at * width..(at + 1) * width).unwrap_or_default();
         let before = bytes(states);
-        accumulators::add(&spec.statements, states, doc)?;
+        put(states, input)?;
         let after = bytes(states);
         self.growing |= after > before;
         self.bytes = (self.bytes + after).saturating_sub(before);

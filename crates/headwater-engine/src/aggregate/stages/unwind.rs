@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Parsed, StageSpec, nested};
+use super::{Parsed, Reading, StageSpec, nested};
 use crate::aggregate::expressions::Path;
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type, Value};
@@ -81,6 +81,10 @@ pub(super) fn parse(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
 impl StageSpec for Unwind {
     fn name(&self) -> &'static str {
         "$unwind"
+    }
+
+    fn reading(&self) -> Reading {
+        Reading::Streams
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Next, Scan, Watch};
+use super::{Next, Scan, Takes, Watch};
 use crate::bson::{Doc, DocBuf, DocWriter, View};
 use crate::collection::RecordId;
 use crate::error::Result;
@@ -45,6 +45,7 @@ pub struct ScanStage {
     fetch: usize,
     with_records: bool,
     watch: Option<Watch>,
+    ahead: Option<Takes>,
 }
 
 impl ScanStage {
@@ -52,13 +53,19 @@ impl ScanStage {
     pub fn new(plan: Plan) -> ScanStage {
         let scan = Scan::new(plan);
         let (fetched, fetch) = (VecDeque::new(), FETCH.0);
-        ScanStage { scan, fetched, fetch, with_records: false, watch: None }
+        ScanStage { scan, fetched, fetch, with_records: false, watch: None, ahead: None }
     }
 
     /// The same, telling `watch` what the scan takes.
     #[must_use]
     pub fn watched(self, watch: &Watch) -> ScanStage {
         ScanStage { watch: Some(watch.clone()), ..self }
+    }
+
+    /// The same for a pipeline that looks at all documents and takes so much of each, so that several threads may read them.
+    #[must_use]
+    pub fn read_ahead(self, takes: Takes) -> ScanStage {
+        ScanStage { ahead: Some(takes), ..self }
     }
 
     /// The same with the record id behind the fields of each document, as [`split_record`] takes it off.
@@ -94,6 +101,13 @@ impl Stage for ScanStage {
             if show(doc.as_doc())? == Flow::Stop {
                 return Ok(());
             }
+        }
+        if let Some(takes) = self.ahead.take()
+            && !self.with_records
+            && env.scan_ahead(&mut self.scan, &takes, show)?
+        {
+            self.tell();
+            return Ok(());
         }
         let with_records = self.with_records;
         env.scan(&mut self.scan, &mut |record, doc| {
