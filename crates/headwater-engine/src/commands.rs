@@ -288,6 +288,7 @@ fn run_to_its_end(
     let mut ran = None;
     let flow =
         Context::new(shared, client, request, mode, waiting_since).and_then(|mut context| {
+            let _watch = crate::interrupt::watch(context.interrupt());
             let flow = (context.command.run)(&mut context);
             let flow = flow.map_err(|error| context.label(error));
             ran = Some(context);

@@ -15,6 +15,7 @@ pub mod error;
 pub mod fail_point;
 mod housekeeping;
 pub mod index;
+mod interrupt;
 pub mod limits;
 pub mod namespace;
 pub mod object_id;

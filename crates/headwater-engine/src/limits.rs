@@ -40,6 +40,8 @@ pub const REGEX_BYTES_MAX: usize = 32_764;
 pub const REGEX_STEPS_MAX: u32 = 5_000_000;
 /// Most nulls that an update puts before an array element it sets beyond the array's end.
 pub const ARRAY_PADDING_MAX: usize = 1_500_000;
+/// Texts that expressions make are shorter, in bytes.
+pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Most components of an update operator's path.
 pub const UPDATE_PATH_PARTS_MAX: usize = 256;
 /// Most open cursors.

@@ -46,6 +46,7 @@ mod path;
 mod random;
 mod regex;
 mod replace;
+mod room;
 mod scope;
 mod sequence;
 mod set;
@@ -185,6 +186,7 @@ impl Expression {
                 let mut doc = DocWriter::new();
                 for (name, field) in fields {
                     if let Some(value) = field.eval(frame)?.raw() {
+                        room::check_room(doc.len() + value.data.len())?;
                         doc.raw(name, value);
                     }
                 }
@@ -193,7 +195,10 @@ impl Expression {
             Expression::Array(items) => {
                 let mut array = ArrayWriter::new();
                 for item in items {
-                    array.raw(item.eval(frame)?.raw().unwrap_or(Raw::NULL));
+                    let value = item.eval(frame)?;
+                    let raw = value.raw().unwrap_or(Raw::NULL);
+                    room::check_room(array.len() + raw.data.len())?;
+                    array.raw(raw);
                 }
                 Ok(Value::array(array.into_bytes()))
             }

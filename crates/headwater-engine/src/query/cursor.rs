@@ -4,8 +4,8 @@ use super::exec::{Flow, Stage};
 use super::run::Run;
 use crate::bson::{ArrayWriter, Doc, DocBuf};
 use crate::engine::Shared;
-use crate::error::Result;
-use crate::limits::BATCH_BYTES_MAX;
+use crate::error::{Code, Error, Result};
+use crate::limits::{BATCH_BYTES_MAX, DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK};
 use crate::request::Wait;
 
 /// The work behind a cursor.
@@ -113,6 +113,17 @@ impl StageBody {
     }
 }
 
+/// Checks that a document is not too large for a client.
+fn check_size(doc: Doc<'_>) -> Result<()> {
+    let (bytes, max) = (doc.as_bytes().len(), DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK);
+    if bytes <= max {
+        return Ok(());
+    }
+    let what = "Serializing Document failed :: caused by ::";
+    let message = format!("{what} Size {bytes} exceeds maximum {max}");
+    Err(Error::new(Code::BSON_OBJECT_TOO_LARGE, message))
+}
+
 impl Body for StageBody {
     fn fill(&mut self, run: &Run<'_>, batch: &mut Batch<'_>) -> Result<Fill> {
         if batch.is_full() {
@@ -128,6 +139,7 @@ impl Body for StageBody {
         let (held, mut full) = (&mut self.held, batch.is_full());
         if !full {
             self.stage.stream(run, &mut |doc| {
+                check_size(doc)?;
                 if !batch.has_room(doc.as_bytes().len()) {
                     *held = Some(doc.to_buf());
                     full = true;

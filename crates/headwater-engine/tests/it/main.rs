@@ -3,6 +3,7 @@
 mod aggregate;
 mod ahead;
 mod allocations;
+mod bounded;
 mod bson;
 mod builds;
 mod catalog;

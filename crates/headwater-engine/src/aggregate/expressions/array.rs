@@ -1,5 +1,6 @@
 //! Operators on arrays that need no order: access, size, concatenation.
 
+use super::room::check_room;
 use crate::bson::print::computed as value_text;
 use crate::bson::{Array, ArrayWriter, Number, Raw, Type, Value};
 use crate::error::{Error, Result};
@@ -125,6 +126,7 @@ pub(super) fn concat_arrays(args: Vec<Value<'_>>) -> Result<Value<'_>> {
             let message = format!("$concatArrays only supports arrays, not {}", kind_name(arg));
             return Err(Error::location(28664, message));
         };
+        check_room(joined.len() + array.as_bytes().len())?;
         array.iter().for_each(|value| joined.raw(value));
     }
     Ok(Value::array(joined.into_bytes()))

@@ -2,20 +2,35 @@
 
 use super::array::{kind_name, whole_i32};
 use super::named::Named;
+use super::room::check_room;
 use super::{Expression, Frame, Operator, Scope, check_variable_name, is_true};
 use crate::bson::print::computed as value_text;
 use crate::bson::{ArrayWriter, Raw, Type, Value};
 use crate::error::{Code, Error, Result};
+use crate::interrupt::check_round;
 
-/// The values of an array: borrowed if the array is, else copied.
-fn items<'a>(array: &Value<'a>) -> Vec<Value<'a>> {
-    match array.borrowed() {
-        Some(raw) => raw.as_array().into_iter().flat_map(|a| a.iter()).map(Value::from).collect(),
-        None => {
-            let values = array.as_array().into_iter().flat_map(|a| a.iter());
-            values.map(|raw| Value::owned(raw.kind, raw.data)).collect()
+/// Calls `visit` for every value of an array until it wants no more: with borrowed ones if the array is, else with copies.
+///
+/// # Errors
+/// What `visit` raises; the interruptions of the command.
+fn each<'a>(array: &Value<'a>, mut visit: impl FnMut(Value<'a>) -> Result<bool>) -> Result<()> {
+    let borrowed = array.borrowed().and_then(Raw::as_array);
+    if let Some(array) = borrowed {
+        for (round, raw) in array.iter().enumerate() {
+            check_round(round)?;
+            if !visit(Value::from(raw))? {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    for (round, raw) in array.as_array().into_iter().flat_map(|array| array.iter()).enumerate() {
+        check_round(round)?;
+        if !visit(Value::owned(raw.kind, raw.data))? {
+            break;
         }
     }
+    Ok(())
 }
 
 /// The name of the variable for the current value, `this` if it is not given.
@@ -44,10 +59,14 @@ impl Operator for Map {
             return Err(Error::location(16883, message));
         }
         let mut mapped = ArrayWriter::new();
-        for item in items(&input) {
+        each(&input, |item| {
             frame.set(self.slot, item);
-            mapped.raw(self.body.eval(frame)?.raw().unwrap_or(Raw::NULL));
-        }
+            let value = self.body.eval(frame)?;
+            let raw = value.raw().unwrap_or(Raw::NULL);
+            check_room(mapped.len() + raw.data.len())?;
+            mapped.raw(raw);
+            Ok(true)
+        })?;
         Ok(Value::array(mapped.into_bytes()))
     }
 }
@@ -114,15 +133,13 @@ impl Operator for Filter {
         }
         let limit = self.limit(frame)?.unwrap_or(usize::MAX);
         let mut kept = ArrayWriter::new();
-        for item in items(&input) {
+        each(&input, |item| {
             frame.set(self.slot, item);
             if is_true(&self.test.eval(frame)?) {
                 kept.raw(frame.get(self.slot).raw().unwrap_or(Raw::NULL));
-                if kept.count() >= limit {
-                    break;
-                }
             }
-        }
+            Ok(kept.count() < limit)
+        })?;
         Ok(Value::array(kept.into_bytes()))
     }
 }
@@ -169,19 +186,25 @@ impl Operator for Reduce {
             return Err(Error::location(40080, message));
         }
         let mut value = self.initial.eval(frame)?;
-        for item in items(&input) {
+        each(&input, |item| {
             frame.set(self.first, item);
-            frame.set(self.first + 1, value);
+            frame.set(self.first + 1, std::mem::replace(&mut value, Value::MISSING));
             value = self.body.eval(frame)?;
             if value.raw().is_some_and(|raw| is_deeper(raw, REDUCE_DEPTH_MAX)) {
-                return Err(Error::new(
-                    Code::OVERFLOW,
-                    "$reduce built a value that is nested too deeply",
-                ));
+                return Err(too_deep());
             }
-        }
+            Ok(true)
+        })?;
         Ok(value)
     }
+}
+
+fn too_deep() -> Error {
+    let levels = REDUCE_DEPTH_MAX;
+    let message = format!(
+        "cannot convert document to BSON because it exceeds the limit of {levels} levels of nesting"
+    );
+    Error::new(Code::OVERFLOW, message)
 }
 
 /// Whether a value has more than `levels` levels of documents and arrays.

@@ -2,6 +2,7 @@
 
 use super::array::kind_name;
 use super::named::Named;
+use super::room::check_text;
 use super::string::text;
 use super::{Expression, Frame, Operator, Scope, value_text};
 use crate::bson::{Raw, Value};
@@ -42,6 +43,12 @@ impl Operator for Replace {
             }
         }
         let [Some(input), Some(find), Some(replacement)] = texts else { return Ok(Value::NULL) };
+        if replacement.len() > find.len() {
+            let most = if name == "$replaceOne" { 1 } else { usize::MAX };
+            let found = input.matches(find).take(most).count();
+            let more = found.saturating_mul(replacement.len() - find.len());
+            check_text(input.len().saturating_add(more))?;
+        }
         let replaced = match name {
             "$replaceOne" => input.replacen(find, replacement, 1),
             _ => input.replace(find, replacement),

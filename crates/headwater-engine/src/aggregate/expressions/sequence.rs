@@ -1,6 +1,7 @@
 //! Operators on arrays as sequences: `$slice`, `$range`, `$zip`.
 
 use super::array::{kind_name, streamed, whole_i32};
+use super::room::check_room;
 use super::{Expression, Frame, Operator, Scope, value_text};
 use crate::bson::{ArrayWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
@@ -90,14 +91,19 @@ pub(super) fn range(args: Vec<Value<'_>>) -> Result<Value<'_>> {
     if step == 0 {
         return Err(Error::location(34449, "$range requires a non-zero step value"));
     }
+    // MongoDB reckons with the size of its values in memory.
+    let count = if (end > start) == (step > 0) { (end - start).unsigned_abs() } else { 0 };
+    let bytes = count.div_ceil(step.unsigned_abs()) * 16 + 40;
+    if bytes > STAGE_MEMORY_BYTES_MAX as u64 {
+        let message = format!(
+            "$range would use too much memory ({bytes} bytes) and cannot spill to disk. Memory limit: {STAGE_MEMORY_BYTES_MAX} bytes"
+        );
+        return Err(Error::new(crate::error::Code(146), message));
+    }
     let mut values = ArrayWriter::new();
     let mut at = start;
     while if step > 0 { at < end } else { at > end } {
         values.i32(at as i32);
-        if values.len() > STAGE_MEMORY_BYTES_MAX {
-            let message = "$range would use too much memory and cannot spill to disk. Memory limit: 104857600 bytes";
-            return Err(Error::new(crate::error::Code(146), message));
-        }
         at += step;
     }
     Ok(Value::array(values.into_bytes()))
@@ -133,6 +139,7 @@ impl Operator for Zip {
         let length = if self.longest { lengths.max() } else { lengths.min() }.unwrap_or(0);
         let mut zipped = ArrayWriter::new();
         for at in 0..length {
+            check_room(zipped.len())?;
             zipped.array(|tuple| {
                 for (row, values) in rows.iter().enumerate() {
                     let default = || defaults.get(row).and_then(Value::raw);

@@ -1,6 +1,7 @@
 //! Operators on strings: joining, case, length, comparison, splitting.
 
 use super::array::kind_name;
+use super::room::check_text;
 use super::{date, value_text};
 use crate::bson::print::general;
 use crate::bson::{ArrayWriter, Raw, Value, View};
@@ -31,7 +32,10 @@ pub(super) fn concat(args: Vec<Value<'_>>) -> Result<Value<'_>> {
     let mut joined = String::new();
     for arg in &args {
         match arg.raw().and_then(Raw::as_str) {
-            Some(text) => joined.push_str(text),
+            Some(text) => {
+                check_text(joined.len() + text.len())?;
+                joined.push_str(text);
+            }
             None if arg.is_nullish() => return Ok(Value::NULL),
             None => {
                 let message = format!("$concat only supports strings, not {}", kind_name(arg));

@@ -19,7 +19,7 @@ use crate::aggregate::pipeline::{
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
-use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Ready, Stage};
 use crate::query::matcher::Matcher;
 
@@ -396,12 +396,11 @@ impl Lookup {
     /// # Errors
     /// 4568.
     fn check_size(&self, found: &ArrayWriter) -> Result<()> {
-        let max = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK;
-        if found.len() <= STAGE_MEMORY_BYTES_MAX.min(max) {
+        if found.len() <= STAGE_MEMORY_BYTES_MAX {
             return Ok(());
         }
         let message = format!(
-            "Total size of documents in {} matching pipeline's $lookup stage exceeds 16793600 bytes",
+            "Total size of documents in {} matching pipeline's $lookup stage exceeds {STAGE_MEMORY_BYTES_MAX} bytes",
             self.from.as_deref().unwrap_or_default()
         );
         Err(Error::location(4568, message))
