@@ -93,7 +93,7 @@ pub(super) fn run_entry(
     let catalog = guard.catalog();
     catalog.refuse_view(namespace)?;
     let collection = catalog.collection(namespace.db(), namespace.collection());
-    let query = delete.compile(collection.map(|collection| &**collection), variables)?;
+    let query = delete.compile(collection.map(|collection| &**collection), variables, false)?;
     let Some(collection) = collection else { return Ok(0) };
     if !delete.one && context.transaction.is_some() {
         return Err(multi_with_transaction());
@@ -167,7 +167,7 @@ impl<'a> Delete<'a> {
         self.hint.is_none() && self.collation.is_none() && is_by_id(self.filter)
     }
 
-    /// The query for what it removes.
+    /// The query for what it removes. Unless the filter is `shown`, one value of an indexed field stands for it.
     ///
     /// # Errors
     /// Those of parsing the filter.
@@ -175,11 +175,12 @@ impl<'a> Delete<'a> {
         &self,
         collection: Option<&Collection>,
         variables: Option<Doc<'_>>,
+        shown: bool,
     ) -> Result<Query> {
         let mut scope = scope_of(collection, self.collation, variables)?;
         if self.hint.is_none() {
             let order = scope.order().clone();
-            return Query::express(self.filter, &order, collection, false, || Ok(scope));
+            return Query::express(self.filter, &order, collection, !shown, || Ok(scope));
         }
         let mut query = Query::parse(self.filter, &mut scope)?;
         query.hint = self.hint.clone();

@@ -12,7 +12,7 @@ use crate::collation::ValueOrder;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::query::find::{Shape, Tailing, start};
-use crate::query::plan::{Asked, Hint, KeyRange, Query, choose};
+use crate::query::plan::{Asked, Hint, KeyRange, Query, choose, may_name_one};
 use crate::query::projection::Projection;
 use crate::query::sort::SortPattern;
 use crate::request::Mode;
@@ -63,12 +63,17 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let mut first = First::of_size(fields.cut_count("batchSize")?);
     first.single = fields.strict_bool("singleBatch")?;
     first.no_timeout = fields.strict_bool("noCursorTimeout")?;
-    if context.mode == Mode::Inline && filter.get("_id").is_none() {
+    let inline = context.mode == Mode::Inline;
+    let by_id = filter.get("_id").is_some();
+    if inline && !by_id && filter.iter().nth(1).is_some() {
         return Ok(Flow::Busy);
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     collection_uuid::check(&run.catalog, &namespace, collection_uuid::asked(fields)?)?;
     let collection = run.catalog.collection(namespace.db(), namespace.collection()).cloned();
+    if inline && !by_id && !collection.as_ref().is_some_and(|found| may_name_one(filter, found)) {
+        return Ok(Flow::Busy);
+    }
     if collection.is_none() && views::is_view(context, &namespace)? {
         drop(run);
         return match context.mode {
@@ -107,7 +112,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         }
         false => Query::parse(filter, &mut scope()?)?,
     };
-    if !query.id_only && context.mode == Mode::Inline {
+    if inline && !query.is_of_one_entry() {
         return Ok(Flow::Busy);
     }
     if !projection.is_empty() {

@@ -189,7 +189,8 @@ impl<'a> Entry<'a> {
         })
     }
 
-    /// The update and the query for what it changes.
+    /// The update and the query for what it changes. Unless the filter is `shown`, one value of an indexed field stands for
+    /// it.
     ///
     /// # Errors
     /// Those of compiling either.
@@ -197,6 +198,7 @@ impl<'a> Entry<'a> {
         &self,
         collection: Option<&Collection>,
         variables: Option<Doc<'_>>,
+        shown: bool,
     ) -> Result<(Update, Query)> {
         let scope = scope_of(collection, self.collation, variables)?;
         let options = UpdateOptions {
@@ -214,7 +216,8 @@ impl<'a> Entry<'a> {
         let mut query = match update.needs_position() || self.hint.is_some() {
             true => Query::parse(self.filter, &mut scope.clone())?,
             false => {
-                Query::express(self.filter, scope.order(), collection, false, || Ok(scope.clone()))?
+                let whole = !shown && self.sort.is_none();
+                Query::express(self.filter, scope.order(), collection, whole, || Ok(scope.clone()))?
             }
         };
         query.hint = self.hint.clone();
@@ -295,7 +298,7 @@ pub(super) fn run_entry(
 ) -> Result<Outcome> {
     let catalog = guard.catalog();
     let collection = catalog.collection(namespace.db(), namespace.collection()).cloned();
-    let (update, query) = entry.compile(collection.as_deref(), variables)?;
+    let (update, query) = entry.compile(collection.as_deref(), variables, false)?;
     guard.catalog().refuse_view(namespace)?;
     let now = now();
     if let Some(collection) = &collection {

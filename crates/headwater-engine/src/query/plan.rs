@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 pub use choose::choose;
 pub use cost::Cost;
+pub use equality::may_name_one;
 pub use refused::Asked;
 pub use shape::shape_text;
 

@@ -170,7 +170,7 @@ fn update<'a>(
 ) -> Result<Question<'a>> {
     let entry = Entry::parse(only(context, "updates")?)?;
     let variables = context.fields().document("let")?;
-    let (update, mut query) = entry.compile(collection, variables)?;
+    let (update, mut query) = entry.compile(collection, variables, true)?;
     query.explains = true;
     let (many, upsert) = (entry.is_multi(), entry.upserts());
     let purpose = Purpose::Update { update: Box::new(update), many, upsert, given: None };
@@ -184,7 +184,7 @@ fn delete<'a>(
 ) -> Result<Question<'a>> {
     let delete = Delete::parse(only(context, "deletes")?)?;
     let variables = context.fields().document("let")?;
-    let mut query = delete.compile(collection, variables)?;
+    let mut query = delete.compile(collection, variables, true)?;
     query.explains = true;
     let (filter, many) = (delete.filter(), delete.is_multi());
     let purpose = Purpose::Delete { many, given: None };

@@ -53,10 +53,15 @@ impl Equality {
         Some(Equality { index: index.clone(), range })
     }
 
+    /// Whether there is one such document at most.
+    pub(super) fn is_point(&self) -> bool {
+        self.index.unique && self.index.directions.len() == 1
+    }
+
     /// The way to the documents.
     pub(super) fn access(self) -> Access {
+        let points = self.is_point();
         let Equality { index, range } = self;
-        let points = index.unique && index.directions.len() == 1;
         Access::Index(IndexScan {
             index,
             ranges: vec![range],
@@ -83,9 +88,25 @@ fn holds_values(index: &Index) -> bool {
         && paths.next().is_some_and(|path| path.parts().iter().all(|part| part.index().is_none()))
 }
 
+/// Whether a filter may ask for one document by a field of a unique index of `collection`: its one field begins one.
+pub fn may_name_one(filter: Doc<'_>, collection: &Collection) -> bool {
+    let mut elements = filter.iter();
+    let (Some(only), None) = (elements.next(), elements.next()) else { return false };
+    let is_it = |index: &Arc<Index>| {
+        index.unique
+            && matches!(index.paths.paths(), [path] if path.as_str().as_bytes() == only.name)
+    };
+    is_plain(only.value) && collection.indexes.iter().any(is_it)
+}
+
 impl Query {
     /// Whether the documents can be found without the filter, which was not compiled.
     pub fn is_express(&self) -> bool {
         self.id_only || self.equality.is_some()
+    }
+
+    /// Whether one document at most is asked for, which an entry of an index leads to.
+    pub fn is_of_one_entry(&self) -> bool {
+        self.id_only || self.equality.as_ref().is_some_and(Equality::is_point)
     }
 }
