@@ -41,6 +41,9 @@ const KINDS: [Kind; 13] = [
     Kind::DropView,
 ];
 
+/// Room for an event without an image.
+const EVENT_BYTES: usize = 256;
+
 /// Writes an event: `k` kind, `ns` namespace, `ui` UUID, `t` wall time, then `d`, `b` and `x` where the kind has them.
 #[derive(Debug)]
 pub struct EventWriter(DocWriter);
@@ -48,7 +51,7 @@ pub struct EventWriter(DocWriter);
 impl EventWriter {
     /// Starts an event. `wall_ms` is milliseconds since 1970-01-01T00:00Z.
     pub fn new(kind: Kind, namespace: &Namespace, uuid: Option<&[u8; 16]>, wall_ms: i64) -> Self {
-        let mut doc = DocWriter::new();
+        let mut doc = DocWriter::with_capacity(EVENT_BYTES);
         doc.i32("k", kind as i32);
         doc.str("ns", namespace.as_str());
         doc.i32("db", i32::try_from(namespace.db().len()).unwrap_or(0));

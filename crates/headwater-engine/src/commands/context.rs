@@ -283,8 +283,8 @@ impl<'a> Context<'a> {
         // MongoDB leaves out what is null.
         let said = array.iter().enumerate().filter(|(_, raw)| !is_null(*raw));
         let documents = said.map(|(at, raw)| {
-            let place = format!("{name}.{at}");
-            raw.as_doc().ok_or_else(|| fields.wrong_type(&place, raw.kind, &["object"]))
+            let wrong = || fields.wrong_type(&format!("{name}.{at}"), raw.kind, &["object"]);
+            raw.as_doc().ok_or_else(wrong)
         });
         documents.collect()
     }

@@ -235,6 +235,9 @@ pub(super) fn check_writable(namespace: &Namespace) -> Result<()> {
     Err(Error::new(Code::INVALID_NAMESPACE, message))
 }
 
+/// Room for a reply without errors, the times that stand in every reply included.
+const REPLY_BYTES: usize = 256;
+
 /// The reply to a batch of write statements.
 #[derive(Debug, Default)]
 pub(super) struct WriteReply {
@@ -266,14 +269,14 @@ impl WriteReply {
 
     /// The reply to an `insert` or a `delete`.
     pub(super) fn finish_insert(self) -> DocWriter {
-        let mut reply = DocWriter::new();
+        let mut reply = DocWriter::with_capacity(REPLY_BYTES);
         reply.i32("n", self.n);
         self.finish(reply)
     }
 
     /// The reply to an `update`.
     pub(super) fn finish_update(mut self) -> DocWriter {
-        let mut reply = DocWriter::new();
+        let mut reply = DocWriter::with_capacity(REPLY_BYTES);
         reply.i32("n", self.n);
         let (modified, upserted) = (self.modified, std::mem::take(&mut self.upserted));
         let mut reply = self.finish_errors(reply);

@@ -34,6 +34,7 @@ pub(super) struct Level {
 }
 
 fn put(buffer: &mut Vec<u8>, path: &str, value: Raw<'_>) {
+    buffer.reserve(path.len() + value.data.len() + 2);
     buffer.push(value.kind as u8);
     buffer.extend_from_slice(path.as_bytes());
     buffer.push(0);
