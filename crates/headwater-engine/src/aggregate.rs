@@ -5,6 +5,7 @@
 pub mod accumulators;
 mod effort;
 pub mod expressions;
+mod moves;
 pub mod pipeline;
 pub(crate) mod random;
 pub mod stages;

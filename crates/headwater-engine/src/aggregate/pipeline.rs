@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::expressions::{Offered, Scope};
+use super::moves;
 use super::stages::{self, Parsed, Reading, Shape, StageSpec, Writes};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
@@ -153,6 +154,7 @@ impl Pipeline {
         check_places(&parsed, context)?;
         let rewrites = context.scope.rewrites();
         if rewrites {
+            moves::to_the_front(&mut parsed, &mut origins);
             optimize(&mut parsed);
         }
         Ok(Pipeline { stages: parsed, origins, rewrites })

@@ -97,6 +97,16 @@ pub trait StageSpec: fmt::Debug + Send + Sync {
         Ok(doc.to_buf())
     }
 
+    /// Whether a filter on a field at the top that stands behind the stage gives the same when it stands before it.
+    fn keeps(&self, _field: &[u8]) -> bool {
+        false
+    }
+
+    /// Whether it gives one document for each, in their order.
+    fn is_one_to_one(&self) -> bool {
+        false
+    }
+
     /// Whether it looks at all documents before it gives the first one, and how it asks for them.
     fn reading(&self) -> Reading {
         Reading::Asks

@@ -12,7 +12,7 @@ use crate::aggregate::expressions::{Metadata, Needs, Scope};
 use crate::bson::{Doc, DocWriter, Raw};
 use crate::error::{Error, Result};
 use crate::query::matcher::{MatchDetails, SPECIAL, refuse_special};
-use tree::Fields;
+use tree::{Field, Fields};
 
 /// A compiled projection.
 #[derive(Debug)]
@@ -25,6 +25,14 @@ pub struct Projection {
 }
 
 impl Projection {
+    /// Whether a field at the top stays as it is in every document.
+    pub(crate) fn keeps(&self, field: &[u8]) -> bool {
+        match self.root.child(field) {
+            Some((_, child)) => matches!(child, Field::Keep),
+            None => self.root.keep_rest,
+        }
+    }
+
     /// Compiles the projection of `find` and `findAndModify`.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod generated;
 mod indexed;
 mod insight;
 mod joined;
+mod moves;
 mod pipelines;
 mod plans;
 mod query;

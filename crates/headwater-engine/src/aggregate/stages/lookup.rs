@@ -264,6 +264,14 @@ impl StageSpec for Lookup {
         "$lookup"
     }
 
+    fn keeps(&self, field: &[u8]) -> bool {
+        self.into.names().next() != Some(field)
+    }
+
+    fn is_one_to_one(&self) -> bool {
+        true
+    }
+
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         let (access, cached) = (Access::First, None);
         Box::new(LookingUp { spec: self, source, access, cached, key: Vec::new() })

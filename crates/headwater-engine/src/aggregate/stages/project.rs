@@ -56,6 +56,14 @@ impl StageSpec for Project {
         Reading::Streams
     }
 
+    fn keeps(&self, field: &[u8]) -> bool {
+        self.projection.keeps(field)
+    }
+
+    fn is_one_to_one(&self) -> bool {
+        true
+    }
+
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         Box::new(Transforming::new(self, source))
     }

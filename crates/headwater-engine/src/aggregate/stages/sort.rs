@@ -47,6 +47,10 @@ impl StageSpec for SortStage {
         Reading::All
     }
 
+    fn keeps(&self, _: &[u8]) -> bool {
+        self.limit.is_none()
+    }
+
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         let pattern = self.pattern.clone();
         Box::new(Sort::new(source, pattern, self.limit))

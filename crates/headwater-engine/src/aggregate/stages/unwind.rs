@@ -87,6 +87,11 @@ impl StageSpec for Unwind {
         Reading::Streams
     }
 
+    fn keeps(&self, field: &[u8]) -> bool {
+        let writes = |path: &Path| path.names().next() == Some(field);
+        !writes(&self.path) && !self.index.as_ref().is_some_and(writes)
+    }
+
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         Box::new(Unwinding { spec: self, source, current: None, space: Vec::new() })
     }
