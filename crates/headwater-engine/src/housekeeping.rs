@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, Collection, tables};
 use crate::engine::{Shared, clock_floor};
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
+use crate::namespace::Namespace;
 use crate::session::retry;
 
 /// Time between two rounds.
@@ -30,6 +31,8 @@ const ORPHAN: u8 = b'o';
 pub struct Orphan {
     collection: Option<u32>,
     indexes: Vec<u32>,
+    /// Of indexes that are being built: the namespace and their names, for the log.
+    build: Option<String>,
 }
 
 impl Orphan {
@@ -38,12 +41,20 @@ impl Orphan {
         Orphan {
             collection: Some(collection.id),
             indexes: collection.indexes.iter().map(|index| index.id).collect(),
+            build: None,
         }
     }
 
     /// Dropped indexes.
     pub fn indexes<'a>(indexes: impl Iterator<Item = &'a Index>) -> Orphan {
-        Orphan { collection: None, indexes: indexes.map(|index| index.id).collect() }
+        let indexes = indexes.map(|index| index.id).collect();
+        Orphan { collection: None, indexes, build: None }
+    }
+
+    /// The same as what a build leaves that does not come to its end.
+    #[must_use]
+    pub fn of_build(self, namespace: &Namespace, names: &str) -> Orphan {
+        Orphan { build: Some(format!("{namespace}: {names}")), ..self }
     }
 
     fn key(&self) -> Vec<u8> {
@@ -63,6 +74,7 @@ impl Orphan {
                 .and_then(Raw::as_array)
                 .map(|ids| ids.iter().filter_map(id).collect())
                 .unwrap_or_default(),
+            build: record.get("b").and_then(Raw::as_str).map(str::to_owned),
         }
     }
 
@@ -87,6 +99,9 @@ pub(crate) fn note_orphan(op: &mut Operation<'_, '_>, orphan: &Orphan) -> Result
             ids.raw(Raw { kind: crate::bson::Type::Int64, data: &i64::from(*id).to_le_bytes() });
         }
     });
+    if let Some(build) = &orphan.build {
+        record.str("b", build);
+    }
     Ok(op.put(tables::CATALOG, &orphan.key(), record.finish().as_doc().as_bytes())?)
 }
 
@@ -111,7 +126,11 @@ pub(crate) fn left_orphans(read: &dyn Read) -> Result<Waiting> {
     let (lower, upper) = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
     let mut cursor = read.range(tables::CATALOG, lower, upper, Direction::Forward)?;
     while let Some((_, value)) = cursor.next()? {
-        waiting.push((Weak::new(), Orphan::parse(Doc::trusted(value))));
+        let orphan = Orphan::parse(Doc::trusted(value));
+        if let Some(build) = &orphan.build {
+            tracing::warn!(build, "an index build was interrupted: what it left is removed");
+        }
+        waiting.push((Weak::new(), orphan));
     }
     Ok(waiting)
 }

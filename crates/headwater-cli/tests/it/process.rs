@@ -104,19 +104,33 @@ impl Drop for Running {
 
 /// Sends a command and reads its reply.
 pub(crate) fn ask<T: Read + Write>(stream: &mut T, fill: impl FnOnce(&mut DocWriter)) -> DocBuf {
-    let mut body = DocWriter::new();
-    fill(&mut body);
-    body.str("$db", "test");
-    let mut message = Vec::new();
-    msg::start(&mut message, 1, 0, 0);
-    message.extend_from_slice(body.finish().as_doc().as_bytes());
-    msg::finish(&mut message, 0, 0);
-    stream.write_all(&message).unwrap();
+    ask_in(stream, "test", fill)
+}
+
+/// Sends a command to a database and reads its reply.
+pub(crate) fn ask_in<T: Read + Write>(
+    stream: &mut T,
+    db: &str,
+    fill: impl FnOnce(&mut DocWriter),
+) -> DocBuf {
+    send(stream, db, fill);
     let mut head = [0; 4];
     stream.read_exact(&mut head).unwrap();
     let mut rest = vec![0; u32::from_le_bytes(head) as usize - 4];
     stream.read_exact(&mut rest).unwrap();
     Doc::trusted(&rest[17..]).to_buf()
+}
+
+/// Sends a command.
+pub(crate) fn send<T: Write>(stream: &mut T, db: &str, fill: impl FnOnce(&mut DocWriter)) {
+    let mut body = DocWriter::new();
+    fill(&mut body);
+    body.str("$db", db);
+    let mut message = Vec::new();
+    msg::start(&mut message, 1, 0, 0);
+    message.extend_from_slice(body.finish().as_doc().as_bytes());
+    msg::finish(&mut message, 0, 0);
+    stream.write_all(&message).unwrap();
 }
 
 /// Whether a path is there.

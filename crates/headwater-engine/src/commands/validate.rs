@@ -1,12 +1,15 @@
 //! `validate`: checks a collection: its documents, its indexes against them, and the store's checksums. It reads one moment
 //! and holds nobody up, whatever `background` says.
 
+mod conformance;
 mod entries;
 
-use super::{Command, Context, Flow, Needs};
+use super::create::options::number;
+use super::{Command, Context, Fields, Flow, Needs};
 use crate::bson::{DocBuf, DocWriter, Raw, Type};
 use crate::catalog::Collection;
 use crate::error::{Code, Error, Result};
+use crate::index::index_of;
 
 /// Faults of one kind that a reply names at most.
 const FAULTS_MAX: usize = 100;
@@ -16,26 +19,23 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Checks a collection's documents, indexes and checksums",
     needs: Needs::Read,
-    fields: &["background", "checkBSONConformance", "full", "metadata", "repair", "scandata"],
+    fields: &[
+        "background",
+        "checkBSONConformance",
+        "enforceFastCount",
+        "fixMultikey",
+        "full",
+        "metadata",
+        "repair",
+        "scandata",
+    ],
     run,
 };
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
     let namespace = context.namespace()?;
-    if fields.loose_bool("repair")?.unwrap_or(false) {
-        return Err(Error::not_supported("the option 'repair' of validate"));
-    }
-    let on = |name: &str| fields.loose_bool(name).map(|on| on.unwrap_or(false));
-    let (full, background) = (on("full")?, on("background")?);
-    if full && background {
-        let message = "Running the validate command with both { background: true } and { full: true } is not supported.";
-        return Err(Error::new(Code::INVALID_OPTIONS, message));
-    }
-    if on("metadata")? && (full || background || on("checkBSONConformance")?) {
-        let message = "Running the validate command with { metadata: true } is not supported with any other options";
-        return Err(Error::new(Code::INVALID_OPTIONS, message));
-    }
+    let asked = asked(fields)?;
     if context.mode == crate::request::Mode::Inline {
         return Ok(Flow::Busy);
     }
@@ -47,7 +47,18 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Err(Error::new(Code::NAMESPACE_NOT_FOUND, message));
     };
     let mut found = Found::default();
-    entries::check_documents(&run, collection, &mut found)?;
+    for index in &collection.indexes {
+        if index_of(index.id, index.spec.as_doc()).is_none() {
+            found.fault(format!("The specification of the index '{}' cannot be read.", index.name));
+        }
+    }
+    if asked.metadata {
+        let mut reply = DocWriter::new();
+        reply.str("ns", collection.namespace.as_str());
+        found.write_findings(&mut reply);
+        return Ok(Flow::Reply(reply));
+    }
+    entries::check_documents(&run, collection, asked.conformance, &mut found)?;
     for at in 0..collection.indexes.len() {
         entries::check_index(&run, collection, at, &mut found)?;
     }
@@ -57,11 +68,63 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     Ok(Flow::Reply(found.reply(collection)))
 }
 
+/// What is to be checked.
+struct Asked {
+    /// The catalog alone.
+    metadata: bool,
+    /// That documents keep to all of BSON's rules.
+    conformance: bool,
+}
+
+/// Reads the options and refuses those that exclude each other. `full`, `background` and `enforceFastCount` change nothing: every check
+/// reads all, beside writers, and the number of documents is counted.
+///
+/// # Errors
+/// `InvalidOptions` (72); 'not supported' for `fixMultikey`, which would repair.
+fn asked(fields: Fields<'_>) -> Result<Asked> {
+    let on = |name: &str| fields.loose_bool(name).map(|on| on.unwrap_or(false));
+    let (background, repair) = (on("background")?, on("repair")?);
+    let conformance = on("checkBSONConformance")?;
+    let (full, counts) = (on("full")?, on("enforceFastCount")?);
+    let invalid = |message: String| Err(Error::new(Code::INVALID_OPTIONS, message));
+    let fixes = fields.loose_bool("fixMultikey")?;
+    for (one, is_on, other, excludes) in [
+        ("background: true", background, "full: true", full),
+        ("background: true", background, "enforceFastCount: true", counts),
+        ("background: true", background, "repair: true", repair),
+        ("enforceFastCount: true", counts, "repair: true", repair),
+        ("background: true", background, "fixMultikey: true", fixes == Some(true)),
+        ("fixMultikey: false", fixes == Some(false), "repair: true", repair),
+        ("checkBSONConformance: true", conformance, "repair: true", repair),
+    ] {
+        if is_on && excludes {
+            return invalid(format!(
+                "Running the validate command with both {{ {one} }} and {{ {other} }} is not supported."
+            ));
+        }
+    }
+    let metadata = on("metadata")?;
+    if metadata && (background || full || counts || conformance || repair) {
+        let message = "Running the validate command with { metadata: true } is not supported with any other options";
+        return invalid(message.to_owned());
+    }
+    if repair {
+        let message = "Running the validate command with { repair: true } can only be performed in standalone mode.";
+        return invalid(message.to_owned());
+    }
+    if fixes == Some(true) {
+        return Err(Error::not_supported("the option 'fixMultikey' of validate"));
+    }
+    Ok(Asked { metadata, conformance })
+}
+
 /// What was found.
 #[derive(Default)]
 struct Found {
     documents: i64,
     invalid: i32,
+    /// Documents that break rules which nothing here depends on.
+    non_compliant: i64,
     /// Of each index in the collection's order.
     indexes: Vec<OfIndex>,
     faults: Vec<String>,
@@ -118,10 +181,9 @@ impl Found {
 
     fn reply(mut self, collection: &Collection) -> DocWriter {
         let indexes: Vec<_> = collection.indexes.iter().zip(&self.indexes).collect();
-        let mut faults = std::mem::take(&mut self.faults);
         for (index, of) in indexes.iter().filter(|(_, of)| !of.is_valid()) {
             let name = &index.name;
-            faults.push(match of.unknown_multikey {
+            self.faults.push(match of.unknown_multikey {
                 true => format!("Index {name} is not multikey but has more than one key in one or more document(s)"),
                 false => format!("Index with name '{name}' has inconsistencies."),
             });
@@ -130,7 +192,7 @@ impl Found {
         reply.str("ns", collection.namespace.as_str());
         reply.binary("uuid", 4, &collection.uuid);
         reply.i32("nInvalidDocuments", self.invalid);
-        reply.i32("nNonCompliantDocuments", 0);
+        number(&mut reply, "nNonCompliantDocuments", self.non_compliant);
         reply.i64("nrecords", self.documents);
         reply.i32("nIndexes", collection.indexes.len() as i32);
         reply.document("keysPerIndex", |out| {
@@ -149,7 +211,13 @@ impl Found {
                 });
             }
         });
-        reply.bool("valid", faults.is_empty());
+        self.write_findings(&mut reply);
+        reply
+    }
+
+    /// What every reply ends with.
+    fn write_findings(&self, reply: &mut DocWriter) {
+        reply.bool("valid", self.faults.is_empty());
         reply.bool("repaired", false);
         reply.array("warnings", |out| {
             for (what, entries) in [("missing", &self.missing), ("extra", &self.extra)] {
@@ -157,8 +225,14 @@ impl Found {
                     out.str(&format!("Detected {} {what} index entries.", entries.count));
                 }
             }
+            if self.non_compliant > 0 {
+                out.str(&format!(
+                    "Detected one or more documents in this collection not conformant to BSON specifications: {} of them.",
+                    self.non_compliant
+                ));
+            }
         });
-        reply.array("errors", |out| faults.iter().for_each(|fault| out.str(fault)));
+        reply.array("errors", |out| self.faults.iter().for_each(|fault| out.str(fault)));
         let entries = [("extraIndexEntries", &self.extra), ("missingIndexEntries", &self.missing)];
         for (name, entries) in entries {
             reply.array(name, |out| entries.rows.iter().for_each(|row| out.doc(row.as_doc())));
@@ -168,6 +242,5 @@ impl Found {
                 out.raw(Raw { kind: Type::Int64, data: &record.to_le_bytes() });
             }
         });
-        reply
     }
 }

@@ -226,7 +226,8 @@ fn a_failed_build_names_what_was_offending_and_leaves_nothing() {
     // What was built goes in the background; at the latest after the next start.
     loop {
         let options = EngineOptions::default();
-        let store = headwater_store::Store::open(folder.path(), options.store.clone()).unwrap();
+        let store =
+            when_free(|| headwater_store::Store::open(folder.path(), options.store.clone()));
         let entries = entries(&store);
         store.close().unwrap();
         if entries == 3000 {

@@ -129,3 +129,48 @@ fn options_that_exclude_each_other_are_refused() {
     }
     session.ok(r#"{"validate": "c", "background": true, "checkBSONConformance": true}"#);
 }
+
+#[test]
+fn options_that_exclude_each_other_are_refused_and_the_catalog_is_checked_alone() {
+    let db = Session::new();
+    db.ok(r#"{"insert": "c", "documents": [{"_id": 1, "a": 1}]}"#);
+    let code = |options: &str| {
+        let reply = db.run(&format!(r#"{{"validate": "c", {options}}}"#));
+        reply.as_doc().get("code").map_or(0, |code| number(Some(code)))
+    };
+    for (options, expected) in [
+        (r#""full": true"#, 0),
+        (r#""background": true"#, 0),
+        (r#""enforceFastCount": true"#, 0),
+        (r#""full": true, "background": true"#, 72),
+        (r#""enforceFastCount": true, "background": true"#, 72),
+        (r#""metadata": true, "full": true"#, 72),
+        (r#""metadata": true, "checkBSONConformance": true"#, 72),
+        (r#""checkBSONConformance": true, "repair": true"#, 72),
+        (r#""checkBSONConformance": true, "background": true"#, 0),
+        (r#""repair": true"#, 72),
+        (r#""fixMultikey": true, "background": true"#, 72),
+        (r#""fixMultikey": true"#, 115),
+        (r#""foo": true"#, 40415),
+    ] {
+        assert_eq!(code(options), expected, "{options}");
+    }
+    let reply = db.ok(r#"{"validate": "c", "metadata": true}"#);
+    assert_eq!(reply.as_doc().get("valid").and_then(Raw::as_bool), Some(true), "{reply:?}");
+    assert!(reply.as_doc().get("nrecords").is_none(), "no document is looked at: {reply:?}");
+}
+
+#[test]
+fn documents_that_break_rules_of_bson_are_counted_when_that_is_asked() {
+    let db = Session::new();
+    db.ok(
+        r#"{"insert": "c", "documents": [{"_id": 1, "a": [1, {"b": [2]}], "u": {"$uuid": "00112233-4455-6677-8899-aabbccddeeff"}},
+            {"_id": 2, "u": {"$binary": {"base64": "AAE=", "subType": "04"}}}, {"_id": 3, "a": [{"m": {"$binary": {"base64": "AAE=", "subType": "05"}}}]}]}"#,
+    );
+    for (option, expected) in [("", 0), (r#", "checkBSONConformance": true"#, 2)] {
+        let reply = db.ok(&format!(r#"{{"validate": "c"{option}}}"#));
+        assert_eq!(number(reply.as_doc().get("nNonCompliantDocuments")), expected, "{reply:?}");
+        assert_eq!(reply.as_doc().get("valid").and_then(Raw::as_bool), Some(true));
+        assert_eq!(texts(&reply, "warnings").len(), usize::from(expected > 0));
+    }
+}

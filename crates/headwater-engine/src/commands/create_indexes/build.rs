@@ -168,7 +168,9 @@ impl<'c, 'a> Build<'c, 'a> {
         new: Vec<Arc<Index>>,
     ) -> Result<Build<'c, 'a>> {
         let (uuid, end) = (new_uuid(), collection.figures.next_record.load(Ordering::Relaxed));
-        let orphan = Orphan::indexes(new.iter().map(|index| &**index));
+        let names: Vec<&str> = new.iter().map(|index| &*index.name).collect();
+        let orphan = Orphan::indexes(new.iter().map(|index| &**index))
+            .of_build(&collection.namespace, &names.join(", "));
         let building = |index| Arc::new(Building::new(index, uuid, end));
         let indexes: Vec<_> = new.into_iter().map(building).collect();
         let mut watched = collection.clone();
@@ -223,7 +225,8 @@ impl<'c, 'a> Build<'c, 'a> {
         publish(&mut guard, &collection, &done)?;
         let last = guard.last();
         drop(guard);
-        let (scan_ms, ms) = (scanned.as_millis(), self.started.elapsed().as_millis());
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (scan_ms, ms) = (millis(scanned), millis(self.started.elapsed()));
         tracing::info!(
             namespace,
             indexes = names,

@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use headwater_store::Direction;
 
+use super::conformance::is_compliant;
 use super::{FAULTS_MAX, Found};
 use crate::bson::key::{Types, decode};
 use crate::bson::{self, Doc, DocBuf, DocWriter, Raw};
@@ -12,6 +13,7 @@ use crate::collection::{RecordId, document_key, entry_key, record_of};
 use crate::error::Result;
 use crate::index::Index;
 use crate::index::keys::{Keys, keys, values_of};
+use crate::limits::COMMAND_DEPTH_MAX;
 use crate::query::exec::Environment;
 use crate::query::run::Run;
 
@@ -22,6 +24,7 @@ const CHECK_EVERY: i64 = 1000;
 pub(super) fn check_documents(
     run: &Run<'_>,
     collection: &Collection,
+    conformance: bool,
     found: &mut Found,
 ) -> Result<()> {
     let (lower, upper) = (document_key(collection.id, 0), document_key(collection.id + 1, 0));
@@ -43,6 +46,9 @@ pub(super) fn check_documents(
             continue;
         }
         let doc = Doc::trusted(bytes);
+        if conformance && !is_compliant(doc, COMMAND_DEPTH_MAX) {
+            found.non_compliant += 1;
+        }
         for (at, index) in collection.indexes.iter().enumerate() {
             check_document(run, index, at, (record, doc), found)?;
         }
