@@ -13,7 +13,8 @@ fn session(rewrites: bool) -> Session {
             1 => "null".to_owned(),
             _ => format!("[{at}, {{\"q\": {}}}]", at % 3),
         };
-        let field = if at % 5 == 0 { String::new() } else { format!("\"a\": {}, ", at % 7) };
+        let field =
+            if at.is_multiple_of(5) { String::new() } else { format!("\"a\": {}, ", at % 7) };
         format!(r#"{{"_id": {at}, {field}"b": {{"c": {}}}, "list": {list}}}"#, at % 3)
     };
     let documents = (0..60).map(document).collect::<Vec<_>>().join(", ");
