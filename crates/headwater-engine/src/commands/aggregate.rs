@@ -15,7 +15,7 @@ use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
 use crate::aggregate::stages::described;
-use crate::bson::{Array, ArrayWriter, Raw, Type};
+use crate::bson::{Array, ArrayWriter, Number, Raw, Type};
 use crate::change::stream::ChangeStream;
 use crate::collation::Collation;
 use crate::engine::now_ms;
@@ -47,6 +47,7 @@ pub(super) const COMMAND: Command = Command {
         "fromMongos",
         "hint",
         "let",
+        "needsMerge",
         "pipeline",
     ],
     run,
@@ -61,8 +62,15 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     };
     let namespace = target(context)?;
     fields.loose_bool("bypassDocumentValidation")?;
-    fields.loose_bool("fromMongos")?;
-    let explains = fields.loose_bool("explain")?.unwrap_or(false);
+    fields.strict_bool("fromMongos")?;
+    if fields.strict_bool("needsMerge")? {
+        let message = "Cannot specify 'needsMerge' without 'fromRouter'";
+        return Err(Error::new(Code::FAILED_TO_PARSE, message));
+    }
+    let explains = fields.raw("explain").is_some_and(|asked| asked.as_bool() == Some(true));
+    if fields.raw("explain").is_some_and(|asked| asked.as_bool().is_none()) {
+        return Err(Error::new(Code::TYPE_MISMATCH, "explain must be a boolean"));
+    }
     let cursor = cursor_argument(fields)?;
     let disk_use = allow_disk_use(fields)?;
     fields.document("let")?;
@@ -181,11 +189,15 @@ fn watch(
 /// The collection, or `None` for an aggregation on the database.
 ///
 /// # Errors
-/// `InvalidNamespace` (73).
+/// `InvalidNamespace` (73), `BadValue` (2) for a number other than 1.
 pub(super) fn target(context: &Context<'_>) -> Result<Option<Namespace>> {
-    match context.target().kind.is_number() {
-        true => Ok(None),
-        false => context.namespace().map(Some),
+    match Number::from_raw(context.target()) {
+        Some(number) if number.to_f64() == 1.0 => Ok(None),
+        Some(_) => Err(Error::new(
+            Code::BAD_VALUE,
+            "Invalid command format: the 'aggregate' field must specify a collection name or 1",
+        )),
+        None => context.namespace().map(Some),
     }
 }
 

@@ -19,12 +19,13 @@ pub(super) const COMMAND: Command = Command {
     aliases: &[],
     help: "Counts the documents of a collection that match a filter",
     needs: Needs::Read,
-    fields: &["collation", "fields", "hint", "limit", "query", "skip"],
+    fields: &["collation", "fields", "hint", "limit", "mirrored", "query", "skip"],
     run,
 };
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
+    fields.strict_bool("mirrored")?;
     let namespace = context.namespace()?;
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
     if context.mode == Mode::Inline && filter.get("_id").is_none() {

@@ -15,7 +15,7 @@ use crate::change::event::{EventWriter, Kind};
 use crate::collation::{self, ValueOrder};
 use crate::engine::{Shared, WriteGuard, now_ms, store_node};
 use crate::error::{Code, Error, Result};
-use crate::index::{Index, index_of};
+use crate::index::{Index, index_of, parse_spec};
 use crate::namespace::Namespace;
 
 pub(super) const COMMAND: Command = Command {
@@ -62,6 +62,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         return Ok(Flow::Written(DocWriter::new()));
     }
     let options = options::parse(fields, &namespace)?;
+    fields.number("flags")?;
     if let Some(index) = fields.document("idIndex")? {
         check_id_index(index, options.as_doc())?;
     }
@@ -114,6 +115,7 @@ fn other_options(existing: &Collection, wanted: Doc<'_>) -> Error {
 }
 
 fn check_id_index(index: Doc<'_>, options: Doc<'_>) -> Result<()> {
+    parse_spec(index)?;
     if let Some(own) = index.get("collation").and_then(Raw::as_doc) {
         let own = collation::parse(own, "collation")?;
         let default = options.get("collation").and_then(Raw::as_doc);

@@ -42,6 +42,15 @@ impl First {
 /// `TypeMismatch` (14), `IDLUnknownField` (40415), `BadValue` (2).
 pub(super) fn cursor_argument(fields: Fields<'_>) -> Result<Option<First>> {
     let Some(cursor) = fields.raw("cursor") else { return Ok(None) };
+    // Listings read their arguments anew.
+    let listing = fields.path().starts_with("list");
+    if listing {
+        let Some(cursor) = fields.document("cursor")? else { return Ok(None) };
+        let path = format!("{}.cursor", fields.path());
+        let cursor = Fields::new(cursor, &path);
+        cursor.only(&["batchSize"])?;
+        return Ok(Some(First::of_size(cursor.cut_count("batchSize")?)));
+    }
     let Some(cursor) = cursor.as_doc() else {
         let message = "cursor field must be missing or an object";
         return Err(Error::new(Code::TYPE_MISMATCH, message));
@@ -61,7 +70,7 @@ pub(super) fn reply_rows(
     rows: Vec<DocBuf>,
 ) -> Result<Flow> {
     let mut first = cursor_argument(context.fields())?.unwrap_or(First::of_size(None));
-    if context.fields().raw("cursor").is_none() {
+    if context.fields().get("cursor").is_none() {
         first.documents = usize::MAX;
     }
     first.listing = true;

@@ -2,6 +2,7 @@
 
 use super::collation::{argument, scope_of};
 use super::collection_uuid;
+use super::update::check_sample_id;
 use super::write::chunks::{self, Pace};
 use super::write::first::{First, Search};
 use super::write::turns::Turn;
@@ -149,6 +150,7 @@ impl<'a> Delete<'a> {
     /// # Errors
     /// Wrong types and what is no collation or hint.
     pub(super) fn read(fields: Fields<'a>, filter: Doc<'a>, one: bool) -> Result<Delete<'a>> {
+        check_sample_id(fields)?;
         let collation = argument(fields)?;
         Ok(Delete { filter, one, collation, hint: Hint::argument(fields)? })
     }

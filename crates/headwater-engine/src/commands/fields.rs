@@ -71,6 +71,15 @@ pub(super) fn is_null(value: Raw<'_>) -> bool {
     matches!(value.kind, Type::Null | Type::Undefined)
 }
 
+/// A number without its fraction: a decimal is rounded, what is no number counts as 0.
+pub(super) fn cut(number: Number) -> i64 {
+    match number {
+        _ if number.is_nan() => 0,
+        Number::Decimal(_) => number.round(0).unwrap_or(number).to_i64_saturating(),
+        _ => number.to_i64_saturating(),
+    }
+}
+
 impl<'a> Fields<'a> {
     /// The fields of `doc`; `path` is how errors name it, such as `find` or `update.updates`.
     pub fn new(doc: Doc<'a>, path: &'a str) -> Fields<'a> {
@@ -313,12 +322,7 @@ impl<'a> Fields<'a> {
             Some(number @ (Number::Double(_) | Number::Decimal(_))) => number,
             _ => return self.count(name),
         };
-        let whole = match number {
-            _ if number.is_nan() => 0,
-            Number::Decimal(_) => number.round(0).unwrap_or(number).to_i64_saturating(),
-            _ => number.to_i64_saturating(),
-        };
-        match whole {
+        match cut(number) {
             value if value < 0 => Err(Error::new(
                 Code::BAD_VALUE,
                 format!("BSON field '{name}' value must be >= 0, actual value '{value}'"),
@@ -327,15 +331,25 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A number of any type.
+    ///
+    /// # Errors
+    /// `TypeMismatch` (14).
+    pub fn number(self, name: &str) -> Result<Option<Number>> {
+        let Some(raw) = self.get(name) else { return Ok(None) };
+        match Number::from_raw(raw) {
+            Some(number) => Ok(Some(number)),
+            None => Err(self.wrong_type(name, raw.kind, &["long", "int", "decimal", "double"])),
+        }
+    }
+
     /// A whole number of any number type.
     ///
     /// # Errors
     /// `TypeMismatch` (14), `FailedToParse` (9) for a fraction.
     pub fn integer(self, name: &str) -> Result<Option<i64>> {
-        let Some(raw) = self.get(name) else { return Ok(None) };
-        let Some(number) = Number::from_raw(raw) else {
-            let expected = ["long", "int", "decimal", "double"];
-            return Err(self.wrong_type(name, raw.kind, &expected));
+        let (Some(raw), Some(number)) = (self.get(name), self.number(name)?) else {
+            return Ok(None);
         };
         match number.to_i64_exact() {
             Some(value) => Ok(Some(value)),

@@ -180,7 +180,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
 /// # Errors
 /// `TypeMismatch` (14); those of [`tailing`].
 fn check_types(fields: Fields<'_>, sort: Doc<'_>) -> Result<()> {
-    for name in ["returnKey", "showRecordId", "allowPartialResults", "allowDiskUse"] {
+    for name in ["returnKey", "showRecordId", "allowPartialResults", "allowDiskUse", "mirrored"] {
         fields.strict_bool(name)?;
     }
     fields.strict_bool("oplogReplay").map_err(|error| {
@@ -189,7 +189,7 @@ fn check_types(fields: Fields<'_>, sort: Doc<'_>) -> Result<()> {
     for name in ["min", "max", "collation"] {
         fields.strict_document(name)?;
     }
-    fields.integer("term")?;
+    fields.number("term")?;
     tailing(fields, sort).map(drop)
 }
 

@@ -52,6 +52,7 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let (mut task, query) = Task::parse(context)?;
+    context.check_statements(1)?;
     let namespace = context.write_target()?;
     if context.mode == crate::request::Mode::Inline && !is_by_id(task.filter) {
         return Ok(Flow::Busy);

@@ -20,8 +20,8 @@ pub(super) const COMMAND: Command = Command {
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
     let fields = context.fields();
-    let name_only = fields.loose_bool("nameOnly")?.unwrap_or(false);
-    fields.loose_bool("authorizedCollections")?;
+    let name_only = fields.bool("nameOnly")?.unwrap_or(false);
+    fields.bool("authorizedCollections")?;
     let mut scope = Scope::new(None, now_ms())?;
     let filter = fields.document("filter")?.map(|f| Matcher::parse(f, &mut scope)).transpose()?;
     let catalog = context.shared.catalog();

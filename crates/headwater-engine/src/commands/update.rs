@@ -13,7 +13,7 @@ use super::write::turns::Turn;
 use super::write::{Statement, WriteReply, open_for_writing};
 use super::{Command, Context, Fields, Flow, Needs};
 use crate::aggregate::pipeline::{check_names, check_objects};
-use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
+use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::catalog::Collection;
 use crate::change::event::{EventWriter, Kind};
 use crate::collection::{self, RecordId};
@@ -171,6 +171,7 @@ impl<'a> Entry<'a> {
             let message = "Update argument must be either an object or an array";
             return Err(Error::new(Code::FAILED_TO_PARSE, message));
         }
+        check_sample_id(fields)?;
         update.as_array().map_or(Ok(()), check_objects)?;
         let collation = argument(fields)?;
         let array_filters = fields.array("arrayFilters")?;
@@ -183,7 +184,7 @@ impl<'a> Entry<'a> {
             sort: fields.document("sort")?,
             multi: fields.bool("multi")?.unwrap_or(false),
             upsert: fields.bool("upsert")?.unwrap_or(false),
-            upsert_supplied: fields.bool("upsertSupplied")?.unwrap_or(false),
+            upsert_supplied: fields.strict_bool("upsertSupplied")?,
             hint: Hint::argument(fields)?,
             collation,
         })
@@ -262,6 +263,17 @@ impl<'a> Entry<'a> {
     /// The stages of an update that is a pipeline.
     pub(super) fn pipeline(&self) -> Option<Array<'a>> {
         self.update.as_array()
+    }
+}
+
+/// Checks the type of `sampleId`, which only routers use.
+///
+/// # Errors
+/// `TypeMismatch` (14).
+pub(super) fn check_sample_id(fields: Fields<'_>) -> Result<()> {
+    match fields.get("sampleId").filter(|id| id.kind != Type::Binary) {
+        Some(id) => Err(fields.wrong_type("sampleId", id.kind, &["binData"])),
+        None => Ok(()),
     }
 }
 

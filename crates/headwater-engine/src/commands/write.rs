@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::Context;
 use super::create::create_collection;
-use crate::bson::{Doc, DocBuf, DocWriter, Number};
+use crate::bson::{Doc, DocBuf, DocWriter, Number, Type};
 use crate::catalog::{Collection, Figures};
 use crate::change::event::{EventWriter, Kind};
 use crate::collection::load_next_record;
@@ -79,7 +79,11 @@ impl Context<'_> {
     /// # Errors
     /// `InvalidLength` (16), `TypeMismatch` (14).
     pub fn check_statements(&self, statements: usize) -> Result<()> {
-        let Some(ids) = self.fields().array("stmtIds")? else { return Ok(()) };
+        let fields = self.fields();
+        if let Some(id) = fields.get("stmtId").filter(|id| id.kind != Type::Int32) {
+            return Err(fields.wrong_type("stmtId", id.kind, &["int"]));
+        }
+        let Some(ids) = fields.array("stmtIds")? else { return Ok(()) };
         let given = ids.iter().count();
         if given != statements {
             return Err(Error::new(

@@ -6,6 +6,7 @@ use crate::bson::key::{self, Collate, Direction};
 use crate::bson::{ArrayWriter, Doc, Raw, Type, Value};
 use crate::error::{Error, Result};
 use crate::limits::DOCUMENT_BYTES_MAX;
+use crate::query::path::{KeyPaths, Multikey};
 
 /// Collects the distinct values at a path, arrays opened one level, in ascending order.
 ///
@@ -49,6 +50,26 @@ impl Distinct {
         });
         self.path = path;
         result
+    }
+
+    /// Adds the values of a document as the keys of an index on `paths` hold them: null where there is none, undefined
+    /// of an empty array, and the elements of arrays in an array.
+    ///
+    /// # Errors
+    /// As [`Distinct::add`]; those of arrays that no index takes.
+    pub fn add_keys(
+        &mut self,
+        doc: Doc<'_>,
+        paths: &KeyPaths,
+        collate: Option<Collate<'_>>,
+    ) -> Result<()> {
+        paths.each_key(doc, &mut Multikey::default(), &mut |values, _| {
+            let Some(value) = values.first() else { return Ok(()) };
+            match value.as_array() {
+                Some(array) => array.iter().try_for_each(|value| self.add_value(value, collate)),
+                None => self.add_value(*value, collate),
+            }
+        })
     }
 
     fn add_value(&mut self, value: Raw<'_>, collate: Option<Collate<'_>>) -> Result<()> {

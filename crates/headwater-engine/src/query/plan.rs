@@ -25,6 +25,7 @@ pub use cost::Cost;
 pub use equality::may_name_one;
 pub use refused::Asked;
 pub use shape::shape_text;
+pub use tree::Gives;
 
 use super::matcher::Matcher;
 use super::sort::SortPattern;
@@ -37,7 +38,7 @@ use crate::commands::Fields;
 use crate::error::{Code, Error, Result};
 use crate::index::Index;
 use crate::index::keys::id_key;
-use tree::{Access, Gives, Plan};
+use tree::{Access, Plan};
 
 /// What is asked of a collection.
 #[derive(Debug, Default)]
@@ -139,12 +140,12 @@ pub struct Rejected {
 }
 
 impl Hint {
-    /// The `hint` of a command or statement; null and the empty document ask for nothing.
+    /// The `hint` of a command or statement; the empty document asks for nothing.
     ///
     /// # Errors
     /// As [`Hint::parse`].
     pub fn argument(fields: Fields<'_>) -> Result<Option<Hint>> {
-        let hint = fields.get("hint").filter(|hint| !hint.as_doc().is_some_and(Doc::is_empty));
+        let hint = fields.raw("hint").filter(|hint| !hint.as_doc().is_some_and(Doc::is_empty));
         hint.map(Hint::parse).transpose()
     }
 

@@ -3,6 +3,7 @@
 use crate::aggregate::expressions::document_text;
 use crate::bson::{Doc, DocBuf, DocWriter, Number, Raw, Type};
 use crate::commands::Fields;
+use crate::commands::fields::cut;
 use crate::error::{Code, Error, Result};
 use crate::index::{Index, index_of};
 
@@ -31,7 +32,7 @@ pub(super) fn given<'a>(fields: Fields<'a>) -> Result<Option<Given<'a>>> {
     Ok(Some(Given {
         key: inner.document("key")?.ok_or_else(|| inner.missing("key"))?,
         unique: inner.loose_bool("unique")?.ok_or_else(|| inner.missing("unique"))?,
-        version: inner.integer("v")?.unwrap_or(2),
+        version: inner.number("v")?.map_or(2, cut),
         name: inner.str("name")?.unwrap_or("_id_"),
     }))
 }
