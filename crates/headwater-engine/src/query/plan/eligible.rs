@@ -146,7 +146,7 @@ pub(crate) fn eligible<'q>(
     found
 }
 
-/// What a hinted index can be asked, even if it lacks documents.
+/// What a hinted index can be asked, even if it lacks documents. A wildcard index has to have them.
 ///
 /// # Errors
 /// Why an index of a kind that cannot answer every query cannot answer this one.
@@ -154,7 +154,10 @@ pub(crate) fn hinted<'q>(
     index: &'q Arc<Index>,
     matcher: Option<&'q Matcher>,
 ) -> Result<Vec<Eligible<'q>>, &'static str> {
-    let found = views(index, matcher);
+    let mut found = views(index, matcher);
+    if index.wildcard.is_some() && !passes_filter(index, matcher) {
+        found.clear();
+    }
     match &index.wildcard {
         Some(wildcard) if found.is_empty() => Err(wildcard::refusal(wildcard, matcher)),
         _ => Ok(found),

@@ -7,6 +7,7 @@ use super::{KeyRange, Query, eligible, hinted_index, index};
 use crate::bson::Doc;
 use crate::bson::key::Direction;
 use crate::catalog::Collection;
+use crate::collation::may_hold_texts;
 use crate::error::{Code, Result};
 use crate::index::Index;
 
@@ -42,7 +43,7 @@ pub(super) fn access(
             return Ok(otherwise);
         }
         let why = "The index chosen is not compatible with min/max";
-        key(index, bound).ok_or_else(|| failed(Code(51174), why))
+        key(index, bound, query).ok_or_else(|| failed(Code(51174), why))
     };
     let lower = bound(query.range.min.as_doc(), index.id.to_be_bytes().to_vec())?;
     let upper = bound(query.range.max.as_doc(), (index.id + 1).to_be_bytes().to_vec())?;
@@ -60,15 +61,20 @@ pub(super) fn access(
     Ok((access, sort.is_none() || order.is_some()))
 }
 
-/// The whole key of an index for values that are named as its pattern has them; `None` for other names.
-fn key(index: &Index, values: Doc<'_>) -> Option<Vec<u8>> {
+/// The whole key of an index for values that are named as its pattern has them; `None` for other names, and for texts where
+/// the query compares them otherwise than the index.
+fn key(index: &Index, values: Doc<'_>, query: &Query) -> Option<Vec<u8>> {
     if index.wildcard.is_some() {
         return None;
     }
+    let same_order = index.order == query.order;
     let mut key = index.id.to_be_bytes().to_vec();
     let mut values = values.iter();
     for (path, direction) in index.paths.paths().iter().zip(&index.directions) {
         let value = values.next().filter(|value| value.name == path.as_str().as_bytes())?;
+        if !same_order && may_hold_texts(value.value.kind) {
+            return None;
+        }
         index.order.append_key(value.value, *direction, &mut key);
     }
     values.next().is_none().then_some(key)
