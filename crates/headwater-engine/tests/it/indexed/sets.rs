@@ -177,7 +177,8 @@ fn sorted(found: &[DocBuf]) -> Vec<String> {
     texts
 }
 
-/// What distinct values there are, whichever of several equal ones stands for them.
+/// What distinct values there are, whichever of several equal ones stands for them. Null and undefined, and arrays in
+/// arrays, are told otherwise by an index's keys than by the documents, in MongoDB too: they are left out and opened.
 fn distinct(session: &Session, command: &str) -> Vec<String> {
     let reply = session.ok(command);
     let values = reply.as_doc().get("values").and_then(Raw::as_array).unwrap();
@@ -188,8 +189,16 @@ fn distinct(session: &Session, command: &str) -> Vec<String> {
         }
         _ => format!("{:?}", headwater_engine::bson::key::encode(value)),
     };
-    let mut texts: Vec<String> = values.iter().map(shown).collect();
+    let told = |value: &Raw<'_>| !matches!(value.kind, Type::Null | Type::Undefined);
+    let mut texts: Vec<String> = Vec::new();
+    for value in values.iter() {
+        match value.as_array() {
+            Some(inner) => texts.extend(inner.iter().filter(told).map(shown)),
+            None => texts.extend(Some(value).filter(told).map(shown)),
+        }
+    }
     texts.sort();
+    texts.dedup();
     texts
 }
 
