@@ -11,4 +11,5 @@ pub mod plan;
 pub mod projection;
 pub mod run;
 pub mod scan;
+pub(crate) mod sequence;
 pub mod sort;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{bson_text, check_field_name, document_text};
 use crate::aggregate::pipeline::{Context, Pipeline, Place, survey_at};
-use crate::bson::{Array, DocBuf, DocWriter, Raw};
+use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
 use crate::error::{Code, Error, Result};
-use crate::limits::{DOCUMENT_BYTES_MAX, DOCUMENT_BYTES_SLACK, STAGE_MEMORY_BYTES_MAX};
-use crate::query::exec::{Environment, Stage};
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
+use crate::query::exec::{Environment, Flow, Look, Stage};
+use crate::query::sequence::{Chunk, Sequence};
 
 #[derive(Debug)]
 struct Facet(Vec<(Box<str>, Pipeline)>);
@@ -85,52 +86,69 @@ struct Faceting {
 impl Stage for Faceting {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         let Some(mut source) = self.source.take() else { return Ok(None) };
-        let mut docs = Vec::new();
-        let mut bytes = 0;
-        while let Some(doc) = source.next(env)? {
-            bytes += doc.as_doc().as_bytes().len() + size_of::<DocBuf>();
-            if bytes > STAGE_MEMORY_BYTES_MAX {
-                let message =
-                    "$facet keeps more than 100 megabytes of documents, which is the limit";
+        let bytes_max = env.stage_bytes_max();
+        let mut docs = Sequence::new(bytes_max, env.spill_folder());
+        source.each(env, &mut |doc| {
+            docs.push(doc.to_buf())?;
+            if docs.bytes() > bytes_max {
+                let message = format!(
+                    "$facet keeps more than {bytes_max} bytes of documents, but didn't allow external spilling. Pass allowDiskUse:true to opt in."
+                );
                 return Err(Error::new(Code(292), message));
             }
-            docs.push(doc);
-        }
-        let docs: Arc<[DocBuf]> = docs.into();
+            Ok(())
+        })?;
+        let docs = Arc::new(docs);
         let mut result = DocWriter::new();
         for (name, pipeline) in &self.spec.0 {
-            let mut run = pipeline.build(Box::new(Buffered { docs: Arc::clone(&docs), at: 0 }));
+            let shared = Buffered { docs: Arc::clone(&docs), chunk: Chunk::default(), at: 0 };
+            let mut run = pipeline.build(Box::new(shared));
             result.array(name, |array| {
-                while let Some(doc) = run.next(env)? {
-                    array.doc(doc.as_doc());
-                    if array.len() > DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK {
-                        let message = "document constructed by $facet is larger than 16 megabytes, which is the limit";
-                        return Err(Error::location(4_031_700, message));
-                    }
-                }
-                Ok(())
+                run.each(env, &mut |doc| {
+                    array.doc(doc);
+                    check_size(array.len())
+                })
             })?;
         }
-        if result.len() > DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK {
-            let message =
-                "document constructed by $facet is larger than 16 megabytes, which is the limit";
-            return Err(Error::location(4_031_700, message));
-        }
+        check_size(result.len())?;
         Ok(Some(result.finish()))
     }
 }
 
+/// Checks that the arrays do not take more memory than a stage may.
+fn check_size(bytes: usize) -> Result<()> {
+    if bytes <= STAGE_MEMORY_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "document constructed by $facet is {bytes} bytes, which exceeds the limit of {STAGE_MEMORY_BYTES_MAX} bytes"
+    );
+    Err(Error::new(Code(146), message))
+}
+
 /// Documents that several runs share.
 struct Buffered {
-    docs: Arc<[DocBuf]>,
+    docs: Arc<Sequence>,
+    chunk: Chunk,
     at: usize,
 }
 
 impl Stage for Buffered {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         env.check()?;
-        let doc = self.docs.get(self.at).cloned();
+        let doc = self.docs.get(self.at, &mut self.chunk)?.map(Doc::to_buf);
         self.at += 1;
         Ok(doc)
+    }
+
+    fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
+        while let Some(doc) = self.docs.get(self.at, &mut self.chunk)? {
+            env.check()?;
+            self.at += 1;
+            if show(doc)? == Flow::Stop {
+                break;
+            }
+        }
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! `$setWindowFields`: fields computed over a window of documents around each, within partitions and an order.
 //!
-//! The documents are sorted by partition and `sortBy`, on the disk if memory has no room; then one partition after the
-//! other is taken into memory, and every output is computed for the whole of it.
+//! The documents are sorted by partition and `sortBy`; then one partition after the other is taken, and every output is
+//! computed for the whole of it. What memory has no room for goes to the disk: documents, partitions and results.
 
 mod bounds;
+mod column;
 mod function;
 mod series;
 mod syntax;
@@ -17,10 +18,11 @@ use crate::bson::key::Direction;
 use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
-use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
+use crate::query::sequence::{Chunk, Sequence};
 use crate::query::sort::{SortPattern, Sorted, Sorter};
 
+use column::Column;
 use function::Function;
 
 const NAME: &str = "$setWindowFields";
@@ -129,7 +131,7 @@ impl StageSpec for WindowFields {
             source: Some(source),
             sorted: None,
             next: None,
-            done: Vec::new().into_iter(),
+            current: None,
         })
     }
 }
@@ -141,8 +143,7 @@ struct Running {
     sorted: Option<Sorted>,
     /// The first document of the next partition, with its key.
     next: Option<(Vec<u8>, DocBuf)>,
-    /// The documents of the current partition, finished.
-    done: std::vec::IntoIter<DocBuf>,
+    current: Option<Partition>,
 }
 
 impl WindowFields {
@@ -173,29 +174,47 @@ impl WindowFields {
         Ok(())
     }
 
-    fn compute(&self, docs: Vec<DocBuf>, env: &dyn Environment) -> Result<Vec<DocBuf>> {
-        let mut columns = Vec::new();
+    fn compute(&self, docs: Sequence, env: &dyn Environment) -> Result<Partition> {
+        let bytes_max = env.stage_bytes_max() / self.outputs.len().max(1);
+        let mut columns = Vec::with_capacity(self.outputs.len());
         for (_, function) in &self.outputs {
-            columns.push(function.compute(&docs, self.order.as_ref(), env)?);
+            let mut column = Column::new(bytes_max, env.spill_folder());
+            function.compute(&docs, self.order.as_ref(), &mut column, env)?;
+            columns.push((column, Chunk::default()));
         }
-        let mut finished = Vec::with_capacity(docs.len());
-        for (at, doc) in docs.into_iter().enumerate() {
-            let mut doc = doc;
-            for ((path, _), column) in self.outputs.iter().zip(&columns) {
-                let value = column.get(at).unwrap_or(&Value::MISSING);
-                doc = match path.names().len() {
-                    1 => set_field(doc.as_doc(), path, value),
-                    _ => {
-                        let names: Vec<&[u8]> = path.names().collect();
-                        let mut out = DocWriter::new();
-                        write_path(&mut out, doc.as_doc(), &names, value.raw());
-                        out.finish()
-                    }
-                };
-            }
-            finished.push(doc);
+        Ok(Partition { docs, chunk: Chunk::default(), columns, at: 0 })
+    }
+}
+
+/// A partition whose outputs are known.
+struct Partition {
+    docs: Sequence,
+    chunk: Chunk,
+    columns: Vec<(Column, Chunk)>,
+    /// The document to give next.
+    at: usize,
+}
+
+impl Partition {
+    /// The next document with its outputs.
+    fn next(&mut self, spec: &WindowFields) -> Result<Option<DocBuf>> {
+        let Some(doc) = self.docs.get(self.at, &mut self.chunk)? else { return Ok(None) };
+        let mut finished: Option<DocBuf> = None;
+        for ((path, _), (column, chunk)) in spec.outputs.iter().zip(&mut self.columns) {
+            let value = column.get(self.at, chunk)?;
+            let doc = finished.as_ref().map_or(doc, DocBuf::as_doc);
+            finished = Some(match path.names().len() {
+                1 => set_field(doc, path, value),
+                _ => {
+                    let names: Vec<&[u8]> = path.names().collect();
+                    let mut out = DocWriter::new();
+                    write_path(&mut out, doc, &names, value);
+                    out.finish()
+                }
+            });
         }
-        Ok(finished)
+        self.at += 1;
+        Ok(Some(finished.unwrap_or_else(|| doc.to_buf())))
     }
 }
 
@@ -238,13 +257,13 @@ fn at_path<'a>(old: Raw<'_>, names: &[&[u8]], value: Option<Raw<'a>>) -> Option<
 }
 
 /// The document with a field set in its place, or at the end.
-fn set_field(doc: Doc<'_>, path: &Path, value: &Value<'_>) -> DocBuf {
+fn set_field(doc: Doc<'_>, path: &Path, value: Option<Raw<'_>>) -> DocBuf {
     if path.names().next().is_some_and(|name| doc.get_bytes(name).is_some()) {
-        return nested::set(doc, path, value.raw());
+        return nested::set(doc, path, value);
     }
     let mut out = DocWriter::append_to(Vec::with_capacity(doc.as_bytes().len() + 32));
     out.extend(doc);
-    if let (Some(name), Some(raw)) = (path.names().next(), value.raw()) {
+    if let (Some(name), Some(raw)) = (path.names().next(), value) {
         out.raw_bytes(name, raw);
     }
     out.finish()
@@ -257,7 +276,7 @@ impl Running {
     }
 
     /// The documents of the next partition.
-    fn partition(&mut self, env: &dyn Environment) -> Result<Option<Vec<DocBuf>>> {
+    fn partition(&mut self, env: &dyn Environment) -> Result<Option<Sequence>> {
         let first = match self.next.take() {
             Some(first) => Some(first),
             None => self.pull()?,
@@ -266,20 +285,21 @@ impl Running {
         // No key is the beginning of another one: what begins with the partition's key is of the partition.
         let mut partition = Vec::new();
         self.spec.partition_key(doc.as_doc(), &mut partition)?;
-        let mut bytes = doc.as_doc().as_bytes().len();
-        let mut docs = vec![doc];
+        let mut docs = Sequence::new(env.stage_bytes_max(), env.spill_folder());
+        docs.push(doc)?;
         while let Some((other, doc)) = self.pull()? {
             env.check()?;
             if !other.starts_with(&partition) {
                 self.next = Some((other, doc));
                 break;
             }
-            bytes += doc.as_doc().as_bytes().len() + size_of::<DocBuf>();
-            if bytes > STAGE_MEMORY_BYTES_MAX {
-                let message = "Exceeded max memory. Current memory: 104857600 bytes. $setWindowFields cannot spill";
-                return Err(Error::location(5_643_011, message));
+            docs.push(doc)?;
+            if docs.bytes() > env.stage_bytes_max() {
+                let max = env.stage_bytes_max();
+                let what = "but didn't allow external spilling. Pass allowDiskUse:true to opt in.";
+                let message = format!("Exceeded memory limit of {max} bytes for {NAME}, {what}");
+                return Err(Error::new(Code(292), message));
             }
-            docs.push(doc);
         }
         Ok(Some(docs))
     }
@@ -291,11 +311,14 @@ impl Stage for Running {
             self.sorted = Some(self.spec.sort(source, env)?);
         }
         loop {
-            if let Some(doc) = self.done.next() {
+            env.check()?;
+            if let Some(partition) = &mut self.current
+                && let Some(doc) = partition.next(&self.spec)?
+            {
                 return Ok(Some(doc));
             }
             let Some(docs) = self.partition(env)? else { return Ok(None) };
-            self.done = self.spec.compute(docs, env)?.into_iter();
+            self.current = Some(self.spec.compute(docs, env)?);
         }
     }
 }

@@ -42,8 +42,7 @@ impl Entry {
 /// A file of sorted runs, removed when it is no longer needed.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    file: File,
-    path: PathBuf,
+    scratch: Scratch,
     /// Where each run begins; the last one ends where the file does.
     starts: Vec<u64>,
     end: u64,
@@ -124,13 +123,8 @@ impl Runs {
     /// # Errors
     /// `FileStreamFailed` (39).
     pub(crate) fn create(folder: &Path) -> Result<Runs> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = folder.join(format!("sort-{}-{number}", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
-        let file = file.map_err(|error| failed(&error))?;
-        Ok(Runs { file, path, starts: Vec::new(), end: 0 })
+        let scratch = Scratch::create(folder)?;
+        Ok(Runs { scratch, starts: Vec::new(), end: 0 })
     }
 
     /// Appends a run: entries in order.
@@ -146,7 +140,7 @@ impl Runs {
 
     fn write(&mut self, entries: impl Iterator<Item = Entry>) -> std::io::Result<()> {
         self.starts.push(self.end);
-        let mut out = BufWriter::with_capacity(READ_BYTES, &self.file);
+        let mut out = BufWriter::with_capacity(READ_BYTES, &self.scratch.file);
         for entry in entries {
             for part in [entry.key.len(), entry.doc.len()] {
                 out.write_all(&(part as u32).to_le_bytes())?;
@@ -175,7 +169,51 @@ impl Runs {
     }
 }
 
-impl Drop for Runs {
+/// A file for what memory has no room for, removed when it is no longer needed.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    file: File,
+    path: PathBuf,
+}
+
+impl Scratch {
+    /// An empty file in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// `FileStreamFailed` (39).
+    pub(crate) fn create(folder: &Path) -> Result<Scratch> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = folder.join(format!("sort-{}-{number}", std::process::id()));
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+        let file = file.map_err(|error| failed(&error))?;
+        Ok(Scratch { file, path })
+    }
+
+    /// Writes bytes at a place of the file.
+    ///
+    /// # Errors
+    /// `FileStreamFailed` (39), `OutOfDiskSpace` (14031).
+    pub(crate) fn write_at(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        let mut file = &self.file;
+        let written = file.seek(SeekFrom::Start(at)).and_then(|_| file.write_all(bytes));
+        Spilled::note(1, bytes.len() as u64);
+        written.map_err(|error| failed(&error))
+    }
+
+    /// Reads bytes from a place of the file.
+    ///
+    /// # Errors
+    /// `FileStreamFailed` (39).
+    pub(crate) fn read_at(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(bytes));
+        read.map_err(|error| failed(&error))
+    }
+}
+
+impl Drop for Scratch {
     fn drop(&mut self) {
         // What cannot be removed now goes when the database is opened again.
         let _ = std::fs::remove_file(&self.path);
@@ -185,7 +223,7 @@ impl Drop for Runs {
 impl Merge {
     fn advance(&mut self, run: usize) -> Result<()> {
         let Some(reader) = self.readers.get_mut(run) else { return Ok(()) };
-        let entry = reader.entry(&mut self.runs.file).map_err(|error| failed(&error))?;
+        let entry = reader.entry(&mut self.runs.scratch.file).map_err(|error| failed(&error))?;
         self.next.extend(entry.map(|entry| Reverse((entry, run))));
         Ok(())
     }

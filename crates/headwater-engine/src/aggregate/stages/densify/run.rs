@@ -55,7 +55,7 @@ struct Coming {
 impl Densify {
     /// Sorts the documents, on the disk if they do not fit into memory.
     fn sort(&self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<Sorted> {
-        let mut sorter = Sorter::new(None, STAGE_MEMORY_BYTES_MAX).with_folder(env.spill_folder());
+        let mut sorter = Sorter::new(None, env.stage_bytes_max()).with_folder(env.spill_folder());
         let mut key = Vec::new();
         source.each(env, &mut |doc| {
             key.clear();

@@ -7,7 +7,7 @@ use crate::aggregate::expressions::date::add::add;
 use crate::aggregate::expressions::date::unit::{Unit, unknown_unit};
 use crate::aggregate::expressions::date::zone::Zone;
 use crate::aggregate::expressions::{Expression, Scope, bson_text, value_text};
-use crate::bson::{DocBuf, Number, Raw, Type, Value, View, compare_values};
+use crate::bson::{Number, Raw, Type, Value, View, compare_values};
 use crate::error::{Code, Error, Result};
 
 /// The bounds of a window.
@@ -68,58 +68,49 @@ impl Bounds {
         }
     }
 
-    /// The positions of the documents in the window of each document of a partition.
-    pub(super) fn windows(
-        &self,
-        docs: &[DocBuf],
-        order: Option<&Order>,
-    ) -> Result<Vec<Range<usize>>> {
-        let count = docs.len();
-        match self {
-            Bounds::Documents(low, high) => {
-                let limit = i64::try_from(count).unwrap_or(i64::MAX);
-                let clamp = |at: i64| at.clamp(0, limit) as usize;
-                let window = |at: usize| {
-                    let at = at as i64;
-                    let start = low.or_zero().map_or(0, |by| clamp(at.saturating_add(by)));
-                    let end = high
-                        .or_zero()
-                        .map_or(count, |by| clamp(at.saturating_add(by).saturating_add(1)));
-                    start..end.max(start)
-                };
-                Ok((0..count).map(window).collect())
+    /// The positions of the documents in the window of each of `count` documents, where these tell.
+    pub(super) fn by_count(&self, count: usize) -> Option<Vec<Range<usize>>> {
+        let Bounds::Documents(low, high) = self else { return None };
+        let limit = i64::try_from(count).unwrap_or(i64::MAX);
+        let clamp = |at: i64| at.clamp(0, limit) as usize;
+        let window = |at: usize| {
+            let at = at as i64;
+            let start = low.or_zero().map_or(0, |by| clamp(at.saturating_add(by)));
+            let end =
+                high.or_zero().map_or(count, |by| clamp(at.saturating_add(by).saturating_add(1)));
+            start..end.max(start)
+        };
+        Some((0..count).map(window).collect())
+    }
+
+    /// The positions of the documents in the window of each document of a partition, which are in the order of these
+    /// values.
+    pub(super) fn windows(&self, values: &[Value<'_>]) -> Result<Vec<Range<usize>>> {
+        let count = values.len();
+        let Bounds::Range(low, high, unit) = self else {
+            return Ok(self.by_count(count).unwrap_or_default());
+        };
+        let mut windows = Vec::with_capacity(count);
+        let everything = matches!((low, high), (Bound::Unbounded, Bound::Unbounded));
+        for value in values {
+            if everything {
+                // What has no place on the axis is refused even where no distance is asked.
+                Bound::Current.target(value, *unit)?;
             }
-            Bounds::Range(low, high, unit) => {
-                let Some(path) = order.and_then(Order::only) else { return Ok(Vec::new()) };
-                let values: Vec<Value<'_>> =
-                    docs.iter().map(|doc| path.of_doc(doc.as_doc())).collect();
-                let mut windows = Vec::with_capacity(count);
-                let everything = matches!((low, high), (Bound::Unbounded, Bound::Unbounded));
-                for value in &values {
-                    if everything {
-                        // What has no place on the axis is refused even where no distance is asked.
-                        Bound::Current.target(value, *unit)?;
-                    }
-                    let at = windows.len();
-                    let start = match low.target(value, *unit)? {
-                        _ if matches!(low, Bound::Current) => at,
-                        None => 0,
-                        Some(target) => {
-                            values.partition_point(|v| compare_values(v, &target).is_lt())
-                        }
-                    };
-                    let end = match high.target(value, *unit)? {
-                        _ if matches!(high, Bound::Current) => at + 1,
-                        None => count,
-                        Some(target) => {
-                            values.partition_point(|v| compare_values(v, &target).is_le())
-                        }
-                    };
-                    windows.push(start..end.max(start));
-                }
-                Ok(windows)
-            }
+            let at = windows.len();
+            let start = match low.target(value, *unit)? {
+                _ if matches!(low, Bound::Current) => at,
+                None => 0,
+                Some(target) => values.partition_point(|v| compare_values(v, &target).is_lt()),
+            };
+            let end = match high.target(value, *unit)? {
+                _ if matches!(high, Bound::Current) => at + 1,
+                None => count,
+                Some(target) => values.partition_point(|v| compare_values(v, &target).is_le()),
+            };
+            windows.push(start..end.max(start));
         }
+        Ok(windows)
     }
 
     /// Whether each window begins at the first document.

@@ -6,13 +6,17 @@ use std::sync::Arc;
 
 use super::Order;
 use super::bounds::Bounds;
+use super::column::Column;
 use super::series::{self, Covariance, Smoothing};
 use crate::aggregate::accumulators::{self, AccumulatorSpec, Sliding};
 use crate::aggregate::expressions::date::unit::Unit;
 use crate::aggregate::expressions::{Expression, Frame};
-use crate::bson::{Doc, DocBuf, Value};
+use crate::bson::{Doc, Value};
 use crate::error::Result;
+use crate::interrupt::check_round;
+use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::Environment;
+use crate::query::sequence::{Chunk, Sequence};
 
 /// A parsed window function.
 #[derive(Debug)]
@@ -52,74 +56,124 @@ impl Function {
     /// What the expressions and the function raise.
     pub(super) fn compute(
         &self,
-        docs: &[DocBuf],
+        docs: &Sequence,
         order: Option<&Order>,
+        column: &mut Column,
         env: &dyn Environment,
-    ) -> Result<Vec<Value<'static>>> {
-        let inputs = |expression: &Expression| -> Result<Vec<Value<'static>>> {
-            docs.iter()
-                .map(|doc| expression.evaluate(doc.as_doc()).map(Value::into_owned))
-                .collect()
-        };
-        let times = || -> Vec<Value<'_>> {
-            let path = order.and_then(Order::only);
-            docs.iter()
-                .map(|doc| path.map_or(Value::MISSING, |path| path.of_doc(doc.as_doc())))
-                .collect()
-        };
+    ) -> Result<()> {
+        let inputs = |expression: &Expression| inputs(docs, expression, env);
+        let times = || times(docs, order);
         match self {
-            Function::Accumulator(spec, bounds) => accumulate(&**spec, bounds, docs, order, env),
-            Function::Rank(ranking) => Ok(series::rank(*ranking, &places(docs, order)?)),
-            Function::Shift { output, by, default } => {
-                let shifted = |at: usize| {
-                    let at = usize::try_from(at as i64 + by).ok();
-                    let Some(doc) = at.and_then(|at| docs.get(at)) else {
-                        return Ok(default.clone());
-                    };
-                    let value = output.evaluate(doc.as_doc())?;
-                    Ok(if value.is_missing() { Value::NULL } else { value.into_owned() })
-                };
-                (0..docs.len()).map(shifted).collect()
+            Function::Accumulator(spec, bounds) => {
+                accumulate(&**spec, bounds, docs, order, column, env)
             }
-            Function::Smooth(input, smoothing) => Ok(smoothing.run(&inputs(input)?)),
+            Function::Rank(ranking) => {
+                let ranks = series::rank(*ranking, &places(docs, order)?);
+                column.extend(ranks.into_iter().map(Ok))
+            }
+            Function::Shift { output, by, default } => {
+                let mut chunk = Chunk::default();
+                for at in 0..docs.len() {
+                    env.check()?;
+                    let doc = match usize::try_from(at as i64 + by) {
+                        Ok(at) => docs.get(at, &mut chunk)?,
+                        Err(_) => None,
+                    };
+                    column.push(match doc {
+                        None => default.clone(),
+                        Some(doc) => {
+                            let value = output.evaluate(doc)?;
+                            if value.is_missing() { Value::NULL } else { value.into_owned() }
+                        }
+                    })?;
+                }
+                Ok(())
+            }
+            Function::Smooth(input, smoothing) => {
+                column.extend(smoothing.run(&inputs(input)?).into_iter().map(Ok))
+            }
             Function::Derivative(input, unit, bounds) => {
-                let (values, times) = (inputs(input)?, times());
-                let windows = bounds.windows(docs, order)?;
-                windows
-                    .into_iter()
-                    .map(|window| series::derivative(&times, &values, window, *unit))
-                    .collect()
+                let (values, times) = (inputs(input)?, times()?);
+                let windows = bounds.windows(&times)?.into_iter();
+                column.extend(
+                    windows.map(|window| series::derivative(&times, &values, window, *unit)),
+                )
             }
             Function::Integral(input, unit, bounds) => {
-                let (values, times) = (inputs(input)?, times());
-                let windows = bounds.windows(docs, order)?;
-                windows
-                    .into_iter()
-                    .map(|window| series::integral(&times, &values, window, *unit))
-                    .collect()
+                let (values, times) = (inputs(input)?, times()?);
+                let windows = bounds.windows(&times)?.into_iter();
+                column
+                    .extend(windows.map(|window| series::integral(&times, &values, window, *unit)))
             }
             Function::Covariance { x, y, sample, bounds } => {
                 let (x, y) = (inputs(x)?, inputs(y)?);
                 let pairs: Vec<_> = x.into_iter().zip(y).collect();
                 let covariance = Covariance::new(*sample);
-                slide(covariance, &pairs, bounds.windows(docs, order)?, env)
+                slide(covariance, &pairs, windows(bounds, docs, order)?, column, env)
             }
-            Function::LinearFill(input) => series::linear_fill(&times(), inputs(input)?),
-            Function::CarryForward(input) => Ok(series::carry_forward(inputs(input)?)),
+            Function::LinearFill(input) => {
+                let filled = series::linear_fill(&times()?, inputs(input)?)?;
+                column.extend(filled.into_iter().map(Ok))
+            }
+            Function::CarryForward(input) => {
+                column.extend(series::carry_forward(inputs(input)?).into_iter().map(Ok))
+            }
         }
     }
 }
 
+/// The value of an expression for every document.
+fn inputs(
+    docs: &Sequence,
+    expression: &Expression,
+    env: &dyn Environment,
+) -> Result<Vec<Value<'static>>> {
+    let mut values = Vec::with_capacity(docs.len());
+    let mut bytes = 0;
+    docs.each(|doc| {
+        env.check()?;
+        let value = expression.evaluate(doc)?.into_owned();
+        bytes += value.raw().map_or(0, |raw| raw.data.len());
+        if bytes > STAGE_MEMORY_BYTES_MAX {
+            return Err(accumulators::memory_exceeded("$setWindowFields"));
+        }
+        values.push(value);
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// The values that documents are in the order of, where there is one field.
+fn times(docs: &Sequence, order: Option<&Order>) -> Result<Vec<Value<'static>>> {
+    let path = order.and_then(Order::only);
+    let mut values = Vec::with_capacity(docs.len());
+    docs.each(|doc| {
+        values.push(path.map_or(Value::MISSING, |path| path.of_doc(doc).into_owned()));
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// The window of each document.
+fn windows(bounds: &Bounds, docs: &Sequence, order: Option<&Order>) -> Result<Vec<Range<usize>>> {
+    match bounds.by_count(docs.len()) {
+        Some(windows) => Ok(windows),
+        None => bounds.windows(&times(docs, order)?),
+    }
+}
+
 /// The encoded places of documents in the order.
-fn places(docs: &[DocBuf], order: Option<&Order>) -> Result<Vec<Vec<u8>>> {
-    let place = |doc: &DocBuf| {
+fn places(docs: &Sequence, order: Option<&Order>) -> Result<Vec<Vec<u8>>> {
+    let mut places = Vec::with_capacity(docs.len());
+    docs.each(|doc| {
         let mut key = Vec::new();
         if let Some(order) = order {
-            order.pattern.write_key(doc.as_doc(), &mut key)?;
+            order.pattern.write_key(doc, &mut key)?;
         }
-        Ok(key)
-    };
-    docs.iter().map(place).collect()
+        places.push(key);
+        Ok(())
+    })?;
+    Ok(places)
 }
 
 /// What is computed of a window by what comes and goes.
@@ -177,10 +231,10 @@ fn slide<S: Slides>(
     mut state: S,
     items: &[S::Item],
     windows: Vec<Range<usize>>,
+    column: &mut Column,
     env: &dyn Environment,
-) -> Result<Vec<Value<'static>>> {
+) -> Result<()> {
     let mut taken = 0..0;
-    let mut values = Vec::with_capacity(items.len());
     for window in windows {
         env.check()?;
         if window.start < taken.start || window.end < taken.end || window.start >= taken.end {
@@ -191,41 +245,35 @@ fn slide<S: Slides>(
         items.get(new).unwrap_or_default().iter().for_each(|item| state.add(item));
         items.get(gone).unwrap_or_default().iter().for_each(|item| state.remove(item));
         taken = window;
-        values.push(state.value());
+        column.push(state.value())?;
     }
-    Ok(values)
+    Ok(())
 }
 
 fn accumulate(
     spec: &dyn AccumulatorSpec,
     bounds: &Bounds,
-    docs: &[DocBuf],
+    docs: &Sequence,
     order: Option<&Order>,
+    column: &mut Column,
     env: &dyn Environment,
-) -> Result<Vec<Value<'static>>> {
-    let windows = bounds.windows(docs, order)?;
+) -> Result<()> {
+    let windows = windows(bounds, docs, order)?;
     if !bounds.grows()
         && let Some(sliding) = spec.start(Doc::EMPTY)?.sliding()
     {
-        let value = |doc: &DocBuf| {
-            let value = spec.input().eval(&mut Frame::new(doc.as_doc()))?;
-            Ok(value.into_owned())
-        };
-        let values: Vec<_> = docs.iter().map(value).collect::<Result<_>>()?;
-        return slide(sliding, &values, windows, env);
+        let values = inputs(docs, spec.input(), env)?;
+        return slide(sliding, &values, windows, column, env);
     }
-    let add = |state: &mut accumulators::State, at: usize| -> Result<()> {
-        let Some(doc) = docs.get(at) else { return Ok(()) };
-        let value = spec.input().eval(&mut Frame::new(doc.as_doc()))?;
-        state.add(value, doc.as_doc())
-    };
-    let mut results: Vec<Value<'static>> = Vec::with_capacity(docs.len());
+    let mut chunk = Chunk::default();
     let mut state = spec.start(Doc::EMPTY)?;
-    let mut taken = 0..0;
+    let (mut taken, mut last) = (0..0, None);
     for window in windows {
         env.check()?;
-        if window == taken && !results.is_empty() {
-            results.push(results.last().cloned().unwrap_or(Value::NULL));
+        if window == taken
+            && let Some(last) = &last
+        {
+            column.push(Value::clone(last))?;
             continue;
         }
         if !(bounds.grows() && window.start == taken.start && window.end >= taken.end) {
@@ -233,10 +281,15 @@ fn accumulate(
             taken = window.start..window.start;
         }
         for at in taken.end..window.end {
-            add(&mut state, at)?;
+            check_round(at)?;
+            let Some(doc) = docs.get(at, &mut chunk)? else { continue };
+            let value = spec.input().eval(&mut Frame::new(doc))?;
+            state.add(value, doc)?;
         }
         taken = window;
-        results.push(state.finish()?);
+        let value = state.finish()?;
+        last = Some(value.clone());
+        column.push(value)?;
     }
-    Ok(results)
+    Ok(())
 }
