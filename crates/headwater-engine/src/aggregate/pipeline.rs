@@ -241,22 +241,22 @@ impl Pipeline {
         }
     }
 
-    /// What a scan may hand over of each document if it is read by several threads; `None` if not all of the documents are
-    /// read before the first one is given. `sorts` tells whether a sort stands before the pipeline.
-    pub fn reads_all(&self, sorts: bool) -> Option<Takes> {
-        if sorts {
-            return Some(Takes::Document);
-        }
+    /// The fields that a scan hands over if several threads read it; `None` if not all of the documents are read before the
+    /// first one is given, or more than some of their fields.
+    pub fn reads_all(&self) -> Option<Takes> {
         let first = self.stages.iter().find(|stage| stage.reading() != Reading::Streams)?;
         if first.reading() != Reading::All {
             return None;
         }
         let top = |path: &String| path.split('.').next().unwrap_or_default().as_bytes().into();
-        Some(match self.wanted(false) {
-            Wants::Fields(paths) => Takes::Fields(paths.iter().map(top).collect()),
-            Wants::Count => Takes::Fields(Vec::new()),
-            _ => Takes::Document,
-        })
+        let mut names: Vec<Box<[u8]>> = match self.wanted(false) {
+            Wants::Fields(paths) => paths.iter().map(top).collect(),
+            Wants::Count => Vec::new(),
+            _ => return None,
+        };
+        names.sort_unstable();
+        names.dedup();
+        Takes::fields(names)
     }
 
     /// The first stage, if it asks for more of documents than their fields, and the stages behind it.

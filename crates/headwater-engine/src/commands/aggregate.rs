@@ -265,9 +265,8 @@ fn source(
     let sorted = chosen.sorted;
     let described = rest.split_described();
     let scan = ScanStage::new(chosen.plan);
-    // A limit without a sort ends the scan early.
-    let ends_early = head.limit.is_some() && (sorted || sort.is_none());
-    let ahead = rest.reads_all(sort.is_some() && !sorted).filter(|_| !ends_early);
+    // A limit ends the scan early, a sort keeps whole documents.
+    let ahead = rest.reads_all().filter(|_| head.limit.is_none() && sort.is_none());
     let mut stage: Box<dyn Stage> = match (&described, ahead) {
         (Some(_), _) => Box::new(scan.with_records()),
         (None, Some(takes)) => Box::new(scan.read_ahead(takes)),

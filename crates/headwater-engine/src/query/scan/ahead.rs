@@ -27,14 +27,10 @@ const PARTS: usize = 2;
 /// Threads of all such walks of the process at most; who finds them taken walks alone.
 const THREADS_MAX: usize = 8;
 
-/// What is handed over of each document.
+/// What is handed over of each document: the first field of each of these names, of which there may be none. To copy whole
+/// documents from thread to thread takes longer than to read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Takes {
-    /// The document.
-    Document,
-    /// Its fields of these names, which may be none.
-    Fields(Vec<Box<[u8]>>),
-}
+pub struct Takes(Vec<Box<[u8]>>);
 
 /// What a thread hands over.
 enum Part {
@@ -252,22 +248,30 @@ impl Walk<'_> {
 }
 
 impl Takes {
+    /// Most fields that are picked.
+    const FIELDS_MAX: usize = 32;
+
+    /// The first field of each of these names; `None` if they are too many.
+    pub fn fields(names: Vec<Box<[u8]>>) -> Option<Takes> {
+        (names.len() <= Takes::FIELDS_MAX).then_some(Takes(names))
+    }
+
     fn append(&self, doc: Doc<'_>, bytes: Vec<u8>) -> Vec<u8> {
-        match self {
-            Takes::Document => {
-                let mut bytes = bytes;
-                bytes.extend_from_slice(doc.as_bytes());
-                bytes
+        let mut out = DocWriter::append_to(bytes);
+        let mut left = self.0.len();
+        let mut found = [false; Takes::FIELDS_MAX];
+        for element in doc {
+            if left == 0 {
+                break;
             }
-            Takes::Fields(names) => {
-                let mut out = DocWriter::append_to(bytes);
-                if !names.is_empty() {
-                    let wanted = doc.iter().filter(|e| names.iter().any(|name| **name == *e.name));
-                    wanted.for_each(|element| out.raw_bytes(element.name, element.value));
-                }
-                out.into_bytes()
+            let at = self.0.iter().position(|name| **name == *element.name);
+            if let Some(found) = at.and_then(|at| found.get_mut(at)).filter(|found| !**found) {
+                *found = true;
+                left -= 1;
+                out.raw_bytes(element.name, element.value);
             }
         }
+        out.into_bytes()
     }
 }
 
