@@ -190,6 +190,12 @@ impl Operator for Percentile {
 }
 
 fn quantiles(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
+    if argument.as_doc().is_none() {
+        let code = if name == "$median" { 7_436_201 } else { 7_436_200 };
+        let given = bson_text(argument);
+        let message = format!("specification must be an object; found {name}: {given}");
+        return Err(Error::location(code, message));
+    }
     let (input, quantiles) = percentile_arguments(name, argument, scope)?;
     let input = Expression::parse(input, scope)?;
     Ok(Expression::Special(Box::new(Percentile { input, quantiles })))

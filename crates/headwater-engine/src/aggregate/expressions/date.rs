@@ -5,6 +5,7 @@ pub(super) mod difference;
 pub(super) mod format;
 pub(super) mod parse;
 pub(super) mod parts;
+mod tokens;
 pub(crate) mod truncate;
 pub(crate) mod unit;
 pub(crate) mod zone;
