@@ -47,32 +47,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
 fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
     let fields = context.fields();
     let namespace = context.namespace()?;
-    let wanted = fields.array("indexes")?.ok_or_else(|| fields.missing("indexes"))?;
-    if wanted.iter().all(is_null) {
-        return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
-    }
-    quorum::check(fields)?;
-    if let Some(version) = fields.get("v").filter(|version| !version.kind.is_number()) {
-        return Err(fields.wrong_type("v", version.kind, &["double", "decimal", "long", "int"]));
-    }
-    let lenient = fields.loose_bool("ignoreUnknownIndexOptions")?.unwrap_or(false);
-    let catalog = context.shared.catalog();
-    catalog.refuse_view(&namespace)?;
-    let named = catalog.collection(namespace.db(), namespace.collection());
-    if let Some(series) = named.and_then(|named| named.settings.time_series.as_ref()) {
-        let specs = wanted.iter().filter_map(Raw::as_doc);
-        specs.into_iter().try_for_each(|spec| check_index(series, spec))?;
-    }
-    let wanted: Vec<Wanted> = wanted
-        .iter()
-        .enumerate()
-        .filter(|(_, raw)| !is_null(*raw))
-        .map(|(at, raw)| match raw.as_doc() {
-            Some(spec) if lenient => parse_spec(known_options(spec).as_doc()),
-            Some(spec) => parse_spec(spec),
-            None => Err(fields.wrong_type(&format!("indexes.{at}"), raw.kind, &["object"])),
-        })
-        .collect::<Result<_>>()?;
+    let wanted = wanted(context, &namespace)?;
     if context.mode == crate::request::Mode::Inline {
         return Ok(Some(Flow::Busy));
     }
@@ -130,6 +105,37 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
         _ => {}
     }
     Ok(Some(Flow::Written(reply)))
+}
+
+/// The specifications that are asked for, each right by itself.
+fn wanted(context: &Context<'_>, namespace: &Namespace) -> Result<Vec<Wanted>> {
+    let fields = context.fields();
+    let wanted = fields.array("indexes")?.ok_or_else(|| fields.missing("indexes"))?;
+    if wanted.iter().all(is_null) {
+        return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
+    }
+    quorum::check(fields)?;
+    if let Some(version) = fields.get("v").filter(|version| !version.kind.is_number()) {
+        return Err(fields.wrong_type("v", version.kind, &["double", "decimal", "long", "int"]));
+    }
+    let lenient = fields.loose_bool("ignoreUnknownIndexOptions")?.unwrap_or(false);
+    let catalog = context.shared.catalog();
+    catalog.refuse_view(namespace)?;
+    let named = catalog.collection(namespace.db(), namespace.collection());
+    if let Some(series) = named.and_then(|named| named.settings.time_series.as_ref()) {
+        let specs = wanted.iter().filter_map(Raw::as_doc);
+        specs.into_iter().try_for_each(|spec| check_index(series, spec))?;
+    }
+    wanted
+        .iter()
+        .enumerate()
+        .filter(|(_, raw)| !is_null(*raw))
+        .map(|(at, raw)| match raw.as_doc() {
+            Some(spec) if lenient => parse_spec(known_options(spec).as_doc()),
+            Some(spec) => parse_spec(spec),
+            None => Err(fields.wrong_type(&format!("indexes.{at}"), raw.kind, &["object"])),
+        })
+        .collect()
 }
 
 /// The UUID of a build that makes one of these indexes already.

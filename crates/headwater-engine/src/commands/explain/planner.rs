@@ -78,14 +78,7 @@ pub(super) fn explain(
     if counts_all {
         return fast_count(view, &collection, &purpose, (execute, about), reply);
     }
-    let skips = matches!(purpose, Purpose::Find { skip: 1.., .. });
-    let many = matches!(
-        purpose,
-        Purpose::Count { .. }
-            | Purpose::Update { many: true, .. }
-            | Purpose::Delete { many: true, .. }
-    );
-    let express = single && !skips && !many;
+    let express = single && takes_first(&purpose);
     let rejected = std::mem::take(&mut chosen.rejected);
     let draw = |plan: &Plan, sorted: bool, ran: Option<&Ran>| {
         answered.node(plan, &plan.access, sorted, express, ran)
@@ -113,6 +106,17 @@ pub(super) fn explain(
     let node = draw(&shown, sorted, Some(&ran));
     write_stats(reply, &node, &ran, about, &tried);
     Ok(())
+}
+
+/// Whether no more is done than to take the first document that is found.
+fn takes_first(purpose: &Purpose<'_>) -> bool {
+    !matches!(
+        purpose,
+        Purpose::Find { skip: 1.., .. }
+            | Purpose::Count { .. }
+            | Purpose::Update { many: true, .. }
+            | Purpose::Delete { many: true, .. }
+    )
 }
 
 /// A plan is run by value; its drawing needs it afterwards.
