@@ -3,6 +3,7 @@
 //! Knows documents and the [`crate::query::exec::Environment`]. Knows no store, no catalog and no command.
 
 pub mod accumulators;
+mod depth;
 mod effort;
 pub mod expressions;
 mod moves;

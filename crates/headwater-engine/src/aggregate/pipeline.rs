@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::depth::{self, Shallow};
 use super::expressions::{Offered, Scope};
 use super::moves;
 use super::stages::{self, Parsed, Reading, Shape, StageSpec, Writes};
@@ -90,6 +91,8 @@ pub struct Pipeline {
     stages: Vec<Arc<dyn StageSpec>>,
     /// By stage, the place of the stage in the command that it comes from.
     origins: Vec<usize>,
+    /// By stage, how deep the documents behind it may be, where that is looked at.
+    depths: Vec<Option<usize>>,
     /// Whether it may run otherwise than as it was written.
     rewrites: bool,
 }
@@ -137,6 +140,7 @@ impl Pipeline {
             return Err(Error::location(7_749_501, message));
         }
         let mut origins = Vec::with_capacity(count);
+        let levels: Vec<usize> = stages.iter().map(depth::levels).collect();
         for (at, doc) in stages.iter().filter_map(Raw::as_doc).enumerate() {
             if parsed.iter().any(|stage| MAKING.contains(&stage.name())) {
                 context.scope.offer_metadata(Offered::Nothing);
@@ -157,7 +161,9 @@ impl Pipeline {
             moves::to_the_front(&mut parsed, &mut origins);
             optimize(&mut parsed);
         }
-        Ok(Pipeline { stages: parsed, origins, rewrites })
+        let added: Vec<usize> =
+            origins.iter().map(|at| levels.get(*at).copied().unwrap_or(0)).collect();
+        Ok(Pipeline { stages: parsed, origins, depths: depth::limits(&added), rewrites })
     }
 
     /// Parses the value of a command's or stage's `pipeline`.
@@ -227,7 +233,8 @@ impl Pipeline {
     fn behind(&self, at: usize) -> Pipeline {
         let stages = self.stages.iter().skip(at).cloned().collect();
         let origins = self.origins.iter().skip(at).copied().collect();
-        Pipeline { stages, origins, rewrites: self.rewrites }
+        let depths = self.depths.iter().skip(at).copied().collect();
+        Pipeline { stages, origins, depths, rewrites: self.rewrites }
     }
 
     /// What the pipeline looks at of the documents that it is given: `sorted` says whether they are put in order first.
@@ -267,7 +274,13 @@ impl Pipeline {
 
     /// Starts a run over the documents of `source`.
     pub fn build(&self, source: Box<dyn Stage>) -> Box<dyn Stage> {
-        self.stages.iter().fold(source, |source, stage| Arc::clone(stage).start(source))
+        self.stages.iter().zip(&self.depths).fold(source, |source, (stage, depth)| {
+            let stage = Arc::clone(stage).start(source);
+            match depth {
+                Some(limit) => Box::new(Shallow::new(stage, *limit)),
+                None => stage,
+            }
+        })
     }
 }
 

@@ -4,10 +4,12 @@ use super::array::{kind_name, whole_i32};
 use super::named::Named;
 use super::room::check_room;
 use super::{Expression, Frame, Operator, Scope, check_variable_name, is_true};
+use crate::aggregate::depth;
 use crate::bson::print::computed as value_text;
 use crate::bson::{ArrayWriter, Raw, Type, Value};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::interrupt::check_round;
+use crate::limits::COMMAND_DEPTH_MAX;
 
 /// Calls `visit` for every value of an array until it wants no more: with borrowed ones if the array is, else with copies.
 ///
@@ -163,9 +165,6 @@ pub(super) fn filter(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression>
     Ok(Expression::Special(Box::new(Filter { input, slot, test, limit })))
 }
 
-/// Deepest nesting that a value may reach while `$reduce` builds it up.
-const REDUCE_DEPTH_MAX: usize = crate::limits::COMMAND_DEPTH_MAX;
-
 #[derive(Debug)]
 struct Reduce {
     input: Expression,
@@ -190,31 +189,12 @@ impl Operator for Reduce {
             frame.set(self.first, item);
             frame.set(self.first + 1, std::mem::replace(&mut value, Value::MISSING));
             value = self.body.eval(frame)?;
-            if value.raw().is_some_and(|raw| is_deeper(raw, REDUCE_DEPTH_MAX)) {
-                return Err(too_deep());
+            if let Some(raw) = value.raw() {
+                depth::check(raw, COMMAND_DEPTH_MAX)?;
             }
             Ok(true)
         })?;
         Ok(value)
-    }
-}
-
-fn too_deep() -> Error {
-    let levels = REDUCE_DEPTH_MAX;
-    let message = format!(
-        "cannot convert document to BSON because it exceeds the limit of {levels} levels of nesting"
-    );
-    Error::new(Code::OVERFLOW, message)
-}
-
-/// Whether a value has more than `levels` levels of documents and arrays.
-fn is_deeper(raw: Raw<'_>, levels: usize) -> bool {
-    match raw.kind {
-        Type::Document | Type::Array if levels == 0 => true,
-        Type::Document | Type::Array => {
-            crate::bson::Doc::trusted(raw.data).iter().any(|e| is_deeper(e.value, levels - 1))
-        }
-        _ => false,
     }
 }
 
