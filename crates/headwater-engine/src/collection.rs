@@ -2,18 +2,20 @@
 
 pub mod building;
 mod duplicate;
+mod unique;
 
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
 use headwater_store::{Direction, Operation, Read};
 
-use crate::bson::{Doc, key};
+use crate::bson::Doc;
 use crate::catalog::{Collection, store_collection, tables};
 use crate::error::Result;
 use crate::index::Index;
-use crate::index::keys::{Keys, has_alone, head_of, keys, without_id};
+use crate::index::keys::{Keys, keys};
 pub(crate) use duplicate::duplicate_key;
+use unique::NewEntry;
 
 /// A document's place in its collection's natural order.
 pub type RecordId = u64;
@@ -144,7 +146,7 @@ pub fn insert(
     for index in &collection.indexes {
         let keys = keys(index, doc)?;
         for encoded in &keys.keys {
-            check_unique(op, collection, index, encoded, record, doc)?;
+            NewEntry { collection, index, encoded, record, doc }.check(op)?;
         }
         entries.push((index, keys));
     }
@@ -182,7 +184,7 @@ pub fn replace(
             continue;
         }
         for encoded in added(&before, &after.keys) {
-            check_unique(op, collection, index, encoded, record, new)?;
+            NewEntry { collection, index, encoded, record, doc: new }.check(op)?;
         }
         changes.push((index, before, retyped, after));
     }
@@ -246,79 +248,6 @@ fn note_multikey(
 /// Notes in an index what the keys of a document make it; `true` if that is new.
 pub(crate) fn note_keys(index: &Index, keys: &Keys) -> bool {
     index.arrays.add(&keys.multikey, &keys.arrays)
-}
-
-fn check_unique(
-    op: &Operation<'_, '_>,
-    collection: &Collection,
-    index: &Index,
-    encoded: &[u8],
-    record: RecordId,
-    doc: Doc<'_>,
-) -> Result<()> {
-    if index.prepare_unique {
-        return check_prepared(op, collection, index, encoded, record, doc);
-    }
-    if !index.unique {
-        return Ok(());
-    }
-    match with_entry_key(index, encoded, record, |key| op.get(tables::INDEX, key))? {
-        Some(holder) if record_of(holder) != Some(record) => {
-            Err(duplicate_key(collection, index, encoded, doc))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// As [`check_unique`] for an index that is to become unique: its entries still have the record ids in their keys.
-#[cold]
-fn check_prepared(
-    op: &Operation<'_, '_>,
-    collection: &Collection,
-    index: &Index,
-    encoded: &[u8],
-    record: RecordId,
-    doc: Doc<'_>,
-) -> Result<()> {
-    if index.by_id {
-        return check_prepared_by_id(op, collection, index, encoded, record, doc);
-    }
-    let (first, last) = (entry_key(index, encoded, 0), entry_key(index, encoded, RecordId::MAX));
-    let bounds = (Bound::Included(&first[..]), Bound::Included(&last[..]));
-    let mut cursor = op.range(tables::INDEX, bounds.0, bounds.1, Direction::Forward)?;
-    while let Some((key, _)) = cursor.next()? {
-        if key.len() == first.len() && record_of(key) != Some(record) {
-            return Err(duplicate_key(collection, index, encoded, doc));
-        }
-    }
-    Ok(())
-}
-
-/// As [`check_prepared`] in a clustered collection, where an `_id` stands between key and record id.
-#[cold]
-fn check_prepared_by_id(
-    op: &Operation<'_, '_>,
-    collection: &Collection,
-    index: &Index,
-    encoded: &[u8],
-    record: RecordId,
-    doc: Doc<'_>,
-) -> Result<()> {
-    let Some(alone) = without_id(index, doc, encoded)? else { return Ok(()) };
-    let lower = [&index.id.to_be_bytes()[..], head_of(&alone)].concat();
-    let upper = key::successor(&lower).unwrap_or_default();
-    let bounds = (Bound::Included(&lower[..]), Bound::Excluded(&upper[..]));
-    let mut cursor = op.range(tables::INDEX, bounds.0, bounds.1, Direction::Forward)?;
-    while let Some((key, _)) = cursor.next()? {
-        let Some(other) = record_of(key).filter(|other| *other != record) else { continue };
-        let other = op.get(tables::DOCUMENTS, &document_key(collection.id, other))?;
-        if let Some(other) = other
-            && has_alone(index, Doc::trusted(other), &alone)?
-        {
-            return Err(duplicate_key(collection, index, &alone, doc));
-        }
-    }
-    Ok(())
 }
 
 /// Reads a collection's figures from the store, once. Called with the writer held, so that nothing changes meanwhile.

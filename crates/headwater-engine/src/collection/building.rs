@@ -3,7 +3,8 @@
 
 use headwater_store::{Operation, Read};
 
-use super::{RecordId, added, check_unique, entry_key, note_keys, put_entry, record_of};
+use super::unique::NewEntry;
+use super::{RecordId, added, entry_key, note_keys, put_entry, record_of};
 use crate::bson::Doc;
 use crate::catalog::building::Building;
 use crate::catalog::{Collection, tables};
@@ -53,7 +54,8 @@ fn change(
     }
     if let Some(new) = new {
         for encoded in &after.keys {
-            if let Err(error) = check_unique(op, collection, index, encoded, record, new) {
+            let entry = NewEntry { collection, index, encoded, record, doc: new };
+            if let Err(error) = entry.check(op) {
                 building.fail(error);
                 return Ok(());
             }
@@ -101,7 +103,7 @@ pub fn complete(
     let keys = keys(index, doc)?;
     note_keys(index, &keys);
     for encoded in &keys.keys {
-        check_unique(op, collection, index, encoded, record, doc)?;
+        NewEntry { collection, index, encoded, record, doc }.check(op)?;
         put_entry(op, index, encoded, &keys.types, record)?;
     }
     Ok(())
