@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use headwater_engine::bson::{Doc, DocBuf, DocWriter, Raw, Type, View};
+use headwater_engine::bson::{Doc, DocBuf, DocWriter, Raw, Type};
 use headwater_engine::{Engine, EngineOptions};
 
 use super::{KINDS, Random, VALUES, change, condition};
@@ -178,28 +178,25 @@ fn sorted(found: &[DocBuf]) -> Vec<String> {
 }
 
 /// What distinct values there are, whichever of several equal ones stands for them. Null and undefined, and arrays in
-/// arrays, are told otherwise by an index's keys than by the documents, in MongoDB too: they are left out and opened.
+/// arrays, are told otherwise by an index's keys than by the documents, in MongoDB too: the ones are left out, the others
+/// opened as deep as they go.
 fn distinct(session: &Session, command: &str) -> Vec<String> {
     let reply = session.ok(command);
-    let values = reply.as_doc().get("values").and_then(Raw::as_array).unwrap();
-    let shown = |value: Raw<'_>| match value.view() {
-        View::Int32(_) | View::Int64(_) | View::Double(_) | View::Decimal(_) => {
-            let key = headwater_engine::bson::key::encode(value);
-            format!("{key:?}")
-        }
-        _ => format!("{:?}", headwater_engine::bson::key::encode(value)),
-    };
-    let told = |value: &Raw<'_>| !matches!(value.kind, Type::Null | Type::Undefined);
-    let mut texts: Vec<String> = Vec::new();
-    for value in values.iter() {
-        match value.as_array() {
-            Some(inner) => texts.extend(inner.iter().filter(told).map(shown)),
-            None => texts.extend(Some(value).filter(told).map(shown)),
-        }
+    let mut texts = Vec::new();
+    for value in reply.as_doc().get("values").and_then(Raw::as_array).unwrap().iter() {
+        add_opened(value, &mut texts);
     }
     texts.sort();
     texts.dedup();
     texts
+}
+
+fn add_opened(value: Raw<'_>, texts: &mut Vec<String>) {
+    match value.as_array() {
+        Some(inner) => inner.iter().for_each(|value| add_opened(value, texts)),
+        None if matches!(value.kind, Type::Null | Type::Undefined) => {}
+        None => texts.push(format!("{:?}", headwater_engine::bson::key::encode(value))),
+    }
 }
 
 struct Pair {

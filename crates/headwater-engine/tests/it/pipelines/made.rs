@@ -230,7 +230,11 @@ fn stage(source: &mut Source, depth: usize, kind: Kind) -> String {
         18 | 19 => format!("{{\"$unwind\": \"${}\"}}", source.pick(&["l", "a", "s"])),
         20 => match source.below(2) {
             0 => "{\"$count\": \"n\"}".to_owned(),
-            _ => format!("{{\"$sortByCount\": \"${}\"}}, {{\"$sort\": {{\"count\": 1, \"_id\": 1}}}}", source.pick(&["k", "p"])),
+            // As of groups: arrays are sorted by one of their elements, documents by all that they hold.
+            _ => format!(
+                "{{\"$sortByCount\": \"${}\"}}, {{\"$set\": {{\"_id\": {{\"g\": \"$_id\"}}}}}}, {{\"$sort\": {{\"count\": 1, \"_id\": 1}}}}",
+                source.pick(&["k", "p"])
+            ),
         },
         21 => "{\"$bucket\": {\"groupBy\": \"$p\", \"boundaries\": [0, 10, 30], \"default\": \"rest\"}}".to_owned(),
         22 => format!("{{\"$bucketAuto\": {{\"groupBy\": \"$p\", \"buckets\": {}}}}}", 1 + source.below(4)),
