@@ -355,5 +355,5 @@ pub(crate) fn memory_exceeded(name: &str) -> Error {
     let message = format!(
         "{name} used too much memory and cannot spill to disk. Memory limit: 104857600 bytes"
     );
-    Error::new(Code(146), message)
+    Error::new(Code::EXCEEDED_MEMORY_LIMIT, message)
 }

@@ -50,12 +50,12 @@ impl Sequence {
         self.disk.as_ref().map_or(self.held.len(), |disk| disk.ends.len())
     }
 
-    /// The bytes of memory that the documents take.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+    /// Whether the documents take more memory than they may, and cannot go to the disk.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.bytes > self.bytes_max
     }
 
-    /// Appends a document. Without a folder it stays in memory, and the caller looks at [`Sequence::bytes`].
+    /// Appends a document. Without a folder it stays in memory, and the caller asks [`Sequence::is_too_large`].
     ///
     /// # Errors
     /// 39 and 14031 if the file cannot be used.
@@ -66,7 +66,7 @@ impl Sequence {
         self.bytes += doc.as_doc().as_bytes().len() + size_of::<DocBuf>();
         self.held.push(doc);
         match &self.folder {
-            Some(folder) if self.bytes > self.bytes_max => {
+            Some(folder) if self.is_too_large() => {
                 let file = Scratch::create(folder)?;
                 let mut disk = Disk { file, ends: Vec::new(), written: 0, pending: Vec::new() };
                 for doc in std::mem::take(&mut self.held) {
@@ -176,7 +176,7 @@ mod tests {
     fn without_a_folder_all_stays_in_memory() {
         let mut sequence = Sequence::new(0, None);
         (0..10).for_each(|number| sequence.push(doc(number)).unwrap());
-        assert!(sequence.bytes() > 10 * 16);
+        assert!(sequence.bytes > 10 * 16);
         assert_eq!(sequence.len(), 10);
     }
 }

@@ -17,7 +17,7 @@ fn too_large(bytes: usize) -> Error {
     let message = format!(
         "a computed value would use too much memory ({bytes} bytes) and cannot spill to disk. Memory limit: {STAGE_MEMORY_BYTES_MAX} bytes"
     );
-    Error::new(Code(146), message)
+    Error::new(Code::EXCEEDED_MEMORY_LIMIT, message)
 }
 
 /// Checks the length of a text before it is made.

@@ -98,7 +98,7 @@ pub(super) fn range(args: Vec<Value<'_>>) -> Result<Value<'_>> {
         let message = format!(
             "$range would use too much memory ({bytes} bytes) and cannot spill to disk. Memory limit: {STAGE_MEMORY_BYTES_MAX} bytes"
         );
-        return Err(Error::new(crate::error::Code(146), message));
+        return Err(Error::new(crate::error::Code::EXCEEDED_MEMORY_LIMIT, message));
     }
     let mut values = ArrayWriter::new();
     let mut at = start;

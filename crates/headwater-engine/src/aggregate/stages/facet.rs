@@ -90,11 +90,11 @@ impl Stage for Faceting {
         let mut docs = Sequence::new(bytes_max, env.spill_folder());
         source.each(env, &mut |doc| {
             docs.push(doc.to_buf())?;
-            if docs.bytes() > bytes_max {
+            if docs.is_too_large() {
                 let message = format!(
                     "$facet keeps more than {bytes_max} bytes of documents, but didn't allow external spilling. Pass allowDiskUse:true to opt in."
                 );
-                return Err(Error::new(Code(292), message));
+                return Err(Error::new(Code::QUERY_EXCEEDED_MEMORY_LIMIT_NO_DISK_USE_ALLOWED, message));
             }
             Ok(())
         })?;
@@ -123,7 +123,7 @@ fn check_size(bytes: usize) -> Result<()> {
     let message = format!(
         "document constructed by $facet is {bytes} bytes, which exceeds the limit of {STAGE_MEMORY_BYTES_MAX} bytes"
     );
-    Err(Error::new(Code(146), message))
+    Err(Error::new(Code::EXCEEDED_MEMORY_LIMIT, message))
 }
 
 /// Documents that several runs share.

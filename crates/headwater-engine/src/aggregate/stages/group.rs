@@ -284,7 +284,7 @@ fn owned(id: Value<'_>) -> Value<'static> {
 fn rest(env: &dyn Environment, bytes_max: usize) -> Result<Sorter> {
     let Some(folder) = env.spill_folder() else {
         let message = "Exceeded memory limit for $group, but didn't allow external sort. Pass allowDiskUse:true to opt in.";
-        return Err(Error::new(Code(292), message));
+        return Err(Error::new(Code::QUERY_EXCEEDED_MEMORY_LIMIT_NO_DISK_USE_ALLOWED, message));
     };
     Ok(Sorter::new(None, bytes_max / 2).with_folder(Some(folder)))
 }
@@ -528,6 +528,6 @@ mod tests {
     fn without_the_disk_too_much_is_refused() {
         let error =
             run(spec(&[("$push", "$s")]), &Room { folder: None, bytes_max: 5_000 }).unwrap_err();
-        assert_eq!(error.code(), Code(292));
+        assert_eq!(error.code(), Code::QUERY_EXCEEDED_MEMORY_LIMIT_NO_DISK_USE_ALLOWED);
     }
 }

@@ -70,7 +70,10 @@ impl Stage for Sampling {
                 }
                 if bytes > STAGE_MEMORY_BYTES_MAX {
                     let message = "Sort exceeded memory limit of 104857600 bytes, but did not opt in to external sorting.";
-                    return Err(Error::new(Code(292), message));
+                    return Err(Error::new(
+                        Code::QUERY_EXCEEDED_MEMORY_LIMIT_NO_DISK_USE_ALLOWED,
+                        message,
+                    ));
                 }
             }
         }

@@ -294,11 +294,14 @@ impl Running {
                 break;
             }
             docs.push(doc)?;
-            if docs.bytes() > env.stage_bytes_max() {
+            if docs.is_too_large() {
                 let max = env.stage_bytes_max();
                 let what = "but didn't allow external spilling. Pass allowDiskUse:true to opt in.";
                 let message = format!("Exceeded memory limit of {max} bytes for {NAME}, {what}");
-                return Err(Error::new(Code(292), message));
+                return Err(Error::new(
+                    Code::QUERY_EXCEEDED_MEMORY_LIMIT_NO_DISK_USE_ALLOWED,
+                    message,
+                ));
             }
         }
         Ok(Some(docs))

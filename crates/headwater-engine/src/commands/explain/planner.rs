@@ -254,27 +254,23 @@ fn write_plans(out: &mut DocWriter, about: About, winner: &Node, others: &[Node]
 fn write_stats(reply: &mut DocWriter, node: &Node, ran: &Ran, about: About, tried: &[(Node, Ran)]) {
     reply.document("executionStats", |out| {
         out.bool("executionSuccess", true);
-        number(out, "nReturned", node.returned);
-        number(out, "executionTimeMillis", millis(ran.took));
-        number(out, "totalKeysExamined", ran.taken.keys);
-        number(out, "totalDocsExamined", ran.taken.docs);
-        out.document("executionStages", |out| {
-            out.bool("isCached", false);
-            node.write_run(out, ran.took);
-        });
+        write_figures(out, "executionTimeMillis", node, ran);
         if about.all_plans {
             out.array("allPlansExecution", |out| {
-                tried
-                    .iter()
-                    .for_each(|(node, ran)| out.document(|out| write_tried(out, node, ran)));
+                for (node, ran) in tried {
+                    out.document(|out| {
+                        write_figures(out, "executionTimeMillisEstimate", node, ran);
+                    });
+                }
             });
         }
     });
 }
 
-fn write_tried(out: &mut DocWriter, node: &Node, ran: &Ran) {
+/// Writes what a run came to, under the name `time` how long it took, and its stages.
+fn write_figures(out: &mut DocWriter, time: &str, node: &Node, ran: &Ran) {
     number(out, "nReturned", node.returned);
-    number(out, "executionTimeMillisEstimate", millis(ran.took));
+    number(out, time, millis(ran.took));
     number(out, "totalKeysExamined", ran.taken.keys);
     number(out, "totalDocsExamined", ran.taken.docs);
     out.document("executionStages", |out| {
