@@ -34,7 +34,7 @@ pub struct Watches {
 }
 
 /// What the tail has done so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Figures {
     /// Records that it read.
     pub records: u64,
@@ -50,13 +50,13 @@ struct Room {
     state: Mutex<State>,
     /// Up to here everything is evaluated for everybody who waits.
     checked: AtomicU64,
-    records: AtomicU64,
-    calls: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     interests: Interests,
+    /// What was done so far: always of whole records.
+    figures: Figures,
     /// Counts the times that the tail begins anew.
     run: u64,
     thread: Option<Thread>,
@@ -169,12 +169,7 @@ impl Watches {
 
     /// What the tail has done so far.
     pub fn figures(&self) -> Figures {
-        let room = &self.room;
-        Figures {
-            records: room.records.load(Ordering::Relaxed),
-            filters: room.state.lock().interests.asked,
-            calls: room.calls.load(Ordering::Relaxed),
-        }
+        self.room.state.lock().figures
     }
 }
 
@@ -189,18 +184,27 @@ impl Room {
         let mut called = Vec::new();
         let mut state = self.state.lock();
         state.ended = true;
-        state.interests.call_all(&mut called);
+        state.call_all(&mut called);
         if let Some(thread) = &state.thread {
             thread.unpark();
         }
         drop(state);
-        self.wake(&mut called);
+        wake(&called);
     }
+}
 
-    fn wake(&self, called: &mut Vec<Arc<Ticket>>) {
-        self.calls.fetch_add(called.len() as u64, Ordering::Relaxed);
-        called.drain(..).for_each(|ticket| ticket.wake());
+impl State {
+    /// Calls everybody.
+    fn call_all(&mut self, called: &mut Vec<Arc<Ticket>>) {
+        let before = called.len();
+        self.interests.call_all(called);
+        self.figures.calls += (called.len() - before) as u64;
     }
+}
+
+/// Wakes those who were called.
+fn wake(called: &[Arc<Ticket>]) {
+    called.iter().for_each(|ticket| ticket.wake());
 }
 
 impl Watch {

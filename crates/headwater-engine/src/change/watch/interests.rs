@@ -26,8 +26,6 @@ pub(super) struct Interests {
     collections: HashMap<String, Forms>,
     databases: HashMap<String, Forms>,
     cluster: Forms,
-    /// Filters asked so far.
-    pub(super) asked: u64,
 }
 
 /// The streams of one scope, by what their events show: at most as many as there are such choices.
@@ -103,13 +101,14 @@ impl Interests {
     }
 
     /// Calls the streams that an event concerns: those that show it, those that it ends, and those that fail on it.
+    /// Returns how many filters were asked.
     pub(super) fn call(
         &mut self,
         record: &Record<'_>,
         event: &Event<'_>,
         look_up: LookUp<'_>,
         called: &mut Vec<Arc<Ticket>>,
-    ) {
+    ) -> u64 {
         let mut call = Call { record, event, look_up, documents: Vec::new(), called, asked: 0 };
         let namespace = event.namespace.as_str();
         with_entry(&mut self.collections, namespace, |forms| {
@@ -132,7 +131,7 @@ impl Interests {
         if !self.cluster.is_empty() {
             call.all(&Scope::Cluster, &mut self.cluster);
         }
-        self.asked += call.asked;
+        call.asked
     }
 
     /// Calls everybody, whatever they have read.
@@ -142,8 +141,7 @@ impl Interests {
             form.all.call(u64::MAX, called);
             form.filters.call_all(u64::MAX, called);
         }
-        let asked = self.asked;
-        *self = Interests { asked, ..Interests::default() };
+        *self = Interests::default();
     }
 }
 

@@ -7,7 +7,7 @@ use std::thread::{self, Thread};
 
 use headwater_store::{History, Record};
 
-use super::{Room, Ticket};
+use super::{Room, Ticket, wake};
 use crate::bson::Raw;
 use crate::change::document::look_up;
 use crate::change::event::Event;
@@ -70,7 +70,7 @@ impl Tail {
         };
         let mut called = Vec::new();
         let turn = self.read(shared, run, &mut called);
-        self.room.wake(&mut called);
+        wake(&called);
         turn
     }
 
@@ -115,13 +115,14 @@ impl Tail {
     }
 
     fn give_up(&self, called: &mut Vec<Arc<Ticket>>) -> Turn {
-        self.room.state.lock().interests.call_all(called);
+        self.room.state.lock().call_all(called);
         Turn::Again
     }
 }
 
 impl Room {
-    /// Calls the streams that a record concerns. `false` if the run has ended: the record is to be forgotten.
+    /// Calls the streams that a record concerns. `false` if the run has ended, or nobody waits any more: the
+    /// record is to be forgotten.
     fn check(
         &self,
         shared: &Shared,
@@ -129,10 +130,9 @@ impl Room {
         record: &Record<'_>,
         called: &mut Vec<Arc<Ticket>>,
     ) -> bool {
-        self.records.fetch_add(1, Ordering::Relaxed);
         let event = Event::parse(record.event);
         let mut state = self.state.lock();
-        if state.run != run {
+        if state.run != run || state.interests.is_empty() {
             return false;
         }
         if let Some(event) = &event {
@@ -140,8 +140,11 @@ impl Room {
                 // A view of now shows at least what this record did: only what is published becomes durable.
                 look_up(&Run::now(shared, None)?, event, id)
             };
-            state.interests.call(record, event, &mut look_up, called);
+            let before = called.len();
+            state.figures.filters += state.interests.call(record, event, &mut look_up, called);
+            state.figures.calls += (called.len() - before) as u64;
         }
+        state.figures.records += 1;
         self.checked.store(record.seq, Ordering::Release);
         true
     }
