@@ -29,6 +29,7 @@ mod find;
 mod find_and_modify;
 mod get_more;
 mod hello;
+mod inline;
 mod insert;
 mod kill_cursors;
 mod list_collections;

@@ -1,5 +1,6 @@
 //! The engine: store, catalog, cursors and sessions of one node, and the one way in for every command.
 
+mod client;
 mod node;
 pub mod operations;
 mod park;
@@ -11,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::task::{Poll, Waker};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headwater_store::{Snapshot, Store};
 use parking_lot::{Mutex, RwLock};
 
+pub use client::{Client, Connection};
 pub use node::{Node, store_node};
 use operations::Operations;
 use park::park_until;
@@ -84,30 +87,6 @@ impl std::fmt::Debug for EngineOptions {
 /// The part of the data folder for what does not fit into memory.
 const SPILL: &str = "spill";
 
-/// What the engine knows of a client: one for each connection.
-#[derive(Debug)]
-pub struct Client {
-    /// The connection's number.
-    pub connection_id: i64,
-    /// The address that the client dialled, as `hello` must show it.
-    pub local: String,
-    /// The address that the client came from.
-    pub peer: String,
-    /// What the client said of itself in its first `hello`.
-    pub metadata: Arc<Mutex<Option<DocBuf>>>,
-}
-
-/// A connection as others see it.
-#[derive(Debug, Clone)]
-pub struct Connection {
-    /// Its number.
-    pub id: i64,
-    /// The address that the client came from.
-    pub peer: String,
-    /// What the client said of itself.
-    pub metadata: Arc<Mutex<Option<DocBuf>>>,
-}
-
 /// A document database: hands a command document in and gets a reply document out. Cheap to clone.
 ///
 /// ```
@@ -162,6 +141,8 @@ pub struct Shared {
     connections: AtomicI64,
     clients: Mutex<BTreeMap<i64, Connection>>,
     closing: AtomicBool,
+    /// What works beside commands, until it is closed.
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -216,10 +197,11 @@ impl Engine {
             connections: AtomicI64::new(0),
             clients: Mutex::default(),
             closing: AtomicBool::new(false),
+            threads: Mutex::default(),
         });
         commands::drop_temporary(&shared)?;
-        crate::housekeeping::start(&shared)?;
-        crate::ttl::start(&shared)?;
+        let threads = [crate::housekeeping::start(&shared)?, crate::ttl::start(&shared)?];
+        shared.threads.lock().extend(threads);
         Ok(Engine(shared))
     }
 
@@ -227,16 +209,20 @@ impl Engine {
     pub fn client(&self, local: &str, peer: &str) -> Client {
         let connection_id = self.0.connections.fetch_add(1, Ordering::Relaxed) + 1;
         self.0.status.connected();
-        let metadata = Arc::<Mutex<Option<DocBuf>>>::default();
-        let seen =
-            Connection { id: connection_id, peer: peer.to_owned(), metadata: metadata.clone() };
-        self.0.clients.lock().insert(connection_id, seen);
-        Client { connection_id, local: local.to_owned(), peer: peer.to_owned(), metadata }
+        let client = Client::new(connection_id, local.to_owned(), peer.to_owned());
+        self.0.clients.lock().insert(connection_id, client.connection());
+        client
     }
 
-    /// Says that the client has gone.
+    /// Says that the client has gone. What it reads ends soon, with the cursor that it waits at; what it writes, and
+    /// the index that it builds, is finished, as MongoDB does.
     pub fn disconnect(&self, client: &Client) {
+        let awaited = client.leave();
         self.0.clients.lock().remove(&client.connection_id);
+        self.0.operations.leave(client);
+        if let Some(cursor) = awaited {
+            self.0.cursors.kill(cursor);
+        }
         self.0.status.disconnected();
     }
 
@@ -314,7 +300,8 @@ impl Engine {
         reply.finish()
     }
 
-    /// Refuses new work, ends what waits, and closes the store: everything acknowledged is on disk.
+    /// Refuses new work, ends what waits, and closes the store: everything acknowledged is on disk. Afterwards no thread
+    /// of the engine holds it: when its last handle has been dropped, the folder may be opened again at once.
     ///
     /// # Errors
     /// Those of the store's last sync.
@@ -323,7 +310,13 @@ impl Engine {
         self.0.cursors.clear();
         self.0.snapshots.clear();
         self.0.watches.close();
-        Ok(self.0.store.clone().close()?)
+        let closed = self.0.store.clone().close();
+        for thread in std::mem::take(&mut *self.0.threads.lock()) {
+            thread.thread().unpark();
+            // It fails if the thread panicked, which has been told.
+            let _ = thread.join();
+        }
+        Ok(closed?)
     }
 }
 

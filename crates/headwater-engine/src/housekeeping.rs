@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use headwater_store::{Direction, Operation, Read, Table};
@@ -139,13 +140,14 @@ pub(crate) fn left_orphans(read: &dyn Read) -> Result<Waiting> {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
+pub(crate) fn start(shared: &Arc<Shared>) -> Result<JoinHandle<()>> {
     let weak = Arc::downgrade(shared);
     let thread = std::thread::Builder::new().name("housekeeping".to_owned());
     let started = thread.spawn(move || {
         let mut round = 0;
         loop {
-            std::thread::sleep(ROUND);
+            // Closing unparks it.
+            std::thread::park_timeout(ROUND);
             let Some(shared) = weak.upgrade() else { return };
             if shared.is_closing() {
                 return;
@@ -161,13 +163,10 @@ pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
             }
         }
     });
-    match started {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let message = format!("the housekeeping thread cannot be started: {error}");
-            Err(Error::new(Code::INTERNAL_ERROR, message))
-        }
-    }
+    started.map_err(|error| {
+        let message = format!("the housekeeping thread cannot be started: {error}");
+        Error::new(Code::INTERNAL_ERROR, message)
+    })
 }
 
 /// Removes the bytes of orphans that no reader can see any more.

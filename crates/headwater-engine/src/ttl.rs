@@ -7,6 +7,7 @@ mod series;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use series::Series;
@@ -69,16 +70,13 @@ impl Ttl {
 ///
 /// # Errors
 /// The thread cannot be started.
-pub(crate) fn start(shared: &Arc<Shared>) -> Result<()> {
+pub(crate) fn start(shared: &Arc<Shared>) -> Result<JoinHandle<()>> {
     let weak = Arc::downgrade(shared);
     let thread = std::thread::Builder::new().name("ttl".to_owned());
-    match thread.spawn(move || run(&weak)) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let message = format!("the thread that expires documents cannot be started: {error}");
-            Err(Error::new(Code::INTERNAL_ERROR, message))
-        }
-    }
+    thread.spawn(move || run(&weak)).map_err(|error| {
+        let message = format!("the thread that expires documents cannot be started: {error}");
+        Error::new(Code::INTERNAL_ERROR, message)
+    })
 }
 
 fn run(weak: &Weak<Shared>) {
@@ -89,7 +87,8 @@ fn run(weak: &Weak<Shared>) {
         else {
             return;
         };
-        std::thread::sleep(look_every);
+        // Closing unparks it.
+        std::thread::park_timeout(look_every);
         let Some(shared) = weak.upgrade() else { return };
         if shared.is_closing() {
             return;

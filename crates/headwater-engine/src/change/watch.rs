@@ -13,7 +13,7 @@ mod ticket;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::Thread;
+use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
@@ -59,7 +59,7 @@ struct State {
     figures: Figures,
     /// Counts the times that the tail begins anew.
     run: u64,
-    thread: Option<Thread>,
+    thread: Option<JoinHandle<()>>,
     /// The store has ended, or the engine: nobody reads for others any more.
     ended: bool,
 }
@@ -141,7 +141,7 @@ impl Watches {
         let first = state.interests.is_empty();
         let place = state.interests.add(interest, &ticket);
         if first && let Some(thread) = &state.thread {
-            thread.unpark();
+            thread.thread().unpark();
         }
         Armed::Waits(Watch { room: Arc::clone(&self.room), place, ticket })
     }
@@ -162,9 +162,14 @@ impl Watches {
         }
     }
 
-    /// Calls everybody and ends the tail.
+    /// Calls everybody and ends the tail; afterwards it holds nothing of the engine.
     pub(crate) fn close(&self) {
         self.room.end();
+        let thread = self.room.state.lock().thread.take();
+        if let Some(thread) = thread {
+            // It fails if the thread panicked, which has been told.
+            let _ = thread.join();
+        }
     }
 
     /// What the tail has done so far.
@@ -175,7 +180,8 @@ impl Watches {
 
 impl Drop for Watches {
     fn drop(&mut self) {
-        self.close();
+        // The tail itself may be who lets go last, and cannot wait for itself.
+        self.room.end();
     }
 }
 
@@ -186,7 +192,7 @@ impl Room {
         state.ended = true;
         state.call_all(&mut called);
         if let Some(thread) = &state.thread {
-            thread.unpark();
+            thread.thread().unpark();
         }
         drop(state);
         wake(&called);

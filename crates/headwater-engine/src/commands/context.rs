@@ -100,7 +100,9 @@ impl<'a> Context<'a> {
         if mode == Mode::Blocking {
             let (session, namespace) = (context.session, context.shown_namespace());
             let operations = &shared.operations;
-            let running = operations.begin(client, command.name, namespace, session, body);
+            let outlives = context.outlives_client();
+            let running =
+                operations.begin(client, command.name, namespace, session, body, outlives);
             context.running = Some(running);
         }
         Ok(context)
@@ -211,6 +213,20 @@ impl<'a> Context<'a> {
     pub fn interrupt(&self) -> Interrupt {
         let operation = self.running.as_ref().map(|running| running.operation().clone());
         Interrupt::new(self.deadline, operation)
+    }
+
+    /// Whether it is finished when its client has gone: what writes is.
+    fn outlives_client(&self) -> bool {
+        let writes = |stage: Doc<'_>| {
+            stage.first().is_some_and(|field| matches!(field.name_str(), "$merge" | "$out"))
+        };
+        let stages = || self.fields.raw("pipeline").and_then(Raw::as_array);
+        match self.command.name {
+            "aggregate" => {
+                stages().is_some_and(|stages| stages.iter().filter_map(Raw::as_doc).any(writes))
+            }
+            _ => self.command.needs == Needs::Write,
+        }
     }
 
     /// What the list of operations says that it works on.

@@ -1,6 +1,7 @@
 //! `count`: how many documents match.
 
 use super::collation::{argument, chosen};
+use super::inline::filter_computes;
 use super::{Command, Context, Flow, Needs, views};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Doc, DocWriter, Number};
@@ -28,7 +29,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     fields.strict_bool("mirrored")?;
     let namespace = context.namespace()?;
     let filter = fields.document("query")?.unwrap_or(Doc::EMPTY);
-    if context.mode == Mode::Inline && filter.get("_id").is_none() {
+    if context.mode == Mode::Inline && (filter.get("_id").is_none() || filter_computes(filter)) {
         return Ok(Flow::Busy);
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };

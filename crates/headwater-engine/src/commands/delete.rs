@@ -2,6 +2,7 @@
 
 use super::collation::{argument, scope_of};
 use super::collection_uuid;
+use super::inline::filter_computes;
 use super::update::check_sample_id;
 use super::write::chunks::{self, Pace};
 use super::write::first::{First, Search};
@@ -42,7 +43,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let statements: Vec<_> =
         context.batch("deletes")?.into_iter().map(Delete::parse).collect::<Result<_>>()?;
     context.check_statements(statements.len())?;
-    let short = statements.iter().all(|delete| delete.is_short());
+    let short = statements.iter().all(|delete| delete.is_short()) && variables.is_none();
     if context.mode == crate::request::Mode::Inline && !(short && statements.len() <= 16) {
         return Ok(Flow::Busy);
     }
@@ -166,7 +167,10 @@ impl<'a> Delete<'a> {
     }
 
     fn is_short(&self) -> bool {
-        self.hint.is_none() && self.collation.is_none() && is_by_id(self.filter)
+        self.hint.is_none()
+            && self.collation.is_none()
+            && is_by_id(self.filter)
+            && !filter_computes(self.filter)
     }
 
     /// The query for what it removes. Unless the filter is `shown`, one value of an indexed field stands for it.

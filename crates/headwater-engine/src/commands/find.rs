@@ -3,6 +3,7 @@
 use super::collation::chosen;
 use super::collection_uuid;
 use super::cursors::{First, reply_first, reply_one};
+use super::inline::{computes, filter_computes};
 use super::{Command, Context, Fields, Flow, Needs, views};
 use crate::aggregate::expressions::{Offered, Scope};
 use crate::bson::key::Direction;
@@ -65,7 +66,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     first.no_timeout = fields.strict_bool("noCursorTimeout")?;
     let inline = context.mode == Mode::Inline;
     let by_id = filter.get("_id").is_some();
-    if inline && !by_id && filter.iter().nth(1).is_some() {
+    let one = by_id || filter.iter().nth(1).is_none();
+    if inline && (!one || filter_computes(filter) || computes(fields)) {
         return Ok(Flow::Busy);
     }
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::collation::collation;
 use super::delete::{is_by_id, remove_document};
 use super::find::set_order;
+use super::inline::{computes, filter_computes};
 use super::time_series::{self, Asked};
 use super::update::{apply, check_documents, is_of_one_id, now, store_change, upsert};
 use super::write::first::{First, Search};
@@ -51,12 +52,14 @@ pub(super) const COMMAND: Command = Command {
 };
 
 fn run(context: &mut Context<'_>) -> Result<Flow> {
+    let inline = context.mode == crate::request::Mode::Inline;
+    let query = context.fields().raw("query").and_then(Raw::as_doc).unwrap_or(Doc::EMPTY);
+    if inline && (!is_by_id(query) || filter_computes(query) || computes(context.fields())) {
+        return Ok(Flow::Busy);
+    }
     let (mut task, query) = Task::parse(context)?;
     context.check_statements(1)?;
     let namespace = context.write_target()?;
-    if context.mode == crate::request::Mode::Inline && !is_by_id(task.filter) {
-        return Ok(Flow::Busy);
-    }
     let Some(mut guard) = context.write()? else { return Ok(Flow::Busy) };
     guard.unvalidated = task.unvalidated;
     let mut retry = context.retry(&guard)?;

@@ -41,7 +41,10 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let wait_ms = fields.count("maxTimeMS")?;
     let namespace = format!("{}.{collection}", context.db);
     let shared = context.shared;
-    let mut cursor = shared.cursors.take(id, &namespace, context.session)?;
+    context.client.awaits(None);
+    let taken = shared.cursors.take(id, &namespace, context.session);
+    // Closing takes all cursors away, which is the reason then.
+    let mut cursor = taken.map_err(|error| shared.check_open().err().unwrap_or(error))?;
     if let Some(running) = &context.running {
         running.operation().runs(id);
     }
@@ -110,6 +113,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let deadline = context.waiting_since.unwrap_or_else(|| Instant::now() + longest);
         if Instant::now() < deadline && !shared.is_closing() {
             shared.cursors.put_back(cursor);
+            if !context.client.awaits(Some(id)) {
+                shared.cursors.kill(id);
+            }
             return Ok(Flow::Await { wait, deadline });
         }
     }

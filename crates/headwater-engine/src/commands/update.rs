@@ -5,6 +5,7 @@ use super::collection_uuid;
 use super::delete::{is_by_id, multi_with_transaction};
 use super::fields::is_null;
 use super::find::set_order;
+use super::inline::filter_computes;
 use super::insert::{check_id, insert_document};
 use super::time_series::{self, Asked};
 use super::write::chunks::{self, Pace};
@@ -57,7 +58,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let statements: Vec<_> =
         context.batch("updates")?.into_iter().map(Entry::parse).collect::<Result<_>>()?;
     context.check_statements(statements.len())?;
-    let short = statements.iter().all(|entry| is_by_id(entry.filter) && entry.hint.is_none());
+    let short = variables.is_none() && statements.iter().all(Entry::is_short);
     if context.mode == crate::request::Mode::Inline && !(short && statements.len() <= 16) {
         return Ok(Flow::Busy);
     }
@@ -258,6 +259,14 @@ impl<'a> Entry<'a> {
     /// Whether it may change many documents.
     pub(super) fn is_multi(&self) -> bool {
         self.multi
+    }
+
+    /// Whether it changes one document without computing anything.
+    fn is_short(&self) -> bool {
+        is_by_id(self.filter)
+            && self.hint.is_none()
+            && self.pipeline().is_none()
+            && !filter_computes(self.filter)
     }
 
     /// The stages of an update that is a pipeline.

@@ -43,6 +43,8 @@ pub struct Operation {
     pub namespace: String,
     /// The command document, shortened if it is long.
     pub command: DocBuf,
+    /// Whether it goes on when its client has gone.
+    outlives_client: bool,
     yields: AtomicI32,
     waiting: AtomicBool,
     cursor: AtomicI64,
@@ -70,7 +72,7 @@ pub struct Running<'a> {
 }
 
 impl Operations {
-    /// Lists a command.
+    /// Lists a command; one that does not outlive its client ends soon if the client has gone already.
     pub fn begin(
         &self,
         client: &Client,
@@ -78,6 +80,7 @@ impl Operations {
         namespace: String,
         session: Option<[u8; 16]>,
         body: Doc<'_>,
+        outlives_client: bool,
     ) -> Running<'_> {
         let id = self.next.fetch_add(1, Ordering::Relaxed).wrapping_add(1) & i32::MAX;
         let operation = Arc::new(Operation {
@@ -88,6 +91,7 @@ impl Operations {
             name,
             namespace,
             command: shown(body),
+            outlives_client,
             yields: AtomicI32::new(0),
             waiting: AtomicBool::new(false),
             cursor: AtomicI64::new(0),
@@ -95,6 +99,10 @@ impl Operations {
             killed: AtomicI32::new(0),
         });
         self.running.lock().insert(id, operation.clone());
+        // Whoever says that the client goes says so before looking here: one of both sees the other.
+        if client.has_gone() {
+            operation.leave();
+        }
         Running { operations: self, operation }
     }
 
@@ -119,6 +127,14 @@ impl Operations {
         }
     }
 
+    /// Ends what a client that has gone was to read.
+    pub(super) fn leave(&self, client: &Client) {
+        let running = self.running.lock();
+        let of_client =
+            running.values().filter(|operation| operation.connection_id == client.connection_id);
+        of_client.for_each(|operation| operation.leave());
+    }
+
     /// Ends the operation that runs a cursor.
     pub fn kill_cursor(&self, cursor: i64) {
         for operation in self.running.lock().values() {
@@ -132,6 +148,12 @@ impl Operations {
 impl Operation {
     fn kill(&self, code: Code) {
         self.killed.store(code.0, Ordering::Release);
+    }
+
+    fn leave(&self) {
+        if !self.outlives_client {
+            self.kill(Code::CLIENT_DISCONNECT);
+        }
     }
 
     /// How often it let others go first.
@@ -181,6 +203,10 @@ impl Operation {
             code if code == Code::CURSOR_KILLED.0 => {
                 Err(Error::new(Code::CURSOR_KILLED, "cursor was killed"))
             }
+            code if code == Code::CLIENT_DISCONNECT.0 => Err(Error::new(
+                Code::CLIENT_DISCONNECT,
+                "operation was interrupted because a client disconnected",
+            )),
             code => Err(Error::new(Code(code), "operation was interrupted")),
         }
     }
@@ -229,7 +255,7 @@ impl Interrupt {
     /// Fails if the time is up or the operation was killed.
     ///
     /// # Errors
-    /// `MaxTimeMSExpired` (50), `Interrupted` (11601), `CursorKilled` (237).
+    /// `MaxTimeMSExpired` (50), `Interrupted` (11601), `CursorKilled` (237), `ClientDisconnect` (279).
     pub fn check(&self) -> Result<()> {
         if let Some(operation) = &self.operation {
             operation.check()?;

@@ -338,6 +338,20 @@ fn resend(node: &Node, known: &Known) {
     }
 }
 
+/// What works beside commands lets go of the folder before closing is over.
+#[test]
+fn a_folder_may_be_opened_again_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..10 {
+        let node = Node::open(folder.path());
+        node.run(r#"{"createIndexes": "c", "indexes": [{"key": {"at": 1}, "name": "at_1", "expireAfterSeconds": 1}]}"#);
+        node.run(r#"{"insert": "c", "documents": [{"u": 1}, {"u": 2}]}"#);
+        node.watch(None);
+        node.run(r#"{"drop": "c"}"#);
+        node.engine.close().unwrap();
+    }
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_and_no_change_untold_by_kill_9() {
     let long = std::env::var_os("HEADWATER_LONG").is_some_and(|value| value == "1");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,8 @@ use tokio::runtime::Runtime;
 
 use crate::raw::Raw;
 
-/// The commands: `ping`; `echo` (what arrived); `hello`; `slow` (ms on a blocking thread); `write` (acknowledged when
+/// The commands: `ping`; `echo` (what arrived); `hello`; `slow` (ms on a blocking thread);
+/// `held` (on a blocking thread until it is let go); `write` (acknowledged when
 /// `seq` is durable); `getMore` (as many batches as its value says); `await` (until beyond `seq` or ms have passed);
 /// `big` (a reply with so many bytes); `mode` (whether it was begun on a blocking thread); `panic`.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub(crate) struct Fake {
     pub(crate) finished: AtomicUsize,
     pub(crate) disconnected: AtomicUsize,
     batches: AtomicUsize,
+    let_go: Mutex<bool>,
+    released: Condvar,
 }
 
 impl Fake {
@@ -36,6 +39,12 @@ impl Fake {
 
     pub(crate) fn waiting(&self) -> usize {
         self.wakers.lock().unwrap().len()
+    }
+
+    /// Lets the commands that are held end.
+    pub(crate) fn let_go(&self) {
+        *self.let_go.lock().unwrap() = true;
+        self.released.notify_all();
     }
 
     pub(crate) fn poison(&self) {
@@ -103,11 +112,17 @@ impl Service for Fake {
                 }
                 ok(|r| r.document("topologyVersion", |v| v.i64("counter", 7)))
             }
-            "slow" | "saslStart" if mode == Mode::Inline => return Step::Busy,
+            "slow" | "held" | "saslStart" if mode == Mode::Inline => return Step::Busy,
             "slow" => {
                 std::thread::sleep(millis(argument));
                 self.finished.fetch_add(1, Ordering::SeqCst);
                 ok(|r| r.i64("slow", argument))
+            }
+            "held" => {
+                let held = self.let_go.lock().unwrap();
+                drop(self.released.wait_while(held, |gone| !*gone).unwrap());
+                self.finished.fetch_add(1, Ordering::SeqCst);
+                ok(|_| {})
             }
             "saslStart" => ok(|_| {}),
             "write" => {
@@ -198,7 +213,7 @@ impl Fixture {
 pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
     let begin = Instant::now();
     while !condition() {
-        assert!(begin.elapsed() < Duration::from_secs(10), "in vain: {what}");
+        assert!(begin.elapsed() < Duration::from_secs(60), "in vain: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

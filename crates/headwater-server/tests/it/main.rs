@@ -4,6 +4,7 @@ mod compression;
 mod exhaust;
 mod fixture;
 mod hostile;
+mod leaving;
 mod limits;
 mod opcodes;
 mod order;

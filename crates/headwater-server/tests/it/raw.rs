@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use headwater_engine::bson::{Doc, DocBuf, DocWriter, validate};
 
+/// No reply takes longer, whatever else the machine does.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 pub(crate) const REPLY: i32 = 1;
 pub(crate) const QUERY: i32 = 2004;
 pub(crate) const COMPRESSED: i32 = 2012;
@@ -23,7 +26,7 @@ pub(crate) struct Message {
 impl Raw {
     pub(crate) fn connect(address: SocketAddr) -> Raw {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Raw(stream)
     }
@@ -33,7 +36,7 @@ impl Raw {
         self.0.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         let read = self.0.read(&mut [0]);
         assert!(matches!(&read, Err(e) if e.kind() == ErrorKind::WouldBlock), "{read:?}");
-        self.0.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
     }
 }
 

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use crate::fixture::{Fixture, eventually, int};
 use crate::raw::{Raw, command, doc, msg};
 
+/// What a server that stops grants to what is under way.
+const GRACE: Duration = Duration::from_secs(60);
+
 #[test]
 fn a_command_under_way_finishes_and_is_answered() {
     let mut fixture = Fixture::start();
@@ -17,7 +20,7 @@ fn a_command_under_way_finishes_and_is_answered() {
     write.send(&msg(8, 0, &command("write", 1)));
     eventually("both run", || fixture.fake.started.load(Ordering::SeqCst) == 4);
     let server = fixture.server.take().unwrap();
-    let stop = fixture.runtime.spawn(server.shutdown(Duration::from_secs(10)));
+    let stop = fixture.runtime.spawn(server.shutdown(GRACE));
     resting.expect_closed();
     fixture.fake.advance(1);
     assert_eq!(write.receive().response_to(), 8);
@@ -43,8 +46,8 @@ fn a_waiting_command_does_not_hold_up_the_end() {
     eventually("it waits", || fixture.fake.started.load(Ordering::SeqCst) == 1);
     let begin = Instant::now();
     let server = fixture.server.take().unwrap();
-    assert!(fixture.runtime.block_on(server.shutdown(Duration::from_secs(10))));
-    assert!(begin.elapsed() < Duration::from_secs(5));
+    assert!(fixture.runtime.block_on(server.shutdown(GRACE)));
+    assert!(begin.elapsed() < GRACE / 2);
     raw.expect_closed();
 }
 
@@ -57,7 +60,7 @@ fn work_whose_client_has_gone_is_waited_for() {
     drop(raw);
     eventually("its client is gone", || fixture.fake.disconnected.load(Ordering::SeqCst) == 1);
     let server = fixture.server.take().unwrap();
-    assert!(fixture.runtime.block_on(server.shutdown(Duration::from_secs(10))));
+    assert!(fixture.runtime.block_on(server.shutdown(GRACE)));
     assert_eq!(fixture.fake.finished.load(Ordering::SeqCst), 1);
 }
 

@@ -61,7 +61,7 @@ fn a_unix_socket_answers_and_its_file_goes_with_the_server() {
     assert!(fixture.runtime.block_on(taken).unwrap_err().to_string().contains("in use"));
     raw.expect_ping();
     let server = fixture.server.take().unwrap();
-    assert!(fixture.runtime.block_on(server.shutdown(std::time::Duration::from_secs(5))));
+    assert!(fixture.runtime.block_on(server.shutdown(std::time::Duration::from_secs(60))));
     raw.expect_closed();
     assert!(!path.exists());
 }

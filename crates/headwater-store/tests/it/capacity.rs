@@ -197,7 +197,7 @@ fn a_held_snapshot_puts_the_checkpoint_off_up_to_three_quarters() {
         }
     };
     let checkpointed = || {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(120);
         while store.stats().checkpoints == 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -223,7 +223,7 @@ fn a_held_snapshot_puts_the_checkpoint_off_up_to_three_quarters() {
     for _ in 0..CAP / 5_000 / 5 * 4 {
         write(&store, b"", |operation| operation.put(T, b"key", &[1; 5_000]));
     }
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(120);
     while store.stats().checkpoints == 0 {
         assert!(Instant::now() < until, "{:?}", store.stats());
         std::thread::sleep(Duration::from_millis(1));

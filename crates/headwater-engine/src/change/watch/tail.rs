@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
-use std::thread::{self, Thread};
+use std::thread::{self, JoinHandle};
 
 use headwater_store::{History, Record};
 
@@ -18,10 +18,10 @@ use crate::query::run::Run;
 const RECORDS_A_TURN: usize = 64;
 
 /// Starts the thread. It ends with the room, or with the engine.
-pub(super) fn start(shared: Weak<Shared>, room: &Arc<Room>) -> std::io::Result<Thread> {
+pub(super) fn start(shared: Weak<Shared>, room: &Arc<Room>) -> std::io::Result<JoinHandle<()>> {
     let room = Arc::clone(room);
     let thread = thread::Builder::new().name("change-streams".to_owned());
-    let started = thread.spawn(move || {
+    thread.spawn(move || {
         let mut tail = Tail { waker: unparker(thread::current()), room, place: None };
         loop {
             let Some(shared) = shared.upgrade() else { return };
@@ -33,8 +33,7 @@ pub(super) fn start(shared: Weak<Shared>, room: &Arc<Room>) -> std::io::Result<T
                 Turn::End => return,
             }
         }
-    })?;
-    Ok(started.thread().clone())
+    })
 }
 
 /// How a turn ended.

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use headwater_engine::{Engine, EngineOptions};
 
-use super::{
-    LIST, PLAIN, UNIQUE, assert_ok, assert_valid, create, document, fill, names, when_free,
-};
+use super::{LIST, PLAIN, UNIQUE, assert_ok, assert_valid, create, document, fill, names};
 use crate::commands::Session;
 
 const FOLDER: &str = "HEADWATER_BUILD_CRASH_FOLDER";
@@ -27,7 +25,7 @@ fn open(folder: &Path) -> Engine {
         ..headwater_store::Options::default()
     };
     let options = EngineOptions { store, ..EngineOptions::default() };
-    when_free(|| Engine::open(folder, options.clone()))
+    Engine::open(folder, options).unwrap()
 }
 
 /// Not a test by itself: the process that is killed. It builds indexes and drops them for ever, beside two writers.
