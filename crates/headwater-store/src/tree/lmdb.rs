@@ -31,6 +31,8 @@ const APPLIED: &[u8] = b"applied";
 /// One read in this many has its checksum checked.
 const CHECK_EVERY: u32 = 64;
 const MAP_BYTES_MIN: u64 = 1 << 30;
+/// Entries of a walk after which it is worth looking for the pages themselves.
+const LONG_WALK: u32 = 32;
 const IDLE_READERS_MAX: usize = 16;
 /// How long new readers are held back, and let through again, while the map waits to grow.
 const GROWTH_WINDOW: Duration = Duration::from_millis(50);
@@ -409,9 +411,17 @@ impl LmdbReader {
         let (rows, read) = (self.rows(table)?, self.read()?);
         // LMDB has no empty keys and refuses to look for them.
         let (lower, upper) = bounds;
+        let walk = LmdbWalk {
+            range: Range::Empty,
+            reader: self,
+            table,
+            steps: 0,
+            check_every: CHECK_EVERY,
+            end: upper.map(<[u8]>::to_vec),
+        };
         let lower = if is_empty_key(lower) { Bound::Unbounded } else { lower };
         if is_empty_key(upper) {
-            return Ok(LmdbWalk { range: Range::Empty, steps: 0, check_every: CHECK_EVERY });
+            return Ok(LmdbWalk { range: Range::Empty, ..walk });
         }
         let bounds = (lower, upper);
         let range = match direction {
@@ -419,7 +429,7 @@ impl LmdbReader {
             Direction::Backward => rows.rev_range(read, &bounds).map(Range::Backward),
         };
         let range = range.map_err(|error| Error::tree("opening a cursor", error))?;
-        Ok(LmdbWalk { range, steps: 0, check_every: CHECK_EVERY })
+        Ok(LmdbWalk { range, ..walk })
     }
 
     /// About how many entries there are from `lower` (included) to `upper` (excluded).
@@ -476,30 +486,76 @@ enum Range<'s> {
     Empty,
     Forward(RoRange<'s, Bytes, Bytes>),
     Backward(RoRevRange<'s, Bytes, Bytes>),
+    /// What is left of a long walk forwards.
+    Leaves(pages::Leaves<'s>),
 }
 
 pub(crate) struct LmdbWalk<'s> {
     range: Range<'s>,
+    reader: &'s LmdbReader,
+    table: Table,
     steps: u32,
     check_every: u32,
+    end: Bound<Vec<u8>>,
 }
 
 impl<'s> LmdbWalk<'s> {
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Pair<'s>>> {
+        let Range::Leaves(leaves) = &mut self.range else { return self.next_of_lmdb() };
+        match leaves.next() {
+            pages::Entry::Pair(key, sealed) => self.open(key, sealed).map(Some),
+            pages::Entry::End => Ok(None),
+            pages::Entry::Elsewhere(key) => self.open_elsewhere(key).map(Some),
+            pages::Entry::Unknown => self.leave_leaves(),
+        }
+    }
+
+    #[inline]
+    fn open(&mut self, key: &'s [u8], sealed: &'s [u8]) -> Result<Pair<'s>> {
+        self.steps = self.steps.wrapping_add(1);
+        let check = self.steps.is_multiple_of(self.check_every);
+        Ok((key, unseal(key, sealed, check)?))
+    }
+
+    fn next_of_lmdb(&mut self) -> Result<Option<Pair<'s>>> {
         let next = match &mut self.range {
-            Range::Empty => None,
             Range::Forward(range) => range.next(),
             Range::Backward(range) => range.next(),
+            Range::Empty | Range::Leaves(_) => None,
         };
-        match next {
-            None => Ok(None),
-            Some(Ok((key, sealed))) => {
-                self.steps = self.steps.wrapping_add(1);
-                let check = self.steps.is_multiple_of(self.check_every);
-                Ok(Some((key, unseal(key, sealed, check)?)))
+        let Some(pair) = next else { return Ok(None) };
+        let (key, sealed) = pair.map_err(|error| Error::tree("reading a range", error))?;
+        if self.steps == LONG_WALK && matches!(self.range, Range::Forward(_)) {
+            let leaves = self.reader.pages(self.table)?.and_then(|(pages, root)| {
+                pages::Leaves::behind(pages, root, key, self.end.as_ref().map(Vec::as_slice))
+            });
+            if let Some(leaves) = leaves {
+                self.range = Range::Leaves(leaves);
             }
-            Some(Err(error)) => Err(Error::tree("reading a range", error)),
         }
+        self.open(key, sealed).map(Some)
+    }
+
+    /// The value that a leaf does not hold.
+    #[cold]
+    fn open_elsewhere(&mut self, key: &'s [u8]) -> Result<Pair<'s>> {
+        let found = self.reader.rows(self.table)?.get(self.reader.read()?, key);
+        let sealed = found.map_err(|error| Error::tree("reading a range", error))?;
+        let missing = || Error::corrupt(format!("tree: the value of key {key:02x?} is missing"));
+        self.open(key, sealed.ok_or_else(missing)?)
+    }
+
+    /// Goes on as LMDB does where a page is not what it has to be.
+    #[cold]
+    fn leave_leaves(&mut self) -> Result<Option<Pair<'s>>> {
+        let Range::Leaves(leaves) = &self.range else { return Ok(None) };
+        let last = leaves.last_key();
+        let last = last.ok_or_else(|| Error::corrupt("tree: an entry is not inside its page"))?;
+        let bounds = (Bound::Excluded(last), self.end.as_ref().map(Vec::as_slice));
+        let range = self.reader.rows(self.table)?.range(self.reader.read()?, &bounds);
+        let range = range.map_err(|error| Error::tree("opening a cursor", error))?;
+        self.range = Range::Forward(range);
+        self.next_of_lmdb()
     }
 }

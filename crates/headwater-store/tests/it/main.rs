@@ -12,6 +12,7 @@ mod random;
 mod simulated;
 mod together;
 mod variant;
+mod walks;
 mod workload;
 
 /// Whether the long campaigns are wanted.

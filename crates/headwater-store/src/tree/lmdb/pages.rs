@@ -2,12 +2,14 @@
 //! root of a table to a key, for estimates and for looking up several keys at once. Every number found in a page is checked before it is followed; what does not
 //! look like a page ends the walk without an answer.
 
+mod leaves;
 mod together;
 
 use std::marker::PhantomData;
 
 use crate::estimate::{Step, between};
 
+pub(super) use leaves::{Entry, Leaves};
 pub(super) use together::{LANES, Looked};
 
 /// The pages of an environment while a read transaction keeps those that it sees from being reused.

@@ -107,7 +107,8 @@ fn search(ways: &mut [Way<'_>], keys: &[&[u8]], is_leaf: bool) -> Option<()> {
     Some(())
 }
 
-fn key_of(node: &[u8]) -> Option<&[u8]> {
+#[inline]
+pub(super) fn key_of(node: &[u8]) -> Option<&[u8]> {
     node.get(NODE..NODE + usize::from(u16_at(node, 6)?))
 }
 
@@ -134,7 +135,7 @@ fn value<'t>(way: &Way<'t>, key: &[u8]) -> Option<Looked<'t>> {
 
 /// Asks the processor for the first lines of what is read next.
 #[inline]
-fn fetch(bytes: &[u8], lines: usize) {
+pub(super) fn fetch(bytes: &[u8], lines: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in bytes.chunks(LINE).take(lines) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
