@@ -1,6 +1,7 @@
 //! Reading: filters, projections, sorts, plans and their execution.
 
 pub mod bounds;
+pub mod crew;
 pub mod cursor;
 pub mod distinct;
 pub mod exec;

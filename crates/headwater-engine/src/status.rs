@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub struct Status {
     connections: AtomicI64,
     connections_total: AtomicI64,
+    /// Walks through collections whose documents several threads took in.
+    pub shared_scans: AtomicI64,
     /// Commands by the classes of `opcounters`.
     pub operations: Operations,
 }

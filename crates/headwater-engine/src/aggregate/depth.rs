@@ -7,6 +7,7 @@
 use crate::bson::{Doc, DocBuf, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::limits::{COMMAND_DEPTH_MAX, DEPTH_MAX};
+use crate::query::crew::{Crew, Share, Walk};
 use crate::query::exec::{Environment, Look, Stage};
 
 /// Deepest document between two stages.
@@ -103,6 +104,31 @@ impl Stage for Shallow {
             check(doc.as_raw(), limit)?;
             show(doc)
         })
+    }
+
+    fn share(&mut self, env: &dyn Environment, crew: &dyn Crew) -> Result<bool> {
+        self.source.share(env, &Behind { limit: self.limit, crew })
+    }
+}
+
+/// A crew that takes in documents that are not too deep.
+struct Behind<'c> {
+    limit: usize,
+    crew: &'c dyn Crew,
+}
+
+impl Crew for Behind<'_> {
+    fn work(&self, share: Share, walk: &mut Walk<'_>) -> bool {
+        self.crew.work(share, &mut |piece, look| {
+            walk(piece, &mut |doc| {
+                check(doc.as_raw(), self.limit)?;
+                look(doc)
+            })
+        })
+    }
+
+    fn give_up(&self) {
+        self.crew.give_up();
     }
 }
 

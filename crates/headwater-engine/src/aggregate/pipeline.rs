@@ -10,12 +10,11 @@ use std::sync::Arc;
 use super::depth::{self, Shallow};
 use super::expressions::{Offered, Scope};
 use super::moves;
-use super::stages::{self, Parsed, Reading, Shape, StageSpec, Writes};
+use super::stages::{self, Parsed, Shape, StageSpec, Writes};
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
 use crate::query::plan::Wants;
-use crate::query::scan::Takes;
 
 /// Most stages in one pipeline.
 pub const STAGES_MAX: usize = 1000;
@@ -246,24 +245,6 @@ impl Pipeline {
             Wants::Count if sorted => Wants::Fields(Vec::new()),
             wanted => wanted,
         }
-    }
-
-    /// The fields that a scan hands over if several threads read it; `None` if not all of the documents are read before the
-    /// first one is given, or more than some of their fields.
-    pub fn reads_all(&self) -> Option<Takes> {
-        let first = self.stages.iter().find(|stage| stage.reading() != Reading::Streams)?;
-        if first.reading() != Reading::All {
-            return None;
-        }
-        let top = |path: &String| path.split('.').next().unwrap_or_default().as_bytes().into();
-        let mut names: Vec<Box<[u8]>> = match self.wanted(false) {
-            Wants::Fields(paths) => paths.iter().map(top).collect(),
-            Wants::Count => Vec::new(),
-            _ => return None,
-        };
-        names.sort_unstable();
-        names.dedup();
-        Takes::fields(names)
     }
 
     /// The first stage, if it asks for more of documents than their fields, and the stages behind it.

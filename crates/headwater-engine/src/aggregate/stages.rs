@@ -107,11 +107,6 @@ pub trait StageSpec: fmt::Debug + Send + Sync {
         false
     }
 
-    /// Whether it looks at all documents before it gives the first one, and how it asks for them.
-    fn reading(&self) -> Reading {
-        Reading::Asks
-    }
-
     /// The stage when only the first `count` documents are asked of it, if it can make use of that.
     fn with_limit(&self, _count: u64) -> Option<Arc<dyn StageSpec>> {
         None
@@ -125,17 +120,6 @@ pub enum Writes<'a> {
     Out(&'a out::Out),
     /// They go into a collection one by one.
     Merge(&'a merge::Merge),
-}
-
-/// How a stage asks for the documents before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reading {
-    /// One by one as they are asked of it.
-    Asks,
-    /// As [`Stage::stream`] shows them, when itself is asked so.
-    Streams,
-    /// By [`Stage::each`]: all of them before it gives the first one.
-    All,
 }
 
 /// What a planner may know about a stage.

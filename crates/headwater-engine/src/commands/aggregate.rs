@@ -265,12 +265,9 @@ fn source(
     let sorted = chosen.sorted;
     let described = rest.split_described();
     let scan = ScanStage::new(chosen.plan);
-    // A limit ends the scan early, a sort keeps whole documents.
-    let ahead = rest.reads_all().filter(|_| head.limit.is_none() && sort.is_none());
-    let mut stage: Box<dyn Stage> = match (&described, ahead) {
-        (Some(_), _) => Box::new(scan.with_records()),
-        (None, Some(takes)) => Box::new(scan.read_ahead(takes)),
-        (None, None) => Box::new(scan),
+    let mut stage: Box<dyn Stage> = match described {
+        Some(_) => Box::new(scan.with_records()),
+        None => Box::new(scan),
     };
     if let Some(pattern) = sort.clone().filter(|_| !sorted) {
         let needed = head.limit.map(|limit| limit.saturating_add(head.skip));

@@ -175,6 +175,8 @@ fn server_status(context: &mut Context<'_>) -> Result<Flow> {
             headwater.i64(name, i64::try_from(figure).unwrap_or(i64::MAX));
         }
         let watches = shared.watches.figures();
+        let shared_scans = &shared.status.shared_scans;
+        headwater.i64("sharedScans", shared_scans.load(Ordering::Relaxed));
         headwater.document("changeStreams", |streams| {
             for (name, figure) in [
                 ("recordsRead", watches.records),

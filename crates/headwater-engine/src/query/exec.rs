@@ -6,7 +6,8 @@
 
 use std::path::Path;
 
-use super::scan::{Scan, Takes, Visit};
+use super::crew::Crew;
+use super::scan::{Scan, Visit};
 use crate::bson::{Doc, DocBuf};
 use crate::collation::ValueOrder;
 use crate::engine::operations::Wanted;
@@ -52,6 +53,15 @@ pub trait Stage: Send {
         visit: &mut dyn FnMut(Doc<'_>) -> Result<()>,
     ) -> Result<()> {
         self.stream(env, &mut |doc| visit(doc).map(|()| Flow::Continue))
+    }
+
+    /// Has a crew of several threads take in all documents that are left, if that is possible and worth it; says whether
+    /// the crew took in all of them. If not, the stage is as it was.
+    ///
+    /// # Errors
+    /// Those of the store.
+    fn share(&mut self, _env: &dyn Environment, _crew: &dyn Crew) -> Result<bool> {
+        Ok(false)
     }
 }
 
@@ -135,12 +145,12 @@ pub trait Environment {
         STAGE_MEMORY_BYTES_MAX
     }
 
-    /// Runs a scan that has not begun to its end by several threads, if it is large and the view is one that they can share;
-    /// says whether it did.
+    /// Has a crew take in a scan that has not begun, if it is large and the view is one that threads can share; says
+    /// whether the crew took in all of it. If not, the scan is as it was.
     ///
     /// # Errors
-    /// Those of [`Scan::run`].
-    fn scan_ahead(&self, _scan: &mut Scan, _takes: &Takes, _look: &mut Look<'_>) -> Result<bool> {
+    /// Those of the store.
+    fn scan_shared(&self, _scan: &mut Scan, _crew: &dyn Crew) -> Result<bool> {
         Ok(false)
     }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use headwater_store::{Read, Snapshot};
 
-use super::exec::{Environment, Look, Ready, Stage};
+use super::crew::Crew;
+use super::exec::{Environment, Ready, Stage};
 use super::plan;
-use super::scan::{Scan, Takes, Visit};
+use super::scan::{Scan, Visit};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf};
@@ -216,7 +217,7 @@ impl Environment for Run<'_> {
         self.shared.options.stage_bytes_max
     }
 
-    fn scan_ahead(&self, scan: &mut Scan, takes: &Takes, look: &mut Look<'_>) -> Result<bool> {
+    fn scan_shared(&self, scan: &mut Scan, crew: &dyn Crew) -> Result<bool> {
         // A moment that reads share is too old for others to see it, and the writer's view is its own.
         let View::Snapshot(snapshot) = &self.read else { return Ok(false) };
         let aggregation = &self.shared.options.aggregation;
@@ -230,7 +231,11 @@ impl Environment for Run<'_> {
             }
             Ok(taken.iter().all(|other| other.seq() == snapshot.seq()).then_some(taken))
         };
-        scan.run_ahead((snapshot, &same), effort, takes, &|| interrupt.check(), look)
+        let done = scan.share((snapshot, &same), effort, &|| interrupt.check(), crew)?;
+        if done {
+            crate::status::count(&self.shared.status.shared_scans, 1);
+        }
+        Ok(done)
     }
 
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {

@@ -1,11 +1,11 @@
 //! Scans: walks a collection or indexes where a plan says, and hands on the documents that match. A scan remembers where
 //! it is by key, so that it can go on later on another snapshot.
 
-mod ahead;
 mod find;
 mod keys;
 mod merge;
 mod seen;
+mod shared;
 mod stage;
 mod taken;
 mod walk;
@@ -19,7 +19,6 @@ use crate::bson::Doc;
 use crate::catalog::tables;
 use crate::collection::{RecordId, document_key, find_by_entry, record_of};
 use crate::error::Result;
-pub use ahead::Takes;
 use find::{Finder, Found};
 use seen::Seen;
 pub use stage::{ScanStage, split_record};

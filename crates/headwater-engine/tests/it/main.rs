@@ -1,7 +1,7 @@
 //! The engine's integration tests, one binary.
 
 mod aggregate;
-mod ahead;
+
 mod allocations;
 mod bounded;
 mod bson;
@@ -19,6 +19,7 @@ mod pipelines;
 mod plans;
 mod query;
 mod sessions;
+mod shared;
 mod snapshots;
 mod spilling;
 mod streams;

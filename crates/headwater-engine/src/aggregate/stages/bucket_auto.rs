@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::bucket::is_computed;
 use super::group::parse_output;
-use super::{Parsed, Reading, StageSpec};
+use super::{Parsed, StageSpec};
 use crate::aggregate::accumulators::{Group, Statement};
 use crate::aggregate::expressions::{Expression, bson_text};
 use crate::aggregate::pipeline::Context;
@@ -103,10 +103,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
 impl StageSpec for BucketAuto {
     fn name(&self) -> &'static str {
         "$bucketAuto"
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::All
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {

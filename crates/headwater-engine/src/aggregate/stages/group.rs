@@ -1,23 +1,27 @@
 //! `$group`: groups by the encoded key of `_id`, in the order in which groups first came. What does not fit into memory
 //! goes to the disk as documents and is grouped when the others are done.
 
+mod filling;
+mod groups;
 mod places;
+mod rows;
+mod team;
 
 use std::sync::Arc;
 
-use super::{Parsed, Reading, StageSpec};
-use crate::aggregate::accumulators::{self, Group, Statement};
+use super::{Parsed, StageSpec};
+use crate::aggregate::accumulators::{self, Statement};
 use crate::aggregate::expressions::{Expression, Frame, Operator, Scope};
 use crate::aggregate::pipeline::Context;
 use crate::aggregate::wanted;
 use crate::bson::key::Direction;
-use crate::bson::{Doc, DocBuf, DocWriter, Fields, Raw, Sum, Type, Value, View};
+use crate::bson::{Doc, DocBuf, DocWriter, Raw, Sum, Type, Value, View};
 use crate::collation::ValueOrder;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::query::exec::{Environment, Stage};
 use crate::query::plan::Wants;
-use crate::query::sort::{Sorted, Sorter};
-use places::Places;
+use filling::Filling;
+use groups::{Groups, Spilled};
 
 #[derive(Debug)]
 pub(super) struct GroupSpec {
@@ -116,10 +120,6 @@ impl StageSpec for GroupSpec {
         self.wanted.clone()
     }
 
-    fn reading(&self) -> Reading {
-        Reading::All
-    }
-
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
         Box::new(Grouping { spec: self, state: State::Filling(source) })
     }
@@ -139,47 +139,32 @@ enum State {
     },
 }
 
-/// A group with its `_id`.
-type Held = (Value<'static>, Group);
-
 impl GroupSpec {
     fn key(&self, id: &Value<'_>, key: &mut Vec<u8>) {
         key.clear();
         self.order.append_key(id.raw().unwrap_or(Raw::NULL), Direction::Ascending, key);
     }
 
-    fn begin(&self, id: Value<'_>) -> Result<Held> {
-        let id = owned(id);
-        let group = Group::new(&self.statements, id.as_doc().unwrap_or(Doc::EMPTY))?;
-        Ok((id, group))
-    }
-
     fn fill(&self, mut source: Box<dyn Stage>, env: &dyn Environment) -> Result<State> {
         if let Some(steps) = self.steps()? {
             return self.count(&steps, source, env);
         }
+        if self.is_told_by_fields()
+            && let Some(groups) = team::fill(self, &mut *source, env)?
+        {
+            return Ok(State::Giving { spilled: None, groups });
+        }
         let mut filling = Filling::default();
-        let bytes_max = env.stage_bytes_max();
-        let mut key = Vec::new();
-        let columns: Vec<_> = self.statements.iter().map(|s| Column::of(s.spec.input())).collect();
-        let id = Column::of(&self.id);
-        source.each(env, &mut |doc| {
-            let fields = &mut Fields::new(doc);
-            let id = id.read(doc, fields)?;
-            self.key(&id, &mut key);
-            let place = filling.places.get(&key);
-            if let Some(sorter) = &mut filling.rest
-                && (place.is_none() || filling.growing)
-            {
-                return sorter.push(&key, doc);
-            }
-            filling.add(self, place, &key, id, (doc, fields, &columns))?;
-            if filling.bytes > bytes_max && filling.rest.is_none() {
-                filling.rest = Some(rest(env, bytes_max)?);
-            }
-            Ok(())
-        })?;
+        let ended = filling.take_in(self, &mut *source, env);
+        // What waits came before what ended it.
+        filling.flush(self)?;
+        ended?;
         filling.finish(self)
+    }
+
+    /// Whether accumulators are given all that they need by their inputs, and look at no document.
+    fn is_told_by_fields(&self) -> bool {
+        matches!(self.wanted, Wants::Fields(_) | Wants::Count)
     }
 }
 
@@ -209,203 +194,28 @@ impl GroupSpec {
         mut source: Box<dyn Stage>,
         env: &dyn Environment,
     ) -> Result<State> {
-        let mut count: u64 = 0;
-        source.each(env, &mut |_| {
-            count += 1;
-            Ok(())
-        })?;
-        let mut filling = Filling::default();
-        if count > 0 {
-            filling.ids.push(owned(self.id.evaluate(Doc::EMPTY)?));
-            for step in steps {
-                let mut sum = Sum::default();
-                let mut left = count;
-                while left > 0 {
-                    let times = u32::try_from(left).unwrap_or(u32::MAX);
-                    sum.add_times(*step, times);
-                    left -= u64::from(times);
-                }
-                filling.states.push(accumulators::State::Sum(sum));
+        let count = team::count(&mut *source, env)?;
+        if count == 0 {
+            return Filling::default().finish(self);
+        }
+        let sums = steps.iter().map(|step| {
+            let mut sum = Sum::default();
+            let mut left = count;
+            while left > 0 {
+                let times = u32::try_from(left).unwrap_or(u32::MAX);
+                sum.add_times(*step, times);
+                left -= u64::from(times);
             }
-        }
-        filling.finish(self)
+            accumulators::State::Sum(sum)
+        });
+        let id = owned(self.id.evaluate(Doc::EMPTY)?);
+        Filling::of_sums(id, sums.collect()).finish(self)
     }
-}
-
-/// An expression over a document whose fields are found in one walk.
-enum Column<'s> {
-    /// A field at the top.
-    Field(&'s [u8]),
-    Other(&'s Expression),
-}
-
-impl<'s> Column<'s> {
-    fn of(expression: &'s Expression) -> Column<'s> {
-        if let Expression::Field(path) = expression {
-            let mut names = path.names();
-            if let (Some(name), None) = (names.next(), names.next()) {
-                return Column::Field(name);
-            }
-        }
-        Column::Other(expression)
-    }
-
-    #[inline]
-    fn read<'a>(&self, doc: Doc<'a>, fields: &mut Fields<'a>) -> Result<Value<'a>>
-    where
-        's: 'a,
-    {
-        match self {
-            Column::Field(name) => Ok(fields.get_bytes(name).into()),
-            Column::Other(expression) => expression.evaluate(doc),
-        }
-    }
-}
-
-/// A document, its fields, and what is read of them for each statement.
-type Input<'a, 'f, 's> = (Doc<'a>, &'f mut Fields<'a>, &'f [Column<'s>]);
-
-/// Puts a document into the states of its group.
-#[inline]
-fn put<'a, 's: 'a>(states: &mut [accumulators::State], input: Input<'a, '_, 's>) -> Result<()> {
-    let (doc, fields, columns) = input;
-    for (column, state) in columns.iter().zip(states) {
-        state.add(column.read(doc, fields)?, doc)?;
-    }
-    Ok(())
 }
 
 /// The `_id` of a group.
 fn owned(id: Value<'_>) -> Value<'static> {
     if id.is_missing() { Value::NULL } else { id.into_owned() }
-}
-
-/// Takes the documents that memory has no room for.
-fn rest(env: &dyn Environment, bytes_max: usize) -> Result<Sorter> {
-    let Some(folder) = env.spill_folder() else {
-        let message = "Exceeded memory limit for $group, but didn't allow external sort. Pass allowDiskUse:true to opt in.";
-        return Err(Error::new(Code::QUERY_EXCEEDED_MEMORY_LIMIT_NO_DISK_USE_ALLOWED, message));
-    };
-    Ok(Sorter::new(None, bytes_max / 2).with_folder(Some(folder)))
-}
-
-/// The groups while documents come in. When they fill the memory, documents of further groups are put aside, sorted by
-/// group; so are all others from the first one on that makes its group larger.
-#[derive(Default)]
-struct Filling {
-    places: Places,
-    ids: Vec<Value<'static>>,
-    /// Of each group one for each statement, behind each other.
-    states: Vec<accumulators::State>,
-    bytes: usize,
-    /// Whether a group takes more memory when a further document comes.
-    growing: bool,
-    rest: Option<Sorter>,
-}
-
-impl Filling {
-    fn add<'a, 's: 'a>(
-        &mut self,
-        spec: &GroupSpec,
-        place: Option<usize>,
-        key: &[u8],
-        id: Value<'_>,
-        input: Input<'a, '_, 's>,
-    ) -> Result<()> {
-        let bytes = |states: &[accumulators::State]| -> usize {
-            states.iter().map(accumulators::State::bytes).sum()
-        };
-        let width = spec.statements.len();
-        let Some(at) = place else {
-            let (id, before) = (owned(id), self.states.len());
-            let fields = id.as_doc().unwrap_or(Doc::EMPTY);
-            accumulators::begin(&spec.statements, fields, &mut self.states)?;
-            self.places.insert(key, self.ids.len());
-            self.bytes += Places::bytes_of(key) + size_of::<Value<'_>>();
-            self.bytes += id.raw().map_or(0, |raw| raw.data.len());
-            self.ids.push(id);
-            let states = self.states.get_mut(before..).unwrap_or_default();
-            put(states, input)?;
-            self.bytes += bytes(states);
-            return Ok(());
-        };
-        let states = self.states.get_mut(at * width..(at + 1) * width).unwrap_or_default();
-        let before = bytes(states);
-        put(states, input)?;
-        let after = bytes(states);
-        self.growing |= after > before;
-        self.bytes = (self.bytes + after).saturating_sub(before);
-        Ok(())
-    }
-
-    fn finish(self, spec: &GroupSpec) -> Result<State> {
-        let (ids, states) = (self.ids.into_iter(), self.states.into_iter());
-        let groups =
-            Groups { ids, states, width: spec.statements.len(), whole: Vec::new().into_iter() };
-        let Some(rest) = self.rest else { return Ok(State::Giving { spilled: None, groups }) };
-        let held = groups.map(Some).collect();
-        let spilled = Spilled { places: self.places, held, rest: rest.finish()?, next: None };
-        Ok(State::Giving { spilled: Some(Box::new(spilled)), groups: Groups::default() })
-    }
-}
-
-/// Groups in the order in which they first came.
-#[derive(Default)]
-struct Groups {
-    ids: std::vec::IntoIter<Value<'static>>,
-    states: std::vec::IntoIter<accumulators::State>,
-    width: usize,
-    /// Those that were taken apart already.
-    whole: std::vec::IntoIter<Held>,
-}
-
-impl Groups {
-    fn is_empty(&self) -> bool {
-        self.ids.len() == 0 && self.whole.len() == 0
-    }
-}
-
-impl Iterator for Groups {
-    type Item = Held;
-
-    fn next(&mut self) -> Option<Held> {
-        let Some(id) = self.ids.next() else { return self.whole.next() };
-        Some((id, Group::of(self.states.by_ref().take(self.width).collect())))
-    }
-}
-
-/// The groups of documents that were put aside: one at a time, begun by what memory has of it.
-struct Spilled {
-    places: Places,
-    held: Vec<Option<Held>>,
-    rest: Sorted,
-    /// The first document of the next group.
-    next: Option<(Vec<u8>, DocBuf)>,
-}
-
-impl Spilled {
-    fn next(&mut self, spec: &GroupSpec, env: &dyn Environment) -> Result<Option<Held>> {
-        let first = match self.next.take() {
-            Some(first) => Some(first),
-            None => self.rest.next_with_key().transpose()?,
-        };
-        let Some((key, doc)) = first else { return Ok(None) };
-        let place = self.places.get(&key).and_then(|at| self.held.get_mut(at));
-        let (id, mut group) = match place.and_then(Option::take) {
-            Some(held) => held,
-            None => spec.begin(spec.id.evaluate(doc.as_doc())?)?,
-        };
-        group.add(&spec.statements, doc.as_doc())?;
-        while let Some((other, doc)) = self.rest.next_with_key().transpose()? {
-            env.check()?;
-            if other != key {
-                self.next = Some((other, doc));
-                break;
-            }
-            group.add(&spec.statements, doc.as_doc())?;
-        }
-        Ok(Some((id, group)))
-    }
 }
 
 impl Stage for Grouping {
@@ -424,7 +234,7 @@ impl Stage for Grouping {
         if held.is_none()
             && let Some(done) = spilled.take()
         {
-            groups.whole = done.held.into_iter().flatten().collect::<Vec<_>>().into_iter();
+            *groups = Groups::of_whole(done.held.into_iter().flatten().collect());
         }
         held = held.or_else(|| groups.next());
         let Some((id, group)) = held else { return Ok(None) };

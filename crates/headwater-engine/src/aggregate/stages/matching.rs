@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::transform::{Outcome, Transform, Transforming};
-use super::{Parsed, Reading, Shape, StageSpec};
+use super::{Parsed, Shape, StageSpec};
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Doc, DocWriter, Raw};
 use crate::error::{Error, Result};
@@ -31,10 +31,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
 impl StageSpec for Match {
     fn name(&self) -> &'static str {
         "$match"
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::Streams
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {

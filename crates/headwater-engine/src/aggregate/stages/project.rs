@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::transform::{Outcome, Transform, Transforming};
-use super::{Parsed, Reading, StageSpec};
+use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Metadata, Needs, Scope};
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw};
@@ -50,10 +50,6 @@ pub(super) fn unset(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
 impl StageSpec for Project {
     fn name(&self) -> &'static str {
         self.name
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::Streams
     }
 
     fn keeps(&self, field: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::transform::{Outcome, Transform, Transforming};
-use super::{Parsed, Reading, StageSpec};
+use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Expression, Frame, value_text};
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type, Value};
@@ -35,10 +35,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
 impl StageSpec for Redact {
     fn name(&self) -> &'static str {
         "$redact"
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::Streams
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::transform::{Outcome, Transform, Transforming};
-use super::{Parsed, Reading, StageSpec};
+use super::{Parsed, StageSpec};
 use crate::aggregate::expressions::{Expression, value_text};
 use crate::aggregate::pipeline::{Context, Place, missing_field, unknown_field};
 use crate::bson::{Doc, DocBuf, DocWriter, Element, Raw, Type, Value};
@@ -90,10 +90,6 @@ pub(super) fn replace_root(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Pa
 impl StageSpec for ReplaceRoot {
     fn name(&self) -> &'static str {
         "$replaceRoot"
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::Streams
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {

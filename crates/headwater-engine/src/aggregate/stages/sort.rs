@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Parsed, Reading, Shape, StageSpec};
+use super::{Parsed, Shape, StageSpec};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Doc, Raw};
@@ -41,10 +41,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
 impl StageSpec for SortStage {
     fn name(&self) -> &'static str {
         "$sort"
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::All
     }
 
     fn keeps(&self, _: &[u8]) -> bool {

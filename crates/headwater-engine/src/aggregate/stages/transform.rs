@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::error::Result;
+use crate::query::crew::{Crew, Share, Walk};
 use crate::query::exec::{Environment, Flow, Look, Stage};
 
 /// What such a stage does with a document.
@@ -37,6 +38,43 @@ impl<T: Transform> Transforming<T> {
     }
 }
 
+/// Shows what takes the place of a document.
+fn transform(
+    spec: &impl Transform,
+    doc: Doc<'_>,
+    space: &mut Vec<u8>,
+    show: &mut Look<'_>,
+) -> Result<Flow> {
+    space.clear();
+    let mut out = DocWriter::append_to(std::mem::take(space));
+    let outcome = spec.apply(doc, &mut out)?;
+    *space = out.into_bytes();
+    match outcome {
+        Outcome::Same => show(doc),
+        Outcome::Written => show(Doc::trusted(space)),
+        Outcome::Dropped => Ok(Flow::Continue),
+    }
+}
+
+/// A crew that takes in what such a stage makes of documents.
+struct Behind<'c, T> {
+    spec: &'c T,
+    crew: &'c dyn Crew,
+}
+
+impl<T: Transform> Crew for Behind<'_, T> {
+    fn work(&self, share: Share, walk: &mut Walk<'_>) -> bool {
+        let mut space = Vec::new();
+        self.crew.work(share, &mut |piece, look| {
+            walk(piece, &mut |doc| transform(self.spec, doc, &mut space, look))
+        })
+    }
+
+    fn give_up(&self) {
+        self.crew.give_up();
+    }
+}
+
 impl<T: Transform> Stage for Transforming<T> {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         while let Some(doc) = self.source.next(env)? {
@@ -59,18 +97,12 @@ impl<T: Transform> Stage for Transforming<T> {
     }
 
     fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
-        let (spec, space) = (&self.spec, &mut self.space);
-        self.source.stream(env, &mut |doc| {
-            space.clear();
-            let mut out = DocWriter::append_to(std::mem::take(space));
-            let outcome = spec.apply(doc, &mut out)?;
-            *space = out.into_bytes();
-            match outcome {
-                Outcome::Same => show(doc),
-                Outcome::Written => show(Doc::trusted(space)),
-                Outcome::Dropped => Ok(Flow::Continue),
-            }
-        })
+        let (spec, space) = (&*self.spec, &mut self.space);
+        self.source.stream(env, &mut |doc| transform(spec, doc, space, show))
+    }
+
+    fn share(&mut self, env: &dyn Environment, crew: &dyn Crew) -> Result<bool> {
+        self.source.share(env, &Behind { spec: &*self.spec, crew })
     }
 
     fn is_done(&self) -> bool {

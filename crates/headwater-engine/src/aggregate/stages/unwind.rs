@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Parsed, Reading, StageSpec, nested};
+use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::Path;
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
+use crate::query::crew::{Crew, Share, Walk};
 use crate::query::exec::{Environment, Flow, Look, Stage};
 
 #[derive(Debug)]
@@ -81,10 +82,6 @@ pub(super) fn parse(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
 impl StageSpec for Unwind {
     fn name(&self) -> &'static str {
         "$unwind"
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::Streams
     }
 
     fn keeps(&self, field: &[u8]) -> bool {
@@ -257,5 +254,31 @@ impl Stage for Unwinding {
         }
         *current = None;
         source.stream(env, &mut |doc| spec.show(doc, space, current, show))
+    }
+
+    fn share(&mut self, env: &dyn Environment, crew: &dyn Crew) -> Result<bool> {
+        match self.current {
+            Some(_) => Ok(false),
+            None => self.source.share(env, &Behind { spec: &self.spec, crew }),
+        }
+    }
+}
+
+/// A crew that takes in what is unwound.
+struct Behind<'c> {
+    spec: &'c Unwind,
+    crew: &'c dyn Crew,
+}
+
+impl Crew for Behind<'_> {
+    fn work(&self, share: Share, walk: &mut Walk<'_>) -> bool {
+        let mut space = Vec::new();
+        self.crew.work(share, &mut |piece, look| {
+            walk(piece, &mut |doc| self.spec.show(doc, &mut space, &mut None, look))
+        })
+    }
+
+    fn give_up(&self) {
+        self.crew.give_up();
     }
 }

@@ -11,7 +11,7 @@ mod syntax;
 
 use std::sync::Arc;
 
-use super::{Parsed, Reading, StageSpec, nested};
+use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Path, Scope};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
 use crate::bson::key::Direction;
@@ -119,10 +119,6 @@ pub(super) use function::Function as WindowFunction;
 impl StageSpec for WindowFields {
     fn name(&self) -> &'static str {
         NAME
-    }
-
-    fn reading(&self) -> Reading {
-        Reading::All
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use super::{Next, Scan, Takes, Watch};
+use super::{Next, Scan, Watch};
 use crate::bson::{Doc, DocBuf, DocWriter, View};
 use crate::collection::RecordId;
 use crate::error::Result;
+use crate::query::crew::Crew;
 use crate::query::exec::{Environment, Flow, Look, Stage};
 use crate::query::plan::tree::Plan;
 
@@ -45,7 +46,6 @@ pub struct ScanStage {
     fetch: usize,
     with_records: bool,
     watch: Option<Watch>,
-    ahead: Option<Takes>,
 }
 
 impl ScanStage {
@@ -53,19 +53,13 @@ impl ScanStage {
     pub fn new(plan: Plan) -> ScanStage {
         let scan = Scan::new(plan);
         let (fetched, fetch) = (VecDeque::new(), FETCH.0);
-        ScanStage { scan, fetched, fetch, with_records: false, watch: None, ahead: None }
+        ScanStage { scan, fetched, fetch, with_records: false, watch: None }
     }
 
     /// The same, telling `watch` what the scan takes.
     #[must_use]
     pub fn watched(self, watch: &Watch) -> ScanStage {
         ScanStage { watch: Some(watch.clone()), ..self }
-    }
-
-    /// The same for a pipeline that looks at all documents and takes so much of each, so that several threads may read them.
-    #[must_use]
-    pub fn read_ahead(self, takes: Takes) -> ScanStage {
-        ScanStage { ahead: Some(takes), ..self }
     }
 
     /// The same with the record id behind the fields of each document, as [`split_record`] takes it off.
@@ -102,13 +96,6 @@ impl Stage for ScanStage {
                 return Ok(());
             }
         }
-        if let Some(takes) = self.ahead.take()
-            && !self.with_records
-            && env.scan_ahead(&mut self.scan, &takes, show)?
-        {
-            self.tell();
-            return Ok(());
-        }
         let with_records = self.with_records;
         env.scan(&mut self.scan, &mut |record, doc| {
             let flow = match with_records {
@@ -119,6 +106,15 @@ impl Stage for ScanStage {
         })?;
         self.tell();
         Ok(())
+    }
+
+    fn share(&mut self, env: &dyn Environment, crew: &dyn Crew) -> Result<bool> {
+        if self.with_records || !self.fetched.is_empty() {
+            return Ok(false);
+        }
+        let done = env.scan_shared(&mut self.scan, crew)?;
+        self.tell();
+        Ok(done)
     }
 }
 

@@ -56,17 +56,32 @@ impl Slot {
 }
 
 impl Places {
+    /// No keys yet; they are hashed like this.
+    pub(super) fn with_hasher(hasher: DefaultHashBuilder) -> Places {
+        Places { hasher, ..Places::default() }
+    }
+
+    /// The hash of a key.
+    #[inline]
+    pub(super) fn hash(&self, key: &[u8]) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
     /// The number of a key.
     #[inline]
     pub(super) fn get(&self, key: &[u8]) -> Option<usize> {
-        let hash = self.hasher.hash_one(key);
+        self.find(self.hash(key), key)
+    }
+
+    /// The number of a key with its hash.
+    #[inline]
+    pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<usize> {
         let slot = self.table.find(hash, |slot| slot.is(hash, key, &self.long));
         slot.map(|slot| slot.at as usize)
     }
 
-    /// Gives a key that is not there yet the number `at`.
-    pub(super) fn insert(&mut self, key: &[u8], at: usize) {
-        let hash = self.hasher.hash_one(key);
+    /// Gives a key with its hash, which is not there yet, the number `at`.
+    pub(super) fn insert(&mut self, hash: u64, key: &[u8], at: usize) {
         // A group takes more than a byte, so memory ends before their numbers do.
         let at = u32::try_from(at).unwrap_or(u32::MAX);
         let slot = Slot::new(hash, key, at, &mut self.long);
@@ -91,7 +106,7 @@ mod tests {
             (0..2000_usize).map(|n| [&n.to_be_bytes()[..], &[7].repeat(n % 40)].concat()).collect();
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(places.get(key), None);
-            places.insert(key, at);
+            places.insert(places.hash(key), key, at);
         }
         for (at, key) in keys.iter().enumerate() {
             assert_eq!(places.get(key), Some(at));
