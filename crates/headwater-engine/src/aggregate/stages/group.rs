@@ -258,6 +258,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::error::Code;
     use crate::query::exec::Ready;
 
     struct Room<'f> {
