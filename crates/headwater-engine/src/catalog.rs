@@ -17,6 +17,7 @@ use crate::bson::{Doc, DocBuf, DocWriter};
 use crate::collation::Collation;
 use crate::index::Index;
 use crate::namespace::Namespace;
+use crate::query::plan::cache::PlanCache;
 use building::Building;
 use view::View;
 
@@ -65,6 +66,8 @@ pub struct Collection {
     pub building: Vec<Arc<Building>>,
     /// Figures shared by all versions of the collection.
     pub figures: Arc<Figures>,
+    /// Which indexes served its queries, shared by all versions too.
+    pub plans: Arc<PlanCache>,
 }
 
 /// What is counted about a collection. Exact once loaded; kept by the writer alone.

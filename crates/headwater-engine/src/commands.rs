@@ -24,7 +24,7 @@ mod diagnostics;
 mod distinct;
 mod drop;
 mod drop_indexes;
-mod explain;
+pub(crate) mod explain;
 mod find;
 mod find_and_modify;
 mod get_more;

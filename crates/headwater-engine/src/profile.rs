@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Mutex, RwLock};
 
 pub use entry::Operation;
-pub use insight::{Insight, begin, took, took_id};
+pub use insight::{Insight, begin, recalled, took, took_id};
 
 use crate::aggregate::random::Random;
 use crate::bson::DocBuf;

@@ -134,6 +134,6 @@ fn parse(record: Doc<'_>) -> Option<Collection> {
         _ => None,
     }?;
     let figures = Arc::new(Figures::default());
-    let building = Vec::new();
-    Some(Collection { id, namespace, uuid, options, settings, indexes, building, figures })
+    let (building, plans) = (Vec::new(), Arc::default());
+    Some(Collection { id, namespace, uuid, options, settings, indexes, building, figures, plans })
 }

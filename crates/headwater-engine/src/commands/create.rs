@@ -199,6 +199,7 @@ pub(super) fn create_with_indexes(
         indexes,
         building: Vec::new(),
         figures: Arc::new(Figures::empty()),
+        plans: Arc::default(),
     };
     let kind = if namespace.is_profile() { Kind::Internal } else { Kind::Create };
     let mut event = EventWriter::new(kind, namespace, Some(&collection.uuid), now_ms());

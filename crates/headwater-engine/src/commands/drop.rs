@@ -193,7 +193,8 @@ fn run_rename(context: &mut Context<'_>) -> Result<Flow> {
         return Err(Error::new(Code::NAMESPACE_EXISTS, "target namespace exists"));
     }
     let uuid = if from.db() == to.db() { source.uuid } else { new_uuid() };
-    let renamed = Collection { namespace: to.clone(), uuid, ..Collection::clone(source) };
+    let (namespace, plans) = (to.clone(), Arc::default());
+    let renamed = Collection { namespace, uuid, plans, ..Collection::clone(source) };
     rename(&mut guard, source, renamed, target.map(|target| &**target))?;
     context.wrote(guard.last());
     drop(guard);

@@ -1,6 +1,7 @@
 //! `explain`: how a command would find its documents, and with `executionStats` what finding them took. Nothing is ever
 //! written: of an update or delete the finding is run, and the change is made but not stored.
 
+pub(crate) mod cached;
 mod counting;
 mod draw;
 mod index;

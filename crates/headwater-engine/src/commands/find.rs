@@ -131,7 +131,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     if shape.show.projection.as_ref().is_some_and(Projection::needs_position) && query.id_only {
         query = Query::parse(filter, &mut scope()?)?;
     }
-    if !plain || shape.tailing.is_some() {
+    if !plain || shape.tailing.is_some() || !projection.is_empty() {
         query.asked = Some(Box::new(Asked {
             projection: projection.to_buf(),
             collation: said.map(Doc::to_buf).unwrap_or_default(),

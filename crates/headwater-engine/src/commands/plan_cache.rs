@@ -1,17 +1,19 @@
-//! The commands about cached plans. Plans are chosen anew for every query, so that there is nothing to clear; index filters,
-//! which would bind a shape of queries to indexes, are refused.
+//! The commands about cached plans. Index filters, which would bind a shape of queries to indexes, are refused.
 
+use super::collation::{argument, chosen};
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::bson::{Array, Doc, DocWriter, Raw, Type};
+use crate::collation::Collation;
 use crate::engine::now_ms;
 use crate::error::{Code, Error, Result};
 use crate::query::matcher::Matcher;
+use crate::query::plan::shape_text;
 
 pub(super) const CLEAR: Command = Command {
     name: "planCacheClear",
     aliases: &[],
-    help: "Forgets plans of a collection; none are kept",
+    help: "Forgets how queries on a collection were planned",
     needs: Needs::Read,
     fields: &["collation", "projection", "query", "sort"],
     run: clear,
@@ -23,7 +25,7 @@ pub(super) const CLEAR_FILTERS: Command = Command {
     help: "Forgets index filters of a collection; none are kept",
     needs: Needs::Read,
     fields: &["collation", "projection", "query", "sort"],
-    run: clear,
+    run: clear_filters,
 };
 
 pub(super) const LIST_FILTERS: Command = Command {
@@ -45,22 +47,60 @@ pub(super) const SET_FILTER: Command = Command {
 };
 
 fn clear(context: &mut Context<'_>) -> Result<Flow> {
+    let asked = asked(context)?;
+    let namespace = context.namespace()?;
+    let catalog = context.shared.catalog();
+    let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {
+        return Ok(Flow::Reply(DocWriter::new()));
+    };
+    match asked {
+        None => collection.plans.clear(),
+        Some(shape) => {
+            let collation = chosen(argument(context.fields())?)?.or(collection.collation());
+            let shape = shape.of(collation.as_deref());
+            collection.plans.forget(|entry| entry.shape() == shape);
+        }
+    }
+    Ok(Flow::Reply(DocWriter::new()))
+}
+
+fn clear_filters(context: &mut Context<'_>) -> Result<Flow> {
+    asked(context)?;
+    context.namespace()?;
+    Ok(Flow::Reply(DocWriter::new()))
+}
+
+/// The query of which something is to be forgotten.
+struct Shape<'a> {
+    query: Doc<'a>,
+    sort: Doc<'a>,
+    projection: Doc<'a>,
+}
+
+impl Shape<'_> {
+    fn of(&self, collation: Option<&Collation>) -> String {
+        shape_text(self.query, self.sort, self.projection, collation.map(Collation::spec))
+    }
+}
+
+fn asked<'a>(context: &Context<'a>) -> Result<Option<Shape<'a>>> {
     context.namespace()?;
     let fields = context.fields();
     let document = |name: &str| fields.document(name);
-    let beside = [document("sort")?, document("projection")?, document("collation")?]
-        .iter()
-        .flatten()
-        .count();
+    let (sort, projection) = (document("sort")?, document("projection")?);
+    let beside = [sort, projection, document("collation")?].iter().flatten().count();
     match document("query")? {
-        Some(query) => check_filter(query)?,
+        Some(query) => {
+            check_filter(query)?;
+            let (sort, projection) = (sort.unwrap_or(Doc::EMPTY), projection.unwrap_or(Doc::EMPTY));
+            Ok(Some(Shape { query, sort, projection }))
+        }
         None if beside > 0 => {
             let message = "sort, projection, or collation provided without query";
-            return Err(Error::new(Code::BAD_VALUE, message));
+            Err(Error::new(Code::BAD_VALUE, message))
         }
-        None => {}
+        None => Ok(None),
     }
-    Ok(Flow::Reply(DocWriter::new()))
 }
 
 fn list_filters(context: &mut Context<'_>) -> Result<Flow> {

@@ -175,6 +175,9 @@ impl<'r> Operation<'r> {
             int(out, "keysExamined", self.insight.keys);
             int(out, "docsExamined", self.insight.docs);
         }
+        if self.insight.recalled {
+            out.bool("fromPlanCache", true);
+        }
         match self.name {
             "insert" => int(out, "ninserted", reply("n")),
             "delete" => int(out, "ndeleted", reply("n")),

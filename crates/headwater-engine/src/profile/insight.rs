@@ -16,6 +16,8 @@ pub struct Insight {
     pub keys: u64,
     /// Documents looked at.
     pub docs: u64,
+    /// Whether a plan was taken because it had served before, without the others being weighed.
+    pub recalled: bool,
     way: Option<Way>,
 }
 
@@ -27,7 +29,8 @@ struct Way {
 }
 
 thread_local! {
-    static INSIGHT: Cell<Insight> = const { Cell::new(Insight { keys: 0, docs: 0, way: None }) };
+    static INSIGHT: Cell<Insight> =
+        const { Cell::new(Insight { keys: 0, docs: 0, recalled: false, way: None }) };
 }
 
 /// Forgets what came before on this thread.
@@ -41,7 +44,7 @@ pub fn begin() {
 pub fn took(plan: &Plan, keys: u64, docs: u64) {
     let before = INSIGHT.get();
     let way = before.way.or_else(|| Way::of(plan));
-    INSIGHT.set(Insight { keys: before.keys + keys, docs: before.docs + docs, way });
+    INSIGHT.set(Insight { keys: before.keys + keys, docs: before.docs + docs, way, ..before });
 }
 
 /// Adds a lookup by `_id` that took no plan.
@@ -50,7 +53,13 @@ pub fn took_id(collection: &Collection, found: bool) {
     let before = INSIGHT.get();
     let way = before.way.or_else(|| Some(Way::by_id(collection)));
     let docs = before.docs + u64::from(found);
-    INSIGHT.set(Insight { keys: before.keys + 1, docs, way });
+    INSIGHT.set(Insight { keys: before.keys + 1, docs, way, ..before });
+}
+
+/// Notes that a plan was taken as it had served before.
+#[inline]
+pub fn recalled() {
+    INSIGHT.set(Insight { recalled: true, ..INSIGHT.get() });
 }
 
 impl Way {

@@ -67,6 +67,8 @@ struct Question<'q> {
     multikey: u64,
     keys: Keys<'q>,
     form: Form,
+    /// Whether elements of an array are asked about as values.
+    in_element: bool,
 }
 
 impl Bounds {
@@ -123,7 +125,8 @@ pub fn for_paths<P: Borrow<Path>>(
     let mut chosen: Vec<Option<Candidate>> = Vec::new();
     for (at, path) in paths.iter().map(P::borrow).enumerate() {
         let form = keys.forms.get(at).copied().unwrap_or_default();
-        let question = Question { parts: path.parts(), multikey: bits(at), keys, form };
+        let question =
+            Question { parts: path.parts(), multikey: bits(at), keys, form, in_element: false };
         let mut candidates = Vec::new();
         collect(matcher.root(), &question, &mut candidates);
         candidates.retain(|candidate| {
@@ -170,7 +173,8 @@ pub(crate) fn decide<P: Borrow<Path>>(
             let multikey = multikey.0.get(at).copied().unwrap_or(0);
             let form = keys.forms.get(at).copied().unwrap_or_default();
             let mut candidates = Vec::new();
-            let question = Question { parts: path.parts(), multikey, keys, form };
+            let question =
+                Question { parts: path.parts(), multikey, keys, form, in_element: false };
             collect(node, &question, &mut candidates);
             let told = match candidates.as_slice() {
                 [only] => only.bounds.exact && only.element.is_none(),
@@ -256,7 +260,7 @@ fn field(path: &Path, test: &Test, question: &Question<'_>, found: &mut Vec<Cand
         if let Test::Element(node) = test {
             // All of it has to hold for one element, which is one key.
             let mut inner = Vec::new();
-            alone(node, question, &mut inner);
+            alone(node, &Question { in_element: true, ..*question }, &mut inner);
             merge(&mut inner, 0);
             found.extend(inner.into_iter().map(|mut candidate| {
                 candidate.bounds.exact = false;

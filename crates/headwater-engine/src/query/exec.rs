@@ -119,6 +119,15 @@ pub trait Environment {
         Err(Error::new(Code::INTERNAL_ERROR, "this environment has no catalog"))
     }
 
+    /// What is remembered of how queries on a collection were planned, as `$planCacheStats` shows it; `None` for a
+    /// collection that does not exist.
+    ///
+    /// # Errors
+    /// An environment without a catalog; those of the store.
+    fn cached_plans(&self, _db: &str, _collection: &str) -> Result<Option<Vec<DocBuf>>> {
+        Err(Error::new(Code::INTERNAL_ERROR, "this environment has no catalog"))
+    }
+
     /// The ids of the sessions that the node knows, with the milliseconds since 1970 when each was used last.
     ///
     /// # Errors

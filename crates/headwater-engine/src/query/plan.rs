@@ -4,6 +4,7 @@
 //! as the store estimates it, and the cheapest is taken.
 
 mod branches;
+pub mod cache;
 mod choose;
 mod cost;
 pub(crate) mod eligible;
@@ -11,6 +12,7 @@ pub mod ends;
 mod equality;
 mod gives;
 mod index;
+mod memory;
 mod ranged;
 mod refused;
 mod several;
@@ -120,6 +122,8 @@ pub struct Chosen {
     pub sorted: bool,
     /// The whole filter, for whoever needs to know how a document matched.
     pub filter: Option<Arc<Matcher>>,
+    /// Whether it is what the collection's [`cache::PlanCache`] holds for queries like it.
+    pub cached: bool,
     /// The ways that were not taken, the cheapest first; noted for `explain` alone ([`Query::explains`]).
     pub rejected: Vec<Rejected>,
 }

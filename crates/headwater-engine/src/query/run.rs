@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::catalog::view::Resolved;
 use crate::collation::ValueOrder;
 use crate::collection::load_figures;
+use crate::commands::explain::cached::rows as rows_of_cache;
 use crate::engine::operations::{Interrupt, Wanted, rows};
 use crate::engine::snapshots::Lent;
 use crate::engine::{Shared, now_ms};
@@ -199,6 +200,11 @@ impl Environment for Run<'_> {
         let indexes = collection.into_iter().flat_map(|collection| &collection.indexes);
         let host = host_name();
         Ok(indexes.filter(|index| !index.clustered).map(|i| i.describe_uses(&host)).collect())
+    }
+
+    fn cached_plans(&self, db: &str, collection: &str) -> Result<Option<Vec<DocBuf>>> {
+        let collection = self.catalog.collection(db, collection);
+        collection.map(|collection| rows_of_cache(self, collection)).transpose()
     }
 
     fn sessions(&self) -> Result<Vec<([u8; 16], i64)>> {

@@ -1,6 +1,7 @@
 //! What plans read: how many index entries and documents `explain` counts, and what comes of it.
 
 mod ahead;
+mod cache;
 mod choice;
 mod pipelines;
 

@@ -1,5 +1,4 @@
-//! `$planCacheStats`: a document for each cached plan of a collection. Plans are chosen anew for every query, so that there
-//! is none.
+//! `$planCacheStats`: a document for each choice of a plan that is remembered of a collection.
 
 use std::sync::Arc;
 
@@ -7,7 +6,7 @@ use super::{Parsed, StageSpec};
 use crate::aggregate::pipeline::Context;
 use crate::bson::{DocBuf, Raw, Type};
 use crate::error::{Code, Error, Result};
-use crate::query::exec::{Environment, Stage};
+use crate::query::exec::{Environment, Ready, Stage};
 
 const NAME: &str = "$planCacheStats";
 
@@ -54,7 +53,7 @@ impl StageSpec for PlanCacheStats {
     }
 
     fn start(self: Arc<Self>, _: Box<dyn Stage>) -> Box<dyn Stage> {
-        Box::new(Giving(self))
+        Box::new(Giving { spec: self, rows: None })
     }
 
     fn is_source(&self) -> bool {
@@ -62,17 +61,28 @@ impl StageSpec for PlanCacheStats {
     }
 }
 
-struct Giving(Arc<PlanCacheStats>);
+struct Giving {
+    spec: Arc<PlanCacheStats>,
+    rows: Option<Ready>,
+}
 
 impl Stage for Giving {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
-        let PlanCacheStats { db, collection } = &*self.0;
-        match env.sizes(db, collection)? {
-            Some(_) => Ok(None),
-            None => {
-                let message = format!("collection '{db}.{collection}' does not exist");
-                Err(Error::location(50933, message))
-            }
-        }
+        env.check()?;
+        let rows = match &mut self.rows {
+            Some(rows) => rows,
+            rows => rows.insert(Ready::new(self.spec.rows(env)?)),
+        };
+        rows.next(env)
+    }
+}
+
+impl PlanCacheStats {
+    fn rows(&self, env: &dyn Environment) -> Result<Vec<DocBuf>> {
+        let PlanCacheStats { db, collection } = self;
+        env.cached_plans(db, collection)?.ok_or_else(|| {
+            let message = format!("collection '{db}.{collection}' does not exist");
+            Error::location(50933, message)
+        })
     }
 }

@@ -125,7 +125,8 @@ impl Making {
         })?;
         let target = catalog.collection(self.target.db(), self.target.collection());
         let renamed = source.with_options(self.options.clone());
-        let renamed = Collection { namespace: self.target.clone(), ..renamed };
+        let (namespace, plans) = (self.target.clone(), Arc::default());
+        let renamed = Collection { namespace, plans, ..renamed };
         rename(&mut guard, &source, renamed, target.map(|target| &**target))?;
         context.wrote(guard.last());
         Ok(())

@@ -159,6 +159,7 @@ fn empty_copy(guard: &mut WriteGuard<'_>, source: &Collection, size: i64) -> Res
         indexes: vec![Arc::new(index)],
         building: Vec::new(),
         figures: Arc::new(Figures::empty()),
+        plans: Arc::default(),
         ..source.clone()
     })
 }

@@ -77,7 +77,8 @@ impl Asking<'_> {
             return Ok(());
         };
         let (head, rest) = pipeline.split_head();
-        let about = About { optimized_pipeline: rest.stages().is_empty(), all_plans };
+        let optimized_pipeline = rest.stages().is_empty();
+        let about = About { optimized_pipeline, all_plans, cached: false };
         if rest.stages().is_empty() {
             return explain(view, self.question(&namespace, &head)?, execute, about, reply);
         }

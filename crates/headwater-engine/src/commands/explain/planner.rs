@@ -24,6 +24,8 @@ pub(super) struct About {
     pub(super) optimized_pipeline: bool,
     /// The verbosity `allPlansExecution`.
     pub(super) all_plans: bool,
+    /// That queries like it get this plan without the others being weighed.
+    pub(super) cached: bool,
 }
 
 /// What a plan answers.
@@ -65,6 +67,7 @@ pub(super) fn explain(
     let key = plan_key(&shape, &collection);
     let started = Instant::now();
     let mut chosen = choose(view.store(), &collection, query)?;
+    let about = About { cached: chosen.cached, ..about };
     let answered = Answered {
         filter,
         sort,
@@ -241,13 +244,13 @@ fn write_plans(out: &mut DocWriter, about: About, winner: &Node, others: &[Node]
         out.bool(name, false);
     }
     out.bool("prunedSimilarIndexes", false);
-    let write = |out: &mut DocWriter, plan: &Node| {
-        out.bool("isCached", false);
+    let write = |out: &mut DocWriter, plan: &Node, cached: bool| {
+        out.bool("isCached", cached);
         plan.write_plan(out);
     };
-    out.document("winningPlan", |out| write(out, winner));
+    out.document("winningPlan", |out| write(out, winner, about.cached));
     out.array("rejectedPlans", |out| {
-        others.iter().for_each(|other| out.document(|out| write(out, other)));
+        others.iter().for_each(|other| out.document(|out| write(out, other, false)));
     });
 }
 
@@ -364,7 +367,7 @@ fn shape(query: &Query, filter: Doc<'_>, purpose: &Purpose<'_>) -> String {
 }
 
 /// The shape and the indexes that there are.
-fn plan_key(shape: &str, collection: &Collection) -> String {
+pub(super) fn plan_key(shape: &str, collection: &Collection) -> String {
     let indexes = collection.indexes.iter().filter(|index| !index.hidden);
     let ids: Vec<String> =
         indexes.map(|index| format!("{}:{}", index.id, index.is_multikey())).collect();

@@ -15,7 +15,7 @@ const NAN: Raw<'static> = Raw { kind: Type::Double, data: &[0, 0, 0, 0, 0, 0, 0x
 pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
     let has_keys = match question.form {
         Form::Values => true,
-        Form::Leaves => passes_leaves_alone(test),
+        Form::Leaves => passes_leaves_alone(test, question.in_element),
         Form::Hashes => return hashes(test, question),
     };
     if !has_keys || is_foreign(test, question) {
@@ -82,19 +82,26 @@ fn hashes(test: &Test, question: &Question<'_>) -> Option<Bounds> {
     Some(Bounds { intervals: union(values.iter().map(point).collect()), exact: false })
 }
 
-/// Whether every document that passes has a value that passes and holds neither fields nor elements.
-fn passes_leaves_alone(test: &Test) -> bool {
+/// Whether every document that passes has a value that passes and holds neither fields nor elements. An element is there
+/// where a null may stand for what is not.
+fn passes_leaves_alone(test: &Test, in_element: bool) -> bool {
     let is_leaf = |value: Raw<'_>| match value.kind {
-        Type::Null | Type::Array => false,
+        Type::Null => in_element,
+        Type::Array => value.as_array().is_some_and(|array| array.is_empty()),
         Type::Document => value.as_doc().is_some_and(Doc::is_empty),
         _ => true,
     };
     match test {
         Test::Compare(comparison) => {
             let value = comparison.operand.raw();
-            let orders_everything =
-                matches!(value.kind, Type::MinKey | Type::MaxKey | Type::Document);
-            is_leaf(value) && (comparison.relation == Relation::Eq || !orders_everything)
+            match (value.kind, comparison.relation) {
+                // Nothing is below the least value or above the greatest, and nothing is less than null or greater.
+                (Type::MinKey, relation) => !matches!(relation, Relation::Gt | Relation::Gte),
+                (Type::MaxKey, relation) => !matches!(relation, Relation::Lt | Relation::Lte),
+                (Type::Null, Relation::Gt | Relation::Lt) => true,
+                (Type::Document, Relation::Lt | Relation::Gt | Relation::Gte) => false,
+                _ => is_leaf(value),
+            }
         }
         Test::In(list) => list.values.iter().all(|value| is_leaf(value.raw())),
         Test::Type(types) => !types.contains(Type::Document) && !types.contains(Type::Array),

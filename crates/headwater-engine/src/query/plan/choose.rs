@@ -8,6 +8,7 @@ use headwater_store::Read;
 use super::cost::{Cost, Estimator, Reach};
 use super::eligible::{self, Eligible};
 use super::index::Candidate;
+use super::memory::Memory;
 use super::tree::{Access, Gives, IndexScan, Plan};
 use super::way::{self, Rank, Way};
 use super::{Chosen, Hint, Query, Rejected, Wants, hinted_index, ranged, several};
@@ -67,12 +68,23 @@ pub fn choose(read: &dyn Read, collection: &Arc<Collection>, mut query: Query) -
         return Ok(query.take(collection, simple(Access::Nothing, true)));
     }
     let filter = query.matcher.clone();
+    let memory = match hinted {
+        Some(_) => None,
+        None => Memory::of(&query, filter.as_deref(), collection),
+    };
+    let estimator = Estimator::new(read, collection);
+    let choice = Choice { query: &query, collection, estimator, forced: hinted.is_some() };
+    if let Some(memory) = &memory
+        && !query.explains
+        && let Some(way) = memory.recall(&choice)?
+    {
+        crate::profile::recalled();
+        return Ok(Chosen { cached: true, ..query.take(collection, way) });
+    }
     let eligible = match hinted {
         Some(index) => of_hint(&query, collection, index, filter.as_deref())?,
         None => eligible::eligible(collection, filter.as_deref()),
     };
-    let estimator = Estimator::new(read, collection);
-    let choice = Choice { query: &query, collection, estimator, forced: hinted.is_some() };
     let ways = choice.ways(&eligible)?;
     let Some((best, rest)) = way::best(ways) else {
         let access = natural_order(collection, false);
@@ -80,7 +92,11 @@ pub fn choose(read: &dyn Read, collection: &Arc<Collection>, mut query: Query) -
         return Ok(query.take(collection, simple(access, sorted)));
     };
     let explains = query.explains;
-    let mut chosen = query.take(collection, best);
+    let cached = explains && memory.as_ref().is_some_and(|memory| memory.holds(&best));
+    if let Some(memory) = memory.filter(|_| !explains) {
+        memory.note(&choice, &best);
+    }
+    let mut chosen = Chosen { cached, ..query.take(collection, best) };
     if explains {
         chosen.rejected = rest.into_iter().map(Rejected::from).collect();
     }
@@ -115,7 +131,7 @@ impl Query {
             gives: way.gives,
             told_apart,
         };
-        Chosen { plan, sorted: way.sorted, filter: matcher, rejected: Vec::new() }
+        Chosen { plan, sorted: way.sorted, filter: matcher, rejected: Vec::new(), cached: false }
     }
 }
 
@@ -130,7 +146,7 @@ fn simple(access: Access, sorted: bool) -> Way {
         size: Reverse(0),
     };
     let cost = Cost::default();
-    Way { access, sorted, exact: false, gives: Gives::Documents, cost, rank }
+    Way { access, sorted, exact: false, gives: Gives::Documents, whole: 0.0, cost, rank }
 }
 
 /// All documents in natural order: that of their insertion, or of `_id` in a clustered collection.
@@ -159,23 +175,31 @@ pub(super) struct Weighed<'e, 'q> {
     pub reach: Reach,
 }
 
+/// Documents that match, if an index tells: one whose bounds decide alone, and that is not leapt through.
+fn found_exactly(weighed: &[Weighed<'_, '_>]) -> Option<f64> {
+    let tells = |candidate: &Candidate<'_, '_>| {
+        candidate.exact && !candidate.leaps() && !candidate.scan.index.is_multikey()
+    };
+    let found = weighed.iter().filter(|one| tells(&one.candidate)).map(|one| one.reach.found);
+    found.min_by(f64::total_cmp)
+}
+
 impl Choice<'_> {
     fn ways(&self, eligible: &[Eligible<'_>]) -> Result<Vec<Way>> {
         let weighed = self.weigh(eligible)?;
         let several = if self.forced { Vec::new() } else { several::branches(self)? };
         let documents = self.estimator.documents()?;
-        let least = weighed.iter().map(|one| one.reach.found);
-        let result = several
-            .iter()
-            .map(|one| one.found)
-            .chain(least)
-            .chain([documents])
-            .fold(f64::INFINITY, f64::min);
+        let result = match found_exactly(&weighed) {
+            Some(found) => found.min(documents),
+            None => {
+                let least = weighed.iter().map(|one| one.reach.found);
+                let least = several.iter().map(|one| one.found).chain(least);
+                least.fold(documents, f64::min)
+            }
+        };
         let mut ways = Vec::new();
         ways.extend(several::intersection(self, &weighed, documents));
-        for Weighed { candidate, reach } in weighed {
-            self.through(candidate, reach, result, &mut ways);
-        }
+        self.through_each(weighed, result, &mut ways);
         for several in several {
             ways.extend(several.ways(self, result));
         }
@@ -208,6 +232,21 @@ impl Choice<'_> {
             weighed.push(Weighed { candidate, reach });
         }
         Ok(weighed)
+    }
+
+    /// The ways through what one index can be asked, none of them being compared with others.
+    pub(super) fn ways_through(&self, eligible: &[Eligible<'_>]) -> Result<Vec<Way>> {
+        let weighed = self.weigh(eligible)?;
+        let result = weighed.iter().map(|one| one.reach.found).fold(f64::INFINITY, f64::min);
+        let mut ways = Vec::new();
+        self.through_each(weighed, result, &mut ways);
+        Ok(ways)
+    }
+
+    fn through_each(&self, weighed: Vec<Weighed<'_, '_>>, result: f64, ways: &mut Vec<Way>) {
+        for Weighed { candidate, reach } in weighed {
+            self.through(candidate, reach, result, ways);
+        }
     }
 
     /// The ways through one index: in its order, and in that of several scans merged.
@@ -256,7 +295,8 @@ impl Choice<'_> {
         };
         let cost = self.cost(reach, sorted, !rank.fetchless, result);
         let access = Access::Nothing;
-        Way { access, sorted, exact: candidate.exact, gives, cost, rank }
+        let exact = candidate.exact;
+        Way { access, sorted, exact, gives, whole: reach.keys, cost, rank }
     }
 
     /// What a way costs that has to go so far, of the documents that are wanted.
@@ -281,6 +321,7 @@ impl Choice<'_> {
             let sorting = if bounded { result } else { documents };
             Cost::of_walk(documents).sorting(sorting, self.query.limit)
         };
-        Way { cost, ..simple(natural_order(self.collection, false), sorted) }
+        let access = natural_order(self.collection, false);
+        Way { cost, whole: documents, ..simple(access, sorted) }
     }
 }

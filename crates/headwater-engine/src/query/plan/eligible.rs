@@ -140,8 +140,15 @@ pub(crate) fn eligible<'q>(
     collection: &'q Collection,
     matcher: Option<&'q Matcher>,
 ) -> Vec<Eligible<'q>> {
-    let seen = collection.indexes.iter().filter(|index| !index.hidden);
-    let mut found: Vec<_> = seen.flat_map(|index| views(index, matcher)).collect();
+    collection.indexes.iter().flat_map(|index| of_index(index, matcher)).collect()
+}
+
+/// What one index can be asked, as [`eligible`] has it of all.
+pub(crate) fn of_index<'q>(
+    index: &'q Arc<Index>,
+    matcher: Option<&'q Matcher>,
+) -> Vec<Eligible<'q>> {
+    let mut found = if index.hidden { Vec::new() } else { views(index, matcher) };
     found.retain(|one| one.complete);
     found
 }

@@ -105,7 +105,8 @@ impl Several {
             true => Access::Merge(self.scans),
             false => Access::Any(self.scans),
         };
-        Some(Way { access, sorted, exact: self.exact, gives: Gives::Documents, cost, rank })
+        let (exact, gives, whole) = (self.exact, Gives::Documents, self.reach.keys);
+        Some(Way { access, sorted, exact, gives, whole, cost, rank })
     }
 }
 
@@ -156,6 +157,7 @@ pub(super) fn intersection(
         sorted: true,
         exact: first.candidate.exact && second.candidate.exact,
         gives: Gives::Documents,
+        whole: read.keys,
         cost,
         rank,
     })

@@ -16,6 +16,8 @@ pub(super) struct Way {
     /// Whether the bounds decide alone.
     pub exact: bool,
     pub gives: Gives,
+    /// Entries that it looks at if it is gone to its end.
+    pub whole: f64,
     pub cost: Cost,
     pub rank: Rank,
 }

@@ -5,7 +5,7 @@ use crate::indexed::Random;
 
 /// How the values of a field are spread.
 #[derive(Debug, Clone, Copy)]
-enum Spread {
+pub(super) enum Spread {
     Even(u64),
     /// Half of them are 0, half of the rest 1, and so on.
     Skewed,
@@ -16,10 +16,10 @@ enum Spread {
     Sparse(u64),
 }
 
-const FIELDS: [&str; 4] = ["a", "b", "c", "d"];
-const DOCUMENTS: u64 = 1200;
+pub(super) const FIELDS: [&str; 4] = ["a", "b", "c", "d"];
+pub(super) const DOCUMENTS: u64 = 1200;
 
-fn spread(random: &mut Random, field: usize) -> Spread {
+pub(super) fn spread(random: &mut Random, field: usize) -> Spread {
     match random.below(8) {
         0 => Spread::Even(3),
         1 => Spread::Even(40),
@@ -31,7 +31,7 @@ fn spread(random: &mut Random, field: usize) -> Spread {
     }
 }
 
-fn values(random: &mut Random, spreads: &[Spread]) -> Vec<Option<u64>> {
+pub(super) fn values(random: &mut Random, spreads: &[Spread]) -> Vec<Option<u64>> {
     let mut values: Vec<Option<u64>> = Vec::new();
     for spread in spreads {
         let value = match *spread {
@@ -46,7 +46,7 @@ fn values(random: &mut Random, spreads: &[Spread]) -> Vec<Option<u64>> {
     values
 }
 
-fn index(random: &mut Random) -> String {
+pub(super) fn index(random: &mut Random) -> String {
     let mut fields: Vec<&str> = Vec::new();
     for _ in 0..1 + random.below(3) {
         let field = FIELDS[random.below(4) as usize];
@@ -60,9 +60,9 @@ fn index(random: &mut Random) -> String {
     format!("{{{}}}", fields.join(", "))
 }
 
-fn condition(random: &mut Random, example: Option<u64>) -> String {
+pub(super) fn condition(random: &mut Random, kind: u64, example: Option<u64>) -> String {
     let value = example.unwrap_or(7);
-    match random.below(6) {
+    match kind {
         0..3 => example.map_or("null".to_owned(), |value| value.to_string()),
         3 => format!("{{\"$gte\": {value}, \"$lt\": {}}}", value + 1 + random.below(20)),
         4 => format!("{{\"$in\": [{value}, {}, {}]}}", value + 3, random.below(50)),
@@ -74,7 +74,8 @@ fn query(random: &mut Random, example: &[Option<u64>]) -> String {
     let mut filter: Vec<String> = Vec::new();
     for (field, value) in FIELDS.iter().zip(example) {
         if random.below(2) == 0 {
-            filter.push(format!("\"{field}\": {}", condition(random, *value)));
+            let kind = random.below(6);
+            filter.push(format!("\"{field}\": {}", condition(random, kind, *value)));
         }
     }
     let sort = match random.below(3) {

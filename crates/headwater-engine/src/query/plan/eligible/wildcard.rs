@@ -11,7 +11,7 @@ use crate::bson::key::Direction;
 use crate::index::Index;
 use crate::index::wildcard::{PATH_FIELD, Wildcard, path_key};
 use crate::query::bounds::{self, Form, Interval, Keys};
-use crate::query::matcher::{Matcher, Node, Relation, Test};
+use crate::query::matcher::{Comparison, Matcher, Node, Relation, Test};
 use crate::query::path::{Multikey, Path};
 
 /// The ways in which `index` may answer a filter; none without one.
@@ -33,8 +33,16 @@ pub(super) fn views<'q>(
         }
         let wanted = match () {
             () if has_values_only(index, matcher, &path) => Wanted::Values(&path),
-            () if implied::is_there(matcher, &path) && asks_for_anything(matcher.root(), &path) => {
+            () if implied::is_there(matcher, &path)
+                && asks_for_anything(matcher.root(), &path, multikey(index, &path) > 0) =>
+            {
                 Wanted::Anything(&path)
+            }
+            // Of what it is asked for, what is absent is not in it.
+            () if bounds_nothing(matcher.root(), &path) => {
+                let fields = fields(index, wildcard, Wanted::Anything(&path));
+                found.push(Eligible { index, fields, complete: false });
+                continue;
             }
             () => continue,
         };
@@ -89,24 +97,57 @@ fn has_values_only(index: &Index, matcher: &Matcher, path: &Path) -> bool {
     bounds::for_paths(matcher, &[path], &multikey, keys).iter().any(Option::is_some)
 }
 
-/// Whether a filter asks of a path no more than that there is something, or for a position in an array below it.
-fn asks_for_anything(node: &Node, path: &Path) -> bool {
+/// Whether a filter asks of a path no more than that there is something, or for a position in an array below it. That
+/// there is something but null is not asked of a path that met `arrays`.
+fn asks_for_anything(node: &Node, path: &Path, arrays: bool) -> bool {
     match node {
-        Node::And(all) => all.iter().any(|node| asks_for_anything(node, path)),
-        Node::Or(any) => any.iter().all(|node| asks_for_anything(node, path)),
+        Node::And(all) => all.iter().any(|node| asks_for_anything(node, path, arrays)),
+        Node::Or(any) => any.iter().all(|node| asks_for_anything(node, path, arrays)),
         Node::Field { path: own, test: Test::Exists | Test::Type(_) } if own == path => true,
+        Node::Field { path: own, test: Test::Element(node) } if own == path => is_any_element(node),
         Node::Field { path: own, .. } => {
             let below = own.parts().strip_prefix(path.parts()).and_then(|rest| rest.first());
             below.is_some_and(|part| part.index().is_some())
         }
-        Node::Not(node) => match &**node {
-            Node::Field { path: own, test: Test::Compare(comparison) } => {
-                own == path
-                    && comparison.relation == Relation::Eq
-                    && comparison.operand.raw().kind == Type::Null
-            }
-            _ => false,
-        },
+        Node::Not(node) => {
+            let is_own = matches!(&**node, Node::Field { path: own, .. } if own == path);
+            !arrays && is_own && is_null(node)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a filter compares the values at a path with what is less or greater than all values.
+fn bounds_nothing(node: &Node, path: &Path) -> bool {
+    match node {
+        Node::And(all) => all.iter().any(|node| bounds_nothing(node, path)),
+        Node::Field { path: own, test: Test::Compare(comparison) } => {
+            own == path && is_endless(comparison)
+        }
+        _ => false,
+    }
+}
+
+fn is_endless(comparison: &Comparison) -> bool {
+    matches!(
+        (comparison.operand.raw().kind, comparison.relation),
+        (Type::MinKey, Relation::Gt | Relation::Gte) | (Type::MaxKey, Relation::Lt | Relation::Lte)
+    )
+}
+
+/// Whether a condition is on null alone, that is whether its negation says no more than that a value is something else.
+fn is_null(node: &Node) -> bool {
+    let Node::Field { test: Test::Compare(comparison), .. } = node else { return false };
+    let or_equal = matches!(comparison.relation, Relation::Eq | Relation::Gte | Relation::Lte);
+    or_equal && comparison.operand.raw().kind == Type::Null
+}
+
+/// Whether a condition on an element says no more than that there is one.
+fn is_any_element(node: &Node) -> bool {
+    match node {
+        Node::And(all) => all.iter().any(is_any_element),
+        Node::Not(node) => is_null(node),
+        Node::Field { test: Test::Compare(comparison), .. } => is_endless(comparison),
         _ => false,
     }
 }
