@@ -6,6 +6,7 @@ mod allocations;
 mod bounded;
 mod bson;
 mod builds;
+mod by_id;
 mod catalog;
 mod commands;
 mod crash;
