@@ -1,16 +1,19 @@
 //! What may end the work that this thread does for a command: loops inside one document, which see no environment, ask
 //! here. Knows neither the command nor what the loops do.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::engine::operations::Interrupt;
 use crate::error::Result;
 
 /// Rounds of a loop between two looks.
 const ROUNDS: usize = 1024;
+/// Bytes that are read or written between two looks.
+const BYTES: usize = 256 * 1024;
 
 thread_local! {
     static WATCHED: RefCell<Option<Interrupt>> = const { RefCell::new(None) };
+    static SPENT: Cell<usize> = const { Cell::new(0) };
 }
 
 /// While it lives, loops of this thread end when the interrupt says so.
@@ -36,6 +39,23 @@ pub(crate) fn check_round(round: usize) -> Result<()> {
     if round.is_multiple_of(ROUNDS) { check() } else { Ok(()) }
 }
 
+/// Counts bytes that this thread reads or writes for the command, and fails if the work is to end; looks only every so
+/// many bytes.
+///
+/// # Errors
+/// Those of [`Interrupt::check`].
+#[inline]
+pub(crate) fn spend(bytes: usize) -> Result<()> {
+    let spent = SPENT.get().saturating_add(bytes);
+    if spent < BYTES {
+        SPENT.set(spent);
+        return Ok(());
+    }
+    SPENT.set(0);
+    check()
+}
+
+#[cold]
 fn check() -> Result<()> {
     WATCHED.with_borrow(|watched| watched.as_ref().map_or(Ok(()), Interrupt::check))
 }
@@ -56,7 +76,10 @@ mod tests {
             assert!(check_round(0).is_ok());
         }
         assert!(check_round(ROUNDS).is_err());
+        assert!(spend(BYTES).is_err() && spend(1).is_ok());
+        let until = (0..BYTES).find(|_| spend(1024).is_err());
+        assert!(until.is_some_and(|rounds| rounds <= BYTES / 1024), "{until:?}");
         drop(watch);
-        assert!(check_round(0).is_ok());
+        assert!(check_round(0).is_ok() && spend(BYTES).is_ok());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headwater_store::{Read, Snapshot};
 
-use super::crew::Crew;
+use super::crew::{Crew, Share, Walk};
 use super::exec::{Environment, Ready, Stage};
 use super::plan;
 use super::scan::{Scan, Visit};
@@ -237,7 +237,8 @@ impl Environment for Run<'_> {
             }
             Ok(taken.iter().all(|other| other.seq() == snapshot.seq()).then_some(taken))
         };
-        let done = scan.share((snapshot, &same), effort, &|| interrupt.check(), crew)?;
+        let crew = Interruptible { crew, interrupt };
+        let done = scan.share((snapshot, &same), effort, &|| interrupt.check(), &crew)?;
         if done {
             crate::status::count(&self.shared.status.shared_scans, 1);
         }
@@ -246,6 +247,23 @@ impl Environment for Run<'_> {
 
     fn scan(&self, scan: &mut Scan, visit: &mut Visit<'_>) -> Result<()> {
         scan.run(self.store(), &|| self.check(), visit)
+    }
+}
+
+/// A crew whose threads can be interrupted inside one document too.
+struct Interruptible<'c> {
+    crew: &'c dyn Crew,
+    interrupt: &'c Interrupt,
+}
+
+impl Crew for Interruptible<'_> {
+    fn work(&self, share: Share, walk: &mut Walk<'_>) -> bool {
+        let _watch = crate::interrupt::watch(self.interrupt.clone());
+        self.crew.work(share, walk)
+    }
+
+    fn give_up(&self) {
+        self.crew.give_up();
     }
 }
 

@@ -3,6 +3,7 @@
 mod aggregate;
 
 mod allocations;
+mod bombs;
 mod bounded;
 mod bson;
 mod builds;

@@ -2,6 +2,7 @@
 //! outgrows its memory. `HEADWATER_LONG=1` tries a million.
 
 mod made;
+mod windows;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -34,11 +35,20 @@ fn fill(sessions: &[&Session], source: &mut Source) {
             format!("{{\"insert\": \"{name}\", \"documents\": [{}]}}", documents.join(", "));
         sessions.iter().for_each(|session| drop(session.ok(&insert)));
     }
+    let view = r#"{"create": "v", "viewOn": "c", "pipeline": [{"$match": {"p": {"$gte": 3}}}, {"$set": {"k": {"$abs": "$k"}}}]}"#;
+    sessions.iter().for_each(|session| drop(session.ok(view)));
 }
 
-fn aggregate(stages: &str) -> String {
+/// A command of the stages: over the collection or a view of it, with or without a collation.
+fn aggregate(stages: &str, seed: u64) -> String {
+    let (target, rest) = match (seed >> 8) % 6 {
+        0 => ("v", ""),
+        1 => ("c", r#", "collation": {"locale": "en", "strength": 1}"#),
+        2 => ("c", r#", "collation": {"locale": "de", "numericOrdering": true}"#),
+        _ => ("c", ""),
+    };
     format!(
-        "{{\"aggregate\": \"c\", \"pipeline\": [{stages}], \"cursor\": {{\"batchSize\": 100000}}}}"
+        r#"{{"aggregate": "{target}", "pipeline": [{stages}], "cursor": {{"batchSize": 100000}}, "let": {{"noted": [1, "x"]}}{rest}}}"#
     )
 }
 
@@ -53,7 +63,7 @@ fn outcome(session: &Session, stages: &str, seed: u64) -> Result<Vec<String>, i3
 
 /// Runs a pipeline, which may fail in any way but by a panic or an internal error.
 fn reply(session: &Session, stages: &str, seed: u64) -> DocBuf {
-    let command = aggregate(stages);
+    let command = aggregate(stages, seed);
     let reply = catch_unwind(AssertUnwindSafe(|| session.run(&command)));
     let reply = reply.unwrap_or_else(|_| panic!("seed {seed}: {command} panicked"));
     assert_ne!(code(&reply), Some(1), "seed {seed}: {command}: {reply:?}");

@@ -4,6 +4,7 @@ use super::room::check_room;
 use crate::bson::print::computed as value_text;
 use crate::bson::{Array, ArrayWriter, Number, Raw, Type, Value};
 use crate::error::{Error, Result};
+use crate::interrupt::spend;
 
 /// The type's name as error messages give it, `missing` if there is no value.
 pub(super) fn kind_name(value: &Value<'_>) -> &'static str {
@@ -127,7 +128,10 @@ pub(super) fn concat_arrays(args: Vec<Value<'_>>) -> Result<Value<'_>> {
             return Err(Error::location(28664, message));
         };
         check_room(joined.len() + array.as_bytes().len())?;
-        array.iter().for_each(|value| joined.raw(value));
+        for value in array.iter() {
+            spend(value.data.len())?;
+            joined.raw(value);
+        }
     }
     Ok(Value::array(joined.into_bytes()))
 }

@@ -4,6 +4,10 @@ use super::{Expression, Frame, Path, Scope};
 use crate::bson::{ArrayWriter, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
+use crate::interrupt::spend;
+
+/// Arguments of no more bytes are not counted.
+const SMALL_BYTES: usize = 256;
 
 /// The function of an operator, by how many arguments it takes.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +70,18 @@ impl Expression {
     }
 }
 
+/// Counts what an operator has to go through, if that is much.
+///
+/// # Errors
+/// What interrupts the command.
+#[inline]
+fn weigh(value: &Value<'_>) -> Result<()> {
+    match value.raw() {
+        Some(raw) if raw.data.len() > SMALL_BYTES => spend(raw.data.len()),
+        _ => Ok(()),
+    }
+}
+
 impl Call {
     /// The operator's name.
     pub fn name(&self) -> &'static str {
@@ -80,7 +96,11 @@ impl Call {
     #[inline]
     pub(super) fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         match (&self.function, &*self.args) {
-            (Function::One(run), [arg]) => run(arg.eval(frame)?),
+            (Function::One(run), [arg]) => {
+                let value = arg.eval(frame)?;
+                weigh(&value)?;
+                run(value)
+            }
             (Function::Two(_) | Function::TwoOrdered(_), [left, right]) => {
                 let left = left.eval(frame)?;
                 match right.eval(frame) {
@@ -104,6 +124,8 @@ impl Call {
 
     #[inline]
     fn run_two<'a>(&self, left: Value<'a>, right: Value<'a>) -> Result<Value<'a>> {
+        weigh(&left)?;
+        weigh(&right)?;
         match &self.function {
             Function::Two(run) => run(left, right),
             Function::TwoOrdered(run) => run(&self.order, left, right),
@@ -113,6 +135,7 @@ impl Call {
 
     #[inline]
     fn run_many<'a>(&self, values: Vec<Value<'a>>) -> Result<Value<'a>> {
+        values.iter().try_for_each(weigh)?;
         match &self.function {
             Function::Many(run) => run(values),
             Function::ManyOrdered(run) => run(&self.order, values),

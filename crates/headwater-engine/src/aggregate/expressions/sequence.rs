@@ -5,6 +5,7 @@ use super::room::check_room;
 use super::{Expression, Frame, Operator, Scope, value_text};
 use crate::bson::{ArrayWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
+use crate::interrupt::spend;
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 
 /// `{$slice: [array, n]}` or `{$slice: [array, position, n]}`.
@@ -133,19 +134,26 @@ impl Operator for Zip {
         }
         let defaults =
             self.defaults.iter().map(|default| default.eval(frame)).collect::<Result<Vec<_>>>()?;
-        let rows: Vec<Vec<Raw<'_>>> =
-            arrays.iter().filter_map(Value::as_array).map(|array| array.iter().collect()).collect();
-        let lengths = rows.iter().map(Vec::len);
-        let length = if self.longest { lengths.max() } else { lengths.min() }.unwrap_or(0);
+        let mut rows: Vec<_> =
+            arrays.iter().filter_map(Value::as_array).map(|array| array.iter()).collect();
         let mut zipped = ArrayWriter::new();
-        for at in 0..length {
-            check_room(zipped.len())?;
+        let mut next = Vec::with_capacity(rows.len());
+        loop {
+            next.clear();
+            next.extend(rows.iter_mut().map(Iterator::next));
+            let ended = next.iter().filter(|value| value.is_none()).count();
+            if ended == rows.len() || (ended > 0 && !self.longest) {
+                break;
+            }
+            let before = zipped.len();
             zipped.array(|tuple| {
-                for (row, values) in rows.iter().enumerate() {
+                for (row, value) in next.iter().enumerate() {
                     let default = || defaults.get(row).and_then(Value::raw);
-                    tuple.raw(values.get(at).copied().or_else(default).unwrap_or(Raw::NULL));
+                    tuple.raw(value.or_else(default).unwrap_or(Raw::NULL));
                 }
             });
+            check_room(zipped.len())?;
+            spend(zipped.len() - before)?;
         }
         Ok(Value::array(zipped.into_bytes()))
     }

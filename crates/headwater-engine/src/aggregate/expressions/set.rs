@@ -8,11 +8,22 @@ use super::{Expression, Scope, raw_is_true};
 use crate::bson::{Array, ArrayWriter, Raw, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
+use crate::interrupt::spend;
 
 type Keys = HashSet<Vec<u8>>;
 
-fn keys(order: &ValueOrder, array: Array<'_>) -> Keys {
-    array.iter().map(|raw| order.key(raw)).collect()
+/// What a key costs beside its bytes: it is made, hashed and kept.
+const KEY_BYTES: usize = 128;
+
+/// # Errors
+/// What interrupts the command.
+fn key(order: &ValueOrder, raw: Raw<'_>) -> Result<Vec<u8>> {
+    spend(KEY_BYTES + raw.data.len())?;
+    Ok(order.key(raw))
+}
+
+fn keys(order: &ValueOrder, array: Array<'_>) -> Result<Keys> {
+    array.iter().map(|raw| key(order, raw)).collect()
 }
 
 pub(super) fn set_union<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
@@ -20,7 +31,7 @@ pub(super) fn set_union<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<
         return Ok(Value::NULL);
     }
     let all = args.iter().filter_map(Value::as_array).flat_map(|array| array.iter());
-    Ok(sorted(order, all.collect()))
+    sorted(order, all.collect())
 }
 
 /// Checks that all arguments are arrays up to the first null; tells whether there is a null.
@@ -38,13 +49,14 @@ fn sets(args: &[Value<'_>], name: &str, code: i32) -> Result<bool> {
 }
 
 /// The different values in MongoDB's order.
-fn sorted(order: &ValueOrder, values: Vec<Raw<'_>>) -> Value<'static> {
-    let mut keyed: Vec<_> = values.into_iter().map(|raw| (order.key(raw), raw)).collect();
+fn sorted(order: &ValueOrder, values: Vec<Raw<'_>>) -> Result<Value<'static>> {
+    let keyed = values.into_iter().map(|raw| Ok((key(order, raw)?, raw)));
+    let mut keyed = keyed.collect::<Result<Vec<_>>>()?;
     keyed.sort_by(|a, b| a.0.cmp(&b.0));
     keyed.dedup_by(|a, b| a.0 == b.0);
     let mut array = ArrayWriter::new();
     keyed.iter().for_each(|(_, raw)| array.raw(*raw));
-    Value::array(array.into_bytes())
+    Ok(Value::array(array.into_bytes()))
 }
 
 pub(super) fn set_intersection<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
@@ -52,13 +64,16 @@ pub(super) fn set_intersection<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> 
         return Ok(Value::NULL);
     }
     let mut arrays = args.iter().filter_map(Value::as_array);
-    let Some(first) = arrays.next() else { return Ok(sorted(order, Vec::new())) };
-    let others: Vec<Keys> = arrays.map(|array| keys(order, array)).collect();
-    let common = |raw: &Raw<'_>| {
-        let key = order.key(*raw);
-        others.iter().all(|other| other.contains(&key))
-    };
-    Ok(sorted(order, first.iter().filter(common).collect()))
+    let Some(first) = arrays.next() else { return sorted(order, Vec::new()) };
+    let others = arrays.map(|array| keys(order, array)).collect::<Result<Vec<Keys>>>()?;
+    let mut common = Vec::new();
+    for raw in first.iter() {
+        let key = key(order, raw)?;
+        if others.iter().all(|other| other.contains(&key)) {
+            common.push(raw);
+        }
+    }
+    sorted(order, common)
 }
 
 pub(super) fn set_difference<'a>(
@@ -78,10 +93,10 @@ pub(super) fn set_difference<'a>(
     };
     let a = left.as_array().ok_or_else(|| array(&left, 17048, "First"))?;
     let b = right.as_array().ok_or_else(|| array(&right, 17049, "Second"))?;
-    let mut seen = keys(order, b);
+    let mut seen = keys(order, b)?;
     let mut rest = ArrayWriter::new();
     for raw in a.iter() {
-        if seen.insert(order.key(raw)) {
+        if seen.insert(key(order, raw)?) {
             rest.raw(raw);
         }
     }
@@ -115,7 +130,7 @@ fn are_equal<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> 
     let mut first: Option<Keys> = None;
     for (at, arg) in args.iter().enumerate() {
         let Some(array) = arg.as_array() else { return Err(no_array(17044, at, arg)) };
-        let keys = keys(order, array);
+        let keys = keys(order, array)?;
         match &first {
             Some(first) if *first != keys => return Ok(Value::bool(false)),
             Some(_) => {}
@@ -150,8 +165,13 @@ fn is_subset<'a>(order: &ValueOrder, left: Value<'a>, right: Value<'a>) -> Resul
         Error::location(17046, format!("{what}{found}"))
     })?;
     let b = right.as_array().ok_or_else(|| no_superset(17042, &right))?;
-    let all = keys(order, b);
-    Ok(Value::bool(a.iter().all(|raw| all.contains(&order.key(raw)))))
+    let all = keys(order, b)?;
+    for raw in a.iter() {
+        if !all.contains(&key(order, raw)?) {
+            return Ok(Value::bool(false));
+        }
+    }
+    Ok(Value::bool(true))
 }
 
 fn elements<'v>(name: &str, code: i32, value: &'v Value<'_>) -> Result<Array<'v>> {

@@ -9,6 +9,7 @@ use crate::aggregate::pipeline::Context;
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
+use crate::interrupt::spend;
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 use crate::query::exec::{Environment, Stage};
 use crate::query::matcher::Matcher;
@@ -170,6 +171,9 @@ impl Stage for Following {
     }
 }
 
+/// What a value to look for costs beside its bytes.
+const KEY_BYTES: usize = 128;
+
 /// The values to look for next, each once.
 struct Frontier<'o> {
     order: &'o ValueOrder,
@@ -178,18 +182,20 @@ struct Frontier<'o> {
 }
 
 impl Frontier<'_> {
-    fn add(&mut self, raw: Raw<'_>) {
+    fn add(&mut self, raw: Raw<'_>) -> Result<()> {
+        spend(KEY_BYTES + raw.data.len())?;
         if self.seen.insert(self.order.key(raw)) {
             self.values.raw(raw);
         }
+        Ok(())
     }
 
     /// Adds a value, or all values of an array.
-    fn add_all(&mut self, value: &Value<'_>) {
+    fn add_all(&mut self, value: &Value<'_>) -> Result<()> {
         match (value.as_array(), value.raw()) {
-            (Some(array), _) => array.iter().for_each(|raw| self.add(raw)),
+            (Some(array), _) => array.iter().try_for_each(|raw| self.add(raw)),
             (None, Some(raw)) => self.add(raw),
-            (None, None) => {}
+            (None, None) => Ok(()),
         }
     }
 
@@ -222,7 +228,7 @@ impl GraphLookup {
     fn find(&self, doc: Doc<'_>, env: &dyn Environment) -> Result<Value<'static>> {
         let mut frontier =
             Frontier { order: &self.order, values: ArrayWriter::new(), seen: HashSet::new() };
-        frontier.add_all(&self.start.evaluate(doc)?);
+        frontier.add_all(&self.start.evaluate(doc)?)?;
         let mut found: Vec<DocBuf> = Vec::new();
         let mut known: HashMap<Vec<u8>, ()> = HashMap::new();
         let mut bytes = 0;
@@ -235,7 +241,7 @@ impl GraphLookup {
                 if known.insert(id, ()).is_some() {
                     continue;
                 }
-                frontier.add_all(&self.connect_from.of_doc(next.as_doc()));
+                frontier.add_all(&self.connect_from.of_doc(next.as_doc()))?;
                 let next = match &self.depth_field {
                     Some(field) => nested::set(next.as_doc(), field, Value::i64(depth).raw()),
                     None => next,

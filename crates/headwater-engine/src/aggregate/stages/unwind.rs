@@ -7,6 +7,7 @@ use crate::aggregate::expressions::Path;
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw, Type, Value};
 use crate::error::{Error, Result};
+use crate::interrupt::spend;
 use crate::query::crew::{Crew, Share, Walk};
 use crate::query::exec::{Environment, Flow, Look, Stage};
 
@@ -126,6 +127,7 @@ impl Current {
     /// Shows the values that are left.
     fn show(&mut self, spec: &Unwind, show: &mut Look<'_>) -> Result<Flow> {
         while let Some(doc) = self.next(spec) {
+            spend(doc.as_doc().as_bytes().len())?;
             if show(doc.as_doc())? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
@@ -187,6 +189,7 @@ impl Unwind {
             out.encoded(behind);
             *space = out.into_bytes();
             offset += element.name.len() + 2 + element.value.data.len();
+            spend(space.len())?;
             if show(Doc::trusted(space))? == Flow::Stop {
                 let array = array.as_bytes().to_vec();
                 *left = Some(Current { doc: doc.to_buf(), array, offset, index });
@@ -232,6 +235,7 @@ impl Stage for Unwinding {
         loop {
             if let Some(current) = &mut self.current {
                 if let Some(doc) = current.next(&self.spec) {
+                    spend(doc.as_doc().as_bytes().len())?;
                     return Ok(Some(doc));
                 }
                 self.current = None;

@@ -3,6 +3,7 @@
 
 use headwater_engine::aggregate::expressions::EXPRESSIONS;
 
+use super::windows::{accumulator, window};
 use crate::query::model::Source;
 
 /// What a pipeline is made for.
@@ -65,6 +66,8 @@ const VALUES: &[&str] = &[
     "\"$p\"",
     "\"$_id\"",
     "\"$$ROOT\"",
+    "\"$$ROOT.a\"",
+    "\"$$noted\"",
     "\"$gone\"",
     "0",
     "1",
@@ -90,7 +93,7 @@ pub(super) fn expression(source: &mut Source, depth: usize, kind: Kind) -> Strin
     }
     let inner = |source: &mut Source| expression(source, depth - 1, kind);
     let (one, two, three) = (inner(source), inner(source), inner(source));
-    match source.below(18) {
+    match source.below(26) {
         0 => format!("{{\"$cond\": [{one}, {two}, {three}]}}"),
         1 => format!("{{\"$ifNull\": [{one}, {two}]}}"),
         2 => format!("{{\"$add\": [\"$k\", {one}]}}"),
@@ -112,6 +115,23 @@ pub(super) fn expression(source: &mut Source, depth: usize, kind: Kind) -> Strin
             "{{\"$dateTrunc\": {{\"date\": \"$t\", \"unit\": \"{}\"}}}}",
             source.pick(&["day", "week", "month", "hour"])
         ),
+        12 => format!("{{\"$zip\": {{\"inputs\": [\"$l\", {one}], \"useLongestLength\": true}}}}"),
+        13 => format!("{{\"$sortArray\": {{\"input\": {one}, \"sortBy\": -1}}}}"),
+        14 => format!(
+            "{{\"$dateAdd\": {{\"startDate\": \"$t\", \"unit\": \"{}\", \"amount\": \"$k\", \"timezone\": \"Europe/Paris\"}}}}",
+            source.pick(&["day", "month", "quarter", "minute"])
+        ),
+        15 => format!("{{\"$dateToString\": {{\"date\": {one}, \"onNull\": {two}}}}}"),
+        16 => format!(
+            "{{\"$setField\": {{\"field\": \"{}\", \"input\": \"$$ROOT\", \"value\": {one}}}}}",
+            source.pick(&["k", "x", "a.b"])
+        ),
+        17 => format!(
+            "{{\"$regexFind\": {{\"input\": \"$s\", \"regex\": \"{}\"}}}}",
+            source.pick(&["x", "^.", "(x)(y)?", "ß"])
+        ),
+        18 => format!("{{\"$arrayToObject\": {{\"$objectToArray\": {one}}}}}"),
+        19 => format!("{{\"$mergeObjects\": [{one}, {{\"q\": {two}}}]}}"),
         11 => format!("{{\"$concat\": [{{\"$toString\": \"$k\"}}, {one}]}}"),
         _ => call(source, &[one, two, three], kind),
     }
@@ -129,31 +149,6 @@ fn call(source: &mut Source, args: &[String; 3], kind: Kind) -> String {
     match source.below(4) {
         0 => format!("{{\"{}\": {}}}", row.name, args[0]),
         count => format!("{{\"{}\": [{}]}}", row.name, args[..count].join(", ")),
-    }
-}
-
-fn accumulator(source: &mut Source, kind: Kind) -> String {
-    let input = expression(source, 1, kind);
-    match source.below(12) {
-        0 | 1 => "{\"$sum\": 1}".to_owned(),
-        2 => "{\"$count\": {}}".to_owned(),
-        3 => format!(
-            "{{\"$topN\": {{\"n\": 2, \"sortBy\": {{\"p\": -1, \"_id\": 1}}, \"output\": {input}}}}}"
-        ),
-        4 => format!("{{\"$firstN\": {{\"n\": 2, \"input\": {input}}}}}"),
-        _ => {
-            let name = source.pick(&[
-                "$sum",
-                "$avg",
-                "$min",
-                "$max",
-                "$first",
-                "$last",
-                "$push",
-                "$stdDevPop",
-            ]);
-            format!("{{\"{name}\": {input}}}")
-        }
     }
 }
 
@@ -189,25 +184,6 @@ fn sort(source: &mut Source) -> String {
     }
 }
 
-fn window(source: &mut Source, partition: &str, kind: Kind) -> String {
-    let bounds = source.pick(&[
-        "{\"documents\": [-1, 1]}",
-        "{\"documents\": [\"unbounded\", \"current\"]}",
-        "{\"documents\": [\"unbounded\", \"unbounded\"]}",
-    ]);
-    let function = match source.below(3) {
-        0 => "{\"$documentNumber\": {}}".to_owned(),
-        1 => "{\"$shift\": {\"output\": \"$k\", \"by\": -1}}".to_owned(),
-        _ => {
-            let name = source.pick(&["$sum", "$avg", "$max", "$push", "$first"]);
-            format!("{{\"{name}\": {}, \"window\": {bounds}}}", expression(source, 1, kind))
-        }
-    };
-    format!(
-        "{{\"$setWindowFields\": {{\"partitionBy\": \"${partition}\", \"sortBy\": {{\"p\": 1, \"_id\": 1}}, \"output\": {{\"w\": {function}}}}}}}"
-    )
-}
-
 /// A stage, or one with what it needs before or behind it.
 fn stage(source: &mut Source, depth: usize, kind: Kind) -> String {
     let inner = |source: &mut Source| match depth {
@@ -227,7 +203,13 @@ fn stage(source: &mut Source, depth: usize, kind: Kind) -> String {
         13..16 => sort(source),
         16 => format!("{{\"$limit\": {}}}", 1 + source.below(20)),
         17 => format!("{{\"$skip\": {}}}", source.below(10)),
-        18 | 19 => format!("{{\"$unwind\": \"${}\"}}", source.pick(&["l", "a", "s"])),
+        18 => format!("{{\"$unwind\": \"${}\"}}", source.pick(&["l", "a", "s"])),
+        19 => format!(
+            "{{\"$unwind\": {{\"path\": \"${}\", \"includeArrayIndex\": \"{}\", \"preserveNullAndEmptyArrays\": {}}}}}",
+            source.pick(&["l", "a", "a.b"]),
+            source.pick(&["i", "k", "a.i"]),
+            source.pick(&["true", "false"])
+        ),
         20 => match source.below(2) {
             0 => "{\"$count\": \"n\"}".to_owned(),
             // As of groups: arrays are sorted by one of their elements, documents by all that they hold.
@@ -238,7 +220,10 @@ fn stage(source: &mut Source, depth: usize, kind: Kind) -> String {
         },
         21 => "{\"$bucket\": {\"groupBy\": \"$p\", \"boundaries\": [0, 10, 30], \"default\": \"rest\"}}".to_owned(),
         22 => format!("{{\"$bucketAuto\": {{\"groupBy\": \"$p\", \"buckets\": {}}}}}", 1 + source.below(4)),
-        23 => format!("{{\"$facet\": {{\"one\": [{}], \"two\": [{{\"$limit\": 3}}]}}}}", inner(source)),
+        23 => match source.below(2) {
+            0 => format!("{{\"$facet\": {{\"one\": [{}], \"two\": [{{\"$limit\": 3}}]}}}}", inner(source)),
+            _ => format!("{{\"$facet\": {{\"one\": [{}], \"two\": [{}]}}}}, {{\"$unwind\": \"$one\"}}, {{\"$replaceWith\": {{\"$mergeObjects\": [\"$$ROOT\", {{\"n\": {{\"$size\": \"$two\"}}}}]}}}}", inner(source), inner(source)),
+        },
         24 | 25 => lookup(source, inner),
         26 => format!("{{\"$unionWith\": {{\"coll\": \"other\", \"pipeline\": [{}]}}}}", inner(source)),
         27 => format!("{{\"$replaceRoot\": {{\"newRoot\": {{\"$mergeObjects\": [\"$$ROOT\", {{\"k\": {}}}]}}}}}}", expression(source, 1, kind)),
@@ -262,12 +247,23 @@ fn lookup(source: &mut Source, inner: impl Fn(&mut Source) -> String) -> String 
 }
 
 fn rare(source: &mut Source, kind: Kind) -> String {
-    match source.below(if kind == Kind::Any { 6 } else { 5 }) {
-        0 => "{\"$redact\": {\"$cond\": [{\"$gt\": [\"$k\", 1]}, \"$$PRUNE\", \"$$DESCEND\"]}}".to_owned(),
-        1 => "{\"$match\": {\"p\": {\"$type\": \"number\"}}}, {\"$densify\": {\"field\": \"p\", \"range\": {\"step\": 7, \"bounds\": \"full\"}}}".to_owned(),
-        2 => "{\"$fill\": {\"sortBy\": {\"p\": 1, \"_id\": 1}, \"output\": {\"s\": {\"method\": \"locf\"}}}}".to_owned(),
-        3 => "{\"$graphLookup\": {\"from\": \"other\", \"startWith\": \"$k\", \"connectFromField\": \"k\", \"connectToField\": \"_id\", \"as\": \"g\", \"maxDepth\": 2}}, {\"$set\": {\"g\": {\"$size\": \"$g\"}}}".to_owned(),
-        4 => "{\"$_internalInhibitOptimization\": {}}".to_owned(),
+    let number = "{\"$match\": {\"p\": {\"$type\": \"number\"}}}";
+    match source.below(if kind == Kind::Any { 12 } else { 11 }) {
+        0 => format!(
+            "{{\"$redact\": {{\"$cond\": [{{\"$gt\": [{}, 1]}}, \"$$PRUNE\", \"{}\"]}}}}",
+            expression(source, 1, kind),
+            source.pick(&["$$DESCEND", "$$KEEP"])
+        ),
+        1 => format!("{number}, {{\"$densify\": {{\"field\": \"p\", \"range\": {{\"step\": 7, \"bounds\": \"full\"}}}}}}"),
+        2 => format!("{number}, {{\"$densify\": {{\"field\": \"p\", \"partitionByFields\": [\"k\"], \"range\": {{\"step\": 5, \"bounds\": \"partition\"}}}}}}, {{\"$sort\": {{\"k\": 1, \"p\": 1, \"_id\": 1}}}}"),
+        3 => "{\"$fill\": {\"sortBy\": {\"p\": 1, \"_id\": 1}, \"output\": {\"s\": {\"method\": \"locf\"}}}}".to_owned(),
+        4 => format!("{{\"$fill\": {{\"output\": {{\"s\": {{\"value\": {}}}}}}}}}", expression(source, 1, kind)),
+        5 => "{\"$graphLookup\": {\"from\": \"other\", \"startWith\": \"$k\", \"connectFromField\": \"k\", \"connectToField\": \"_id\", \"as\": \"g\", \"maxDepth\": 2}}, {\"$set\": {\"g\": {\"$size\": \"$g\"}}}".to_owned(),
+        6 => "{\"$_internalInhibitOptimization\": {}}".to_owned(),
+        7 => format!("{{\"$replaceWith\": {{\"$ifNull\": [{}, \"$$ROOT\"]}}}}", expression(source, 1, kind)),
+        8 => format!("{{\"$addFields\": {{\"a.b\": {}, \"k\": \"$p\"}}}}", expression(source, 1, kind)),
+        9 => "{\"$project\": {\"_id\": 0, \"a\": {\"b\": 1}, \"p\": 1, \"k\": \"$k\"}}".to_owned(),
+        10 => format!("{{\"$bucketAuto\": {{\"groupBy\": \"$k\", \"buckets\": 3, \"output\": {{\"v\": {}}}}}}}", accumulator(source, kind)),
         _ => format!("{{\"$sample\": {{\"size\": {}}}}}", 1 + source.below(9)),
     }
 }
