@@ -40,6 +40,7 @@ fn nested(depth: usize, inner: &str, wrap: impl Fn(&str) -> String) -> String {
     (0..depth).fold(inner.to_owned(), |stages, _| wrap(&stages))
 }
 
+/// What is asked for, by what it is: the command, and with which errors it may end beside that its time is up.
 fn bombs() -> Vec<(&'static str, String, &'static [i64])> {
     let million = range(1_000_000);
     let reduce = |input: &str, first: &str, body: &str| {
@@ -51,19 +52,19 @@ fn bombs() -> Vec<(&'static str, String, &'static [i64])> {
     let unwound = format!(
         r#"{{"$match": {{"_id": 0}}}}, {{"$project": {{"n": {million}}}}}, {{"$unwind": "$n"}}"#
     );
-    let times: &[i64] = &[TIME_IS_UP];
+    let times: &[i64] = &[];
     vec![
         ("range", computed(&range(2_147_483_647)), &[MEMORY]),
-        ("nested map", computed(&map(&million, &map(&million, "\"$$this\""))), &[TIME_IS_UP, MEMORY]),
-        ("map of ranges", computed(&map(&million, &range(1_000_000))), &[TIME_IS_UP, MEMORY]),
+        ("nested map", computed(&map(&million, &map(&million, "\"$$this\""))), &[MEMORY]),
+        ("map of ranges", computed(&map(&million, &range(1_000_000))), &[MEMORY]),
         ("sum of sums", computed(&reduce(&million, "0", &reduce(&million, "0", r#"{"$add": ["$_id", "$$this"]}"#))), times),
         ("texts double", computed(&reduce(&range(100), "\"$s\"", r#"{"$concat": ["$$value", "$$value"]}"#)), &[TOO_LARGE]),
-        ("arrays double", computed(&reduce(&range(100), "\"$list\"", r#"{"$concatArrays": ["$$value", "$$value"]}"#)), &[TIME_IS_UP, MEMORY]),
+        ("arrays double", computed(&reduce(&range(100), "\"$list\"", r#"{"$concatArrays": ["$$value", "$$value"]}"#)), &[MEMORY]),
         ("arrays grow", computed(&reduce(&million, "\"$list\"", r#"{"$concatArrays": ["$$value", ["$$this"]]}"#)), times),
         ("objects grow", computed(&reduce(&million, "{}", r#"{"$setField": {"field": {"$literal": "f"}, "input": {"$mergeObjects": ["$$value", {"$arrayToObject": [[{"k": {"$toString": "$$this"}, "v": 1}]]}]}, "value": 1}}"#)), times),
-        ("objects merge", computed(&format!(r#"{{"$mergeObjects": {}}}"#, map(&million, r#"{"$arrayToObject": [[{"k": {"$toString": "$$this"}, "v": 1}]]}"#))), &[TIME_IS_UP, MEMORY, 40400]),
-        ("names collide", computed(&format!(r#"{{"$arrayToObject": {}}}"#, map(&million, r#"{"k": {"$concat": ["f", {"$toString": "$$this"}]}, "v": 1}"#))), &[TIME_IS_UP, MEMORY]),
-        ("zip", computed(&format!(r#"{{"$zip": {{"inputs": [{}]}}}}"#, many(20, &million))), &[TIME_IS_UP, MEMORY]),
+        ("objects merge", computed(&format!(r#"{{"$mergeObjects": {}}}"#, map(&million, r#"{"$arrayToObject": [[{"k": {"$toString": "$$this"}, "v": 1}]]}"#))), &[MEMORY, 40400]),
+        ("names collide", computed(&format!(r#"{{"$arrayToObject": {}}}"#, map(&million, r#"{"k": {"$concat": ["f", {"$toString": "$$this"}]}, "v": 1}"#))), &[MEMORY]),
+        ("zip", computed(&format!(r#"{{"$zip": {{"inputs": [{}]}}}}"#, many(20, &million))), &[MEMORY]),
         ("sets", computed(&reduce(&million, "0", &format!(r#"{{"$size": {{"$setIntersection": [{million}, {}, ["$$this"]]}}}}"#, range(1_000_001)))), times),
         ("search in search", computed(&format!(r#"{{"$size": {{"$filter": {{"input": {million}, "cond": {{"$in": [{{"$subtract": [-1, "$$this"]}}, {million}]}}}}}}}}"#)), times),
         ("positions", computed(&map(&million, &format!(r#"{{"$indexOfArray": [{million}, {{"$subtract": [-1, "$$this"]}}]}}"#))), times),
@@ -72,24 +73,24 @@ fn bombs() -> Vec<(&'static str, String, &'static [i64])> {
         ("words", computed(&reduce(&million, "0", r#"{"$size": {"$split": ["$s", "a"]}}"#)), times),
         ("replaced", computed(&reduce(&range(100), "\"$s\"", r#"{"$replaceAll": {"input": "$$value", "find": "a", "replacement": "aaaaaaaaaa"}}"#)), &[TOO_LARGE]),
         ("pattern", computed(r#"{"$regexFindAll": {"input": {"$concat": ["$s", "b"]}, "regex": "(a+)+(a+)+(a+)+$"}}"#), &[51156]),
-        ("pattern in a loop", computed(&reduce(&million, "0", r#"{"$size": {"$regexFindAll": {"input": "$s", "regex": "(a|aa)+$"}}}"#)), &[TIME_IS_UP, 51156]),
-        ("pattern of a filter", staged(r#"{"$match": {"s": {"$regex": "(a|aa)+(a|aa)+[bc]"}}}"#), &[TIME_IS_UP, 2, 51091, 51156]),
+        ("pattern in a loop", computed(&reduce(&million, "0", r#"{"$size": {"$regexFindAll": {"input": "$s", "regex": "(a|aa)+$"}}}"#)), &[51156]),
+        ("pattern of a filter", staged(r#"{"$match": {"s": {"$regex": "(a|aa)+(a|aa)+[bc]"}}}"#), &[2, 51091, 51156]),
         ("dates", computed(&reduce(&million, "0", r#"{"$toInt": {"$dateToString": {"date": {"$dateAdd": {"startDate": {"$date": "2020-01-01T00:00:00Z"}, "unit": "day", "amount": "$$this"}}, "format": "%j", "timezone": "Europe/Berlin"}}}"#)), times),
         ("unwound products", staged(&format!(r#"{}, {{"$count": "n"}}"#, many(5, r#"{"$unwind": "$list"}, {"$set": {"list": {"$range": [0, 1000]}}}"#))), times),
         ("unwound and thrown away", staged(&format!(r#"{}, {{"$match": {{"list": -1}}}}"#, many(5, r#"{"$unwind": "$list"}, {"$set": {"list": {"$range": [0, 1000]}}}"#))), times),
         ("joined products", staged(&format!(r#"{}, {{"$count": "n"}}"#, many(4, r#"{"$lookup": {"from": "c", "pipeline": [{"$project": {"k": 1}}], "as": "x"}}, {"$unwind": "$x"}"#))), times),
-        ("joins in joins", staged(&nested(4, r#"{"$match": {"k": -1}}"#, |inner| format!(r#"{{"$lookup": {{"from": "c", "pipeline": [{inner}], "as": "x"}}}}"#))), times),
+        ("joins in joins", staged(&nested(4, r#"{"$match": {"k": -1}}"#, |inner| format!(r#"{{"$lookup": {{"from": "c", "pipeline": [{inner}], "as": "x"}}}}"#))), &[4568]),
         ("joins by value", staged(&format!(r#"{}, {{"$count": "n"}}"#, many(4, r#"{"$lookup": {"from": "c", "localField": "k", "foreignField": "k", "as": "x"}}, {"$unwind": "$x"}"#))), times),
-        ("a graph with cycles", staged(r#"{"$graphLookup": {"from": "c", "startWith": "$k", "connectFromField": "list", "connectToField": "_id", "as": "x"}}"#), &[TIME_IS_UP, TOO_LARGE, 40099]),
-        ("facets", staged(&format!(r#"{{"$facet": {{{}}}}}"#, (0..50).map(|at| format!(r#""f{at}": [{{"$unwind": "$list"}}, {{"$sort": {{"list": -1}}}}, {{"$group": {{"_id": "$list", "n": {{"$push": "$$ROOT"}}}}}}]"#)).collect::<Vec<_>>().join(", "))), &[TIME_IS_UP, TOO_LARGE, SPILLS]),
+        ("a graph with cycles", staged(r#"{"$graphLookup": {"from": "c", "startWith": "$k", "connectFromField": "list", "connectToField": "_id", "as": "x"}}"#), &[TOO_LARGE, 40099]),
+        ("facets", staged(&format!(r#"{{"$facet": {{{}}}}}"#, (0..50).map(|at| format!(r#""f{at}": [{{"$unwind": "$list"}}, {{"$sort": {{"list": -1}}}}, {{"$group": {{"_id": "$list", "n": {{"$push": "$$ROOT"}}}}}}]"#)).collect::<Vec<_>>().join(", "))), &[TOO_LARGE, SPILLS]),
         ("unions of unions", staged(&format!(r#"{}, {{"$count": "n"}}"#, nested(12, r#"{"$match": {"k": -1}}"#, |inner| format!(r#"{{"$unionWith": {{"coll": "c", "pipeline": [{inner}]}}}}, {{"$unionWith": {{"coll": "c"}}}}, {{"$unwind": "$list"}}"#)))), times),
-        ("small steps", staged(r#"{"$densify": {"field": "k", "range": {"step": 0.000000001, "bounds": [0.5, 1000000.5]}}}, {"$count": "n"}"#), &[TIME_IS_UP, 5_897_900]),
-        ("small steps by partition", staged(r#"{"$densify": {"field": "k", "partitionByFields": ["_id"], "range": {"step": 1, "bounds": [0, 1000000]}}}, {"$count": "n"}"#), &[TIME_IS_UP, 5_897_900]),
+        ("small steps", staged(r#"{"$densify": {"field": "k", "range": {"step": 0.000000001, "bounds": [0.5, 1000000.5]}}}, {"$count": "n"}"#), &[5_897_900]),
+        ("small steps by partition", staged(r#"{"$densify": {"field": "k", "partitionByFields": ["_id"], "range": {"step": 1, "bounds": [0, 1000000]}}}, {"$count": "n"}"#), &[5_897_900]),
         ("buckets", staged(&format!(r#"{unwound}, {{"$bucketAuto": {{"groupBy": "$n", "buckets": 2147483647}}}}, {{"$count": "n"}}"#)), times),
         ("fine buckets", staged(&format!(r#"{unwound}, {{"$bucketAuto": {{"groupBy": "$n", "buckets": 1000000, "granularity": "1-2-5"}}}}, {{"$count": "n"}}"#)), times),
-        ("windows of everything", staged(&format!(r#"{unwound}, {{"$setWindowFields": {{"sortBy": {{"n": 1}}, "output": {{"x": {{"$push": "$n", "window": {{"documents": ["unbounded", "current"]}}}}}}}}}}, {{"$count": "n"}}"#)), &[TIME_IS_UP, SPILLS, MEMORY]),
+        ("windows of everything", staged(&format!(r#"{unwound}, {{"$setWindowFields": {{"sortBy": {{"n": 1}}, "output": {{"x": {{"$push": "$n", "window": {{"documents": ["unbounded", "current"]}}}}}}}}}}, {{"$count": "n"}}"#)), &[SPILLS, MEMORY]),
         ("windows of ranges", staged(&format!(r#"{unwound}, {{"$setWindowFields": {{"sortBy": {{"n": 1}}, "output": {{"x": {{"$median": {{"input": "$n", "method": "approximate"}}, "window": {{"range": [-100000, 100000]}}}}}}}}}}, {{"$count": "n"}}"#)), times),
-        ("pushed", staged(&format!(r#"{unwound}, {{"$group": {{"_id": null, "x": {{"$push": {{"a": "$n", "b": {}}}}}}}}}"#, map(&range(100), "\"$$this\""))), &[TIME_IS_UP, MEMORY, SPILLS]),
+        ("pushed", staged(&format!(r#"{unwound}, {{"$group": {{"_id": null, "x": {{"$push": {{"a": "$n", "b": {}}}}}}}}}"#, map(&range(100), "\"$$this\""))), &[MEMORY, SPILLS]),
         ("groups", staged(&format!(r#"{unwound}, {{"$group": {{"_id": "$n", "x": {{"$addToSet": "$n"}}}}}}, {{"$count": "n"}}"#)), times),
         ("sorted", staged(&format!(r#"{unwound}, {{"$set": {{"m": {{"$multiply": ["$n", -1]}}}}}}, {{"$sort": {{"m": 1}}}}, {{"$count": "n"}}"#)), times),
         ("filled", staged(&format!(r#"{unwound}, {{"$fill": {{"sortBy": {{"n": 1}}, "output": {{"x": {{"method": "linear"}}}}}}}}, {{"$count": "n"}}"#)), times),
@@ -171,7 +172,8 @@ fn whatever_is_asked_for_ends_in_time_and_in_memory() {
         println!("{line}");
         let (_, _, codes) = bombs.iter().find(|(known, ..)| *known == name).unwrap();
         let in_bounds = ms / 1000 < SECONDS_MAX && peak < MEMORY_KIB_MAX;
-        if !in_bounds || !codes.contains(&i64::try_from(code).unwrap()) {
+        let code = i64::try_from(code).unwrap();
+        if !in_bounds || (code != TIME_IS_UP && !codes.contains(&code)) {
             wrong.push(line.to_owned());
         }
         told.push(name.to_owned());
