@@ -235,13 +235,12 @@ fn collect(node: &Node, question: &Question<'_>, found: &mut Vec<Candidate>) {
                 found.extend(negated(test, question));
             }
         }
+        // Of several branches MongoDB asks no index.
         Node::Nor(none) => {
-            for node in none {
-                if let Node::Field { path, test } = node
-                    && path.parts() == question.parts
-                {
-                    found.extend(negated(test, question));
-                }
+            if let [Node::Field { path, test }] = none.as_slice()
+                && path.parts() == question.parts
+            {
+                found.extend(negated(test, question));
             }
         }
         Node::Always(false) => {
@@ -304,6 +303,9 @@ fn negated(test: &Test, question: &Question<'_>) -> Option<Candidate> {
     }
     let bounds = match test {
         Test::Exists => tests_to_keys::absent(question),
+        Test::Regex(_) => return None,
+        Test::In(list) if !list.regexes.is_empty() => return None,
+        _ if question.multikey != 0 && tests_to_keys::is_of_null(test) => return None,
         _ => {
             let bounds = tests_to_keys::bounds(test, question).filter(|bounds| bounds.exact)?;
             Bounds { intervals: complement(bounds.intervals), exact: question.multikey == 0 }

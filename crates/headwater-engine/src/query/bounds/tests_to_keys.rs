@@ -41,21 +41,22 @@ pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
         Test::Regex(regex) => Some(regular(regex, question)),
         Test::Type(types) => {
             let mut intervals = Vec::new();
+            let exact = types.iter().all(is_alone);
             for kind in types.iter() {
-                if kind == Type::Array {
-                    return None;
-                }
-                intervals.push(class(kind));
+                // Of an array that is not empty the keys are its elements.
+                intervals.push(if kind == Type::Array { Interval::all() } else { class(kind) });
             }
-            Some(Bounds { intervals: union(intervals), exact: false })
+            Some(Bounds { intervals: union(intervals), exact })
         }
         Test::Mod(_) => Some(Bounds { intervals: vec![class(Type::Double)], exact: false }),
-        Test::Bits(_) => {
-            let intervals = vec![class(Type::Double), class(Type::Binary)];
-            Some(Bounds { intervals, exact: false })
-        }
-        Test::Exists | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => None,
+        Test::Exists => Some(anything()),
+        Test::Bits(_) | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => None,
     }
+}
+
+/// Whether the keys of a type are of no other type, nor of what is absent.
+fn is_alone(kind: Type) -> bool {
+    matches!(kind, Type::Date | Type::Timestamp | Type::Bool | Type::ObjectId | Type::Binary)
 }
 
 /// The hashes of the values that pass: equality alone can tell them.
@@ -68,6 +69,7 @@ fn hashes(test: &Test, question: &Question<'_>) -> Option<Bounds> {
             vec![comparison.operand.raw()]
         }
         Test::In(list) if list.regexes.is_empty() => list.values.iter().map(Operand::raw).collect(),
+        Test::Exists => return Some(anything()),
         _ => return None,
     };
     // An array has no hash: the index holds no document with one.
@@ -99,14 +101,17 @@ fn passes_leaves_alone(test: &Test, in_element: bool) -> bool {
                 (Type::MinKey, relation) => !matches!(relation, Relation::Gt | Relation::Gte),
                 (Type::MaxKey, relation) => !matches!(relation, Relation::Lt | Relation::Lte),
                 (Type::Null, Relation::Gt | Relation::Lt) => true,
+                (Type::Array, relation) if relation != Relation::Eq => false,
                 (Type::Document, Relation::Lt | Relation::Gt | Relation::Gte) => false,
                 _ => is_leaf(value),
             }
         }
         Test::In(list) => list.values.iter().all(|value| is_leaf(value.raw())),
         Test::Type(types) => !types.contains(Type::Document) && !types.contains(Type::Array),
-        Test::Regex(_) | Test::Mod(_) | Test::Bits(_) => true,
-        Test::Exists | Test::Size(_) | Test::ElementDoc(_) | Test::Element(_) => false,
+        Test::Regex(_) | Test::Mod(_) => true,
+        Test::Exists | Test::Size(_) | Test::Bits(_) | Test::ElementDoc(_) | Test::Element(_) => {
+            false
+        }
     }
 }
 
@@ -129,6 +134,21 @@ pub(super) fn absent(question: &Question<'_>) -> Bounds {
     Bounds { intervals: vec![point(NULL, question)], exact: false }
 }
 
+/// Any key: an index is walked for what it does not tell, as MongoDB does.
+fn anything() -> Bounds {
+    Bounds { intervals: vec![Interval::all()], exact: false }
+}
+
+/// Whether null passes because a test names it. MongoDB asks no index with arrays for the negation.
+pub(super) fn is_of_null(test: &Test) -> bool {
+    let is_null = |operand: &Operand| operand.raw().kind == Type::Null;
+    match test {
+        Test::Compare(comparison) => is_null(&comparison.operand),
+        Test::In(list) => list.values.iter().any(is_null),
+        _ => false,
+    }
+}
+
 fn encode(value: Raw<'_>, question: &Question<'_>) -> Vec<u8> {
     let mut key = Vec::new();
     append_with(&mut key, value, Direction::Ascending, question.keys.collate);
@@ -148,8 +168,8 @@ fn equal(value: Raw<'_>, question: &Question<'_>) -> Bounds {
     let mut intervals = vec![point(value, question)];
     let mut exact = true;
     match value.kind {
-        // Absent values are null too, and so are some elements in which nothing is absent.
-        Type::Null => exact = question.multikey == 0,
+        // Absent values are null too, and so are, below arrays, some elements in which nothing is absent.
+        Type::Null => exact = question.multikey == 0 || question.parts.len() == 1,
         Type::Array => {
             let first = value.as_array().and_then(|array| array.get(0)).unwrap_or(UNDEFINED);
             intervals.push(point(first, question));
@@ -173,7 +193,7 @@ fn compare(comparison: &Comparison, question: &Question<'_>) -> Option<Bounds> {
         return Some(if or_equal { equal(value, question) } else { none });
     }
     let whole = match value.kind {
-        Type::Array => return None,
+        Type::Array => return Some(anything()),
         Type::MinKey | Type::MaxKey => Interval::all(),
         kind if kind.is_number() => {
             Interval { lower: after(&encode(NAN, question)), ..class(kind) }
@@ -217,7 +237,7 @@ fn regular(regex: &Regex, question: &Question<'_>) -> Bounds {
 /// The text that every match starts with, and whether everything that starts with it matches.
 fn literal_prefix(pattern: &str, options: &str) -> (String, bool) {
     let none = (String::new(), false);
-    if options.contains(['i', 'm', 'x']) || pattern.contains('|') {
+    if options.contains(['i', 'm', 'u', 'x']) || pattern.contains('|') {
         return none;
     }
     let Some(rest) = pattern.strip_prefix('^').or_else(|| pattern.strip_prefix("\\A")) else {

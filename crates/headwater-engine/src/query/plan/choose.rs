@@ -64,7 +64,7 @@ pub fn choose(read: &dyn Read, collection: &Arc<Collection>, mut query: Query) -
         }
         return Ok(query.take(collection, way));
     }
-    if hinted.is_none() && query.is_empty() {
+    if hinted.is_none_or(|index| index.wildcard.is_some()) && query.is_empty() {
         return Ok(query.take(collection, simple(Access::Nothing, true)));
     }
     let filter = query.matcher.clone();

@@ -96,7 +96,7 @@ impl Several {
             unique: false,
             fetchless: false,
             equalities: self.equalities,
-            range: true,
+            range: self.equalities == 0,
             ordered: self.sorted,
             size: Reverse(self.scans.len()),
         };

@@ -27,7 +27,11 @@ pub(super) fn views<'q>(
         return Vec::new();
     }
     let mut found = Vec::new();
-    for path in asked(matcher).iter().filter_map(|path| Path::parse(path).ok()) {
+    let asked = asked(matcher);
+    if asked.iter().any(|path| goes_through_two_arrays(index, path)) {
+        return Vec::new();
+    }
+    for path in asked.iter().filter_map(|path| Path::parse(path).ok()) {
         if !wildcard.covers(&path) {
             continue;
         }
@@ -105,6 +109,7 @@ fn asks_for_anything(node: &Node, path: &Path, arrays: bool) -> bool {
         Node::Or(any) => any.iter().all(|node| asks_for_anything(node, path, arrays)),
         Node::Field { path: own, test: Test::Exists | Test::Type(_) } if own == path => true,
         Node::Field { path: own, test: Test::Element(node) } if own == path => is_any_element(node),
+        Node::Field { test: Test::Size(_) | Test::Bits(_), .. } => false,
         Node::Field { path: own, .. } => {
             let below = own.parts().strip_prefix(path.parts()).and_then(|rest| rest.first());
             below.is_some_and(|part| part.index().is_some())
@@ -244,6 +249,17 @@ fn collect(node: &Node, head: &str, found: &mut BTreeSet<String>) {
         }
         Node::Always(_) | Node::Sample(_) | Node::Expr(_) | Node::Schema(_) => {}
     }
+}
+
+/// Whether a path has two positions after one another, of an array in an array: of those inside keys tell nothing.
+fn goes_through_two_arrays(index: &Index, path: &str) -> bool {
+    let names: Vec<&str> = path.split('.').collect();
+    let is_it = |at: usize| {
+        let pair =
+            names.get(at..at + 2).is_some_and(|pair| pair.iter().all(|name| is_number(name)));
+        pair && names.get(..at).is_some_and(|head| index.arrays.is_array(&head.join(".")))
+    };
+    (1..names.len()).any(is_it)
 }
 
 fn is_number(name: &str) -> bool {
