@@ -6,6 +6,7 @@
 
 mod entry;
 mod insight;
+mod noted;
 mod redacted;
 mod store;
 
@@ -18,6 +19,7 @@ use parking_lot::{Mutex, RwLock};
 
 pub use entry::Operation;
 pub use insight::{Insight, begin, recalled, took, took_id};
+pub use noted::{Noted, begun, held, is_noted};
 
 use crate::aggregate::random::Random;
 use crate::bson::DocBuf;

@@ -229,7 +229,7 @@ impl Pipeline {
     }
 
     /// The pipeline without its first stages.
-    fn behind(&self, at: usize) -> Pipeline {
+    pub(crate) fn behind(&self, at: usize) -> Pipeline {
         let stages = self.stages.iter().skip(at).cloned().collect();
         let origins = self.origins.iter().skip(at).copied().collect();
         let depths = self.depths.iter().skip(at).copied().collect();

@@ -10,6 +10,8 @@ mod pipeline;
 mod planner;
 mod question;
 mod ran;
+mod staged;
+mod stages;
 mod top;
 
 use super::collation::{argument, chosen, collation};

@@ -98,6 +98,7 @@ impl Scan {
     /// A scan at its start.
     pub fn new(plan: Plan) -> Scan {
         plan.count_use();
+        crate::profile::begun(&plan);
         Scan::on_trial(plan)
     }
 

@@ -18,6 +18,7 @@ use crate::bson::key::Direction;
 use crate::bson::{Doc, DocBuf, DocWriter, Raw, Sum, Type, Value, View};
 use crate::collation::ValueOrder;
 use crate::error::{Error, Result};
+use crate::profile::held;
 use crate::query::exec::{Environment, Stage};
 use crate::query::plan::Wants;
 use filling::Filling;
@@ -169,6 +170,16 @@ impl GroupSpec {
 }
 
 impl GroupSpec {
+    /// Tells of the memory that each accumulator takes in all groups.
+    fn note(&self, states: &[accumulators::State]) {
+        for (at, statement) in self.statements.iter().enumerate() {
+            let of_it = states.iter().skip(at).step_by(self.statements.len());
+            let bytes: usize =
+                of_it.map(|state| size_of::<accumulators::State>() + state.bytes()).sum();
+            held(&statement.name, bytes);
+        }
+    }
+
     /// What each document adds to each sum, if there is one group and nothing of the documents counts but their number.
     fn steps(&self) -> Result<Option<Vec<i32>>> {
         let Some(id) = self.id.as_constant() else { return Ok(None) };

@@ -18,6 +18,7 @@ use crate::bson::key::Direction;
 use crate::bson::{ArrayWriter, Doc, DocBuf, DocWriter, Number, Raw, Type, Value};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
+use crate::profile::{held, is_noted};
 use crate::query::exec::{Environment, Stage};
 use crate::query::sequence::{Chunk, Sequence};
 use crate::query::sort::{SortPattern, Sorted, Sorter};
@@ -173,9 +174,12 @@ impl WindowFields {
     fn compute(&self, docs: Sequence, env: &dyn Environment) -> Result<Partition> {
         let bytes_max = env.stage_bytes_max() / self.outputs.len().max(1);
         let mut columns = Vec::with_capacity(self.outputs.len());
-        for (_, function) in &self.outputs {
+        for (path, function) in &self.outputs {
             let mut column = Column::new(bytes_max, env.spill_folder());
             function.compute(&docs, self.order.as_ref(), &mut column, env)?;
+            if is_noted() {
+                held(&path.dotted(), column.bytes());
+            }
             columns.push((column, Chunk::default()));
         }
         Ok(Partition { docs, chunk: Chunk::default(), columns, at: 0 })

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::bson::{Doc, DocBuf};
 use crate::error::Result;
-use crate::profile::Insight;
+use crate::profile::{Insight, Noted};
 use crate::query::exec::{Environment, Look, Stage};
 use crate::query::sort::runs::Spilled;
 
@@ -24,12 +24,13 @@ pub(super) struct Took {
 }
 
 /// What a stage gave so far, and what that took.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Figures {
     pub(super) given: u64,
     /// The bytes of the documents given.
     pub(super) bytes: u64,
     pub(super) took: Took,
+    pub(super) noted: Noted,
 }
 
 /// A moment of this thread.
@@ -99,7 +100,7 @@ impl Counting {
 
 impl Count {
     pub(super) fn figures(&self) -> Figures {
-        *self.0.lock()
+        self.0.lock().clone()
     }
 
     fn gave(&self, doc: Doc<'_>) {
@@ -108,16 +109,21 @@ impl Count {
         figures.bytes += doc.as_bytes().len() as u64;
     }
 
-    fn took(&self, took: Took) {
-        self.0.lock().took += took;
+    fn took(&self, took: Took, noted: Option<Noted>) {
+        let mut figures = self.0.lock();
+        figures.took += took;
+        noted.into_iter().for_each(|noted| figures.noted.add(noted));
     }
 }
 
 impl Stage for Counting {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         let start = Moment::now();
+        let mut aside = Some(Noted::default());
+        Noted::exchange(&mut aside);
         let next = self.stage.next(env);
-        self.count.took(start.took());
+        Noted::exchange(&mut aside);
+        self.count.took(start.took(), aside);
         let next = next?;
         next.iter().for_each(|doc| self.count.gave(doc.as_doc()));
         Ok(next)
@@ -130,14 +136,20 @@ impl Stage for Counting {
     fn stream(&mut self, env: &dyn Environment, show: &mut Look<'_>) -> Result<()> {
         let (start, mut behind) = (Moment::now(), Took::default());
         let count = self.count.clone();
+        let mut aside = Some(Noted::default());
+        Noted::exchange(&mut aside);
         let ended = self.stage.stream(env, &mut |doc| {
             count.gave(doc);
             let start = Moment::now();
+            // What is told meanwhile is told by those behind.
+            Noted::exchange(&mut aside);
             let shown = show(doc);
+            Noted::exchange(&mut aside);
             behind += start.took();
             shown
         });
-        self.count.took(start.took() - behind);
+        Noted::exchange(&mut aside);
+        self.count.took(start.took() - behind, aside);
         ended
     }
 }

@@ -1,21 +1,21 @@
 //! Explaining pipelines: the plan of what a query can answer of them, and the stages above it. A pipeline that is answered
 //! by a plan alone is shown as a query.
 
+use std::sync::Arc;
+
 use super::counting::{Count, Counting, Figures};
-use super::node::{millis, shown_filter};
 use super::planner::{About, explain};
 use super::question::{Purpose, Question};
-use super::top::write_spilled;
+use super::staged::{Staged, projection_ahead, write_count};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Head, Pipeline};
-use crate::bson::{Array, Doc, DocBuf, DocWriter, Number, Raw};
+use crate::bson::{Array, Doc, DocBuf, DocWriter};
 use crate::commands::aggregate::PREFIX;
 use crate::commands::views::check_collation;
 use crate::error::{Error, Result};
 use crate::namespace::Namespace;
 use crate::query::exec::{Nothing, Ready, Stage};
 use crate::query::find::skip_and_limit;
-use crate::query::matcher::write_expression;
 use crate::query::plan::{Asked, Hint, Query, Wants, choose};
 use crate::query::run::Run;
 use crate::query::scan::ScanStage;
@@ -72,54 +72,74 @@ impl Asking<'_> {
                 _ => Box::new(Nothing),
             };
             let ran = execute.then(|| run(view, source, &pipeline)).transpose()?;
-            let ran = ran.as_deref().map(|ran| (Figures::default(), ran));
-            reply.array("stages", |out| write_stages(out, stages, &pipeline, ran));
+            let ran = ran.map(|ran| (Figures::default(), ran));
+            reply.array("stages", |out| self.staged(stages, &pipeline, ran).write(out));
             return Ok(());
         };
         let (head, rest) = pipeline.split_head();
-        let optimized_pipeline = rest.stages().is_empty();
+        let projection = projection_ahead(stages, &rest);
+        let above = rest.behind(usize::from(projection.is_some()));
+        let optimized_pipeline = above.stages().is_empty();
         let about = About { optimized_pipeline, all_plans, cached: false };
-        if rest.stages().is_empty() {
-            return explain(view, self.question(&namespace, &head)?, execute, about, reply);
+        if above.stages().is_empty() {
+            let shown = projection.unwrap_or_default();
+            let question = self.question(&namespace, &head, shown.as_doc())?;
+            return explain(view, question, execute, about, reply);
         }
         let mut cursor = DocWriter::new();
         let wanted = rest.wanted(head.sort.is_some());
-        let shown = shown_fields(&wanted);
-        let mut question = self.question(&namespace, &head)?;
+        let projected = projection.is_some();
+        let shown = projection.unwrap_or_else(|| shown_fields(&wanted));
+        let mut question = self.question(&namespace, &head, shown.as_doc())?;
         question.query.wants = wanted.clone();
-        if let Purpose::Find { projection, .. } = &mut question.purpose {
-            *projection = shown.as_doc();
-        }
         explain(view, question, execute, about, &mut cursor)?;
         let cursor = cursor.finish();
         let mut given = None;
         let mut ran = None;
         if execute {
-            let (source, count) = Counting::around(self.source(view, &namespace, &head, wanted)?);
-            ran = Some(run(view, source, &rest)?);
+            let source = self.source(view, &namespace, &head, wanted)?;
+            let source = match rest.stages().first().filter(|_| projected) {
+                Some(projection) => Arc::clone(projection).start(source),
+                None => source,
+            };
+            let (source, count) = Counting::around(source);
+            ran = Some(run(view, source, &above)?);
             given = Some(count);
         }
+        let given = given.as_ref().map(Count::figures);
         reply.array("stages", |out| {
             out.document(|out| {
                 out.doc("$cursor", cursor.as_doc());
-                if let Some(count) = &given {
-                    write_count(out, count.figures());
-                }
+                given.iter().for_each(|given| write_count(out, given));
             });
-            let source = given.as_ref().map(Count::figures).unwrap_or_default();
-            write_stages(out, stages, &rest, ran.as_deref().map(|ran| (source, ran)));
+            let ran = ran.map(|ran| (given.clone().unwrap_or_default(), ran));
+            self.staged(stages, &above, ran).write(out);
         });
         Ok(())
     }
 
+    fn staged(
+        &self,
+        written: Array<'_>,
+        pipeline: &Pipeline,
+        ran: Option<(Figures, Vec<Figures>)>,
+    ) -> Staged {
+        Staged::new(written, self.db, pipeline, ran)
+    }
+
     /// The head of a pipeline as a query.
-    fn question<'h>(&self, namespace: &Namespace, head: &'h Head) -> Result<Question<'h>> {
+    fn question<'h>(
+        &self,
+        namespace: &Namespace,
+        head: &'h Head,
+        projection: Doc<'h>,
+    ) -> Result<Question<'h>> {
         let query = self.query(head)?;
         let sort = head.sort.as_ref().map_or(Doc::EMPTY, DocBuf::as_doc);
         let purpose = Purpose::Find {
             skip: head.skip,
             limit: head.limit,
-            projection: Doc::EMPTY,
+            projection,
             key_only: false,
             record_id: false,
         };
@@ -175,9 +195,11 @@ fn shown_fields(wanted: &Wants) -> DocBuf {
     if let Wants::Fields(paths) = wanted
         && !paths.is_empty()
     {
-        paths.iter().for_each(|path| shown.bool(path, true));
-        if !paths.iter().any(|path| path == "_id") {
-            shown.bool("_id", false);
+        let mut paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        paths.sort_unstable();
+        paths.iter().for_each(|path| shown.i32(path, 1));
+        if !paths.contains(&"_id") {
+            shown.i32("_id", 0);
         }
     }
     shown.finish()
@@ -197,85 +219,4 @@ fn run(view: &Run<'_>, source: Box<dyn Stage>, pipeline: &Pipeline) -> Result<Ve
     let failed = |error: Error| error.with_prefix(PREFIX);
     while last.next(view).map_err(failed)?.is_some() {}
     Ok(counts.iter().map(Count::figures).collect())
-}
-
-fn long(out: &mut DocWriter, name: &str, value: u64) {
-    out.i64(name, i64::try_from(value).unwrap_or(i64::MAX));
-}
-
-fn write_count(out: &mut DocWriter, figures: Figures) {
-    long(out, "nReturned", figures.given);
-    long(out, "executionTimeMillisEstimate", millis(figures.took.time));
-}
-
-/// What a stage took by itself, of those that keep documents or read others.
-fn write_own(out: &mut DocWriter, name: &str, input: Figures, figures: Figures) {
-    let own = figures.took - input.took;
-    match name {
-        "$lookup" | "$graphLookup" => {
-            long(out, "totalDocsExamined", own.docs);
-            long(out, "totalKeysExamined", own.keys);
-        }
-        "$sort" => {
-            long(out, "totalDataSizeSortedBytesEstimate", input.bytes);
-            write_spilled(out, own.spilled);
-        }
-        "$bucketAuto" | "$group" | "$setWindowFields" => write_spilled(out, own.spilled),
-        _ => {}
-    }
-}
-
-/// The stages as they were written, `ran` with what the first of them got. One that stands for several is shown once, with what
-/// the last of them gave.
-fn write_stages(
-    out: &mut crate::bson::ArrayWriter,
-    written: Array<'_>,
-    pipeline: &Pipeline,
-    ran: Option<(Figures, &[Figures])>,
-) {
-    let origins: Vec<usize> = pipeline.with_origins().map(|(_, origin)| origin).collect();
-    let mut input = ran.map(|(source, _)| source).unwrap_or_default();
-    for (at, origin) in origins.iter().enumerate() {
-        if origins.get(at + 1) == Some(origin) {
-            continue;
-        }
-        let Some(stage) = written.get(*origin).and_then(Raw::as_doc).and_then(Doc::first) else {
-            continue;
-        };
-        out.document(|out| {
-            write_stage(out, stage.name_str(), stage.value);
-            if let Some(figures) = ran.and_then(|(_, ran)| ran.get(at)).copied() {
-                write_count(out, figures);
-                write_own(out, stage.name_str(), input, figures);
-                input = figures;
-            }
-        });
-    }
-}
-
-fn write_stage(out: &mut DocWriter, name: &str, argument: Raw<'_>) {
-    let number = Number::from_raw(argument).and_then(Number::to_i64_exact);
-    match (name, argument.as_doc(), number) {
-        ("$match", Some(filter), _) => {
-            out.doc("$match", shown_filter(filter).unwrap_or_default().as_doc());
-        }
-        ("$sort", Some(pattern), _) => {
-            out.document("$sort", |out| out.doc("sortKey", pattern));
-        }
-        ("$skip" | "$limit", _, Some(count)) => out.i64(name, count),
-        ("$group", Some(group), _) => out.document("$group", |out| {
-            for field in group {
-                let name = field.name_str();
-                match field.value.as_doc().filter(|_| name != "_id") {
-                    Some(accumulator) => out.document(name, |out| {
-                        accumulator
-                            .iter()
-                            .for_each(|part| write_expression(out, part.name_str(), part.value));
-                    }),
-                    None => write_expression(out, name, field.value),
-                }
-            }
-        }),
-        _ => out.raw(name, argument),
-    }
 }

@@ -237,8 +237,8 @@ impl Top<'_> {
 pub(super) fn write_spilled(out: &mut DocWriter, spilled: Spilled) {
     out.bool("usedDisk", spilled.runs > 0);
     number(out, "spills", spilled.runs);
-    number(out, "spilledRecords", spilled.records);
     number(out, "spilledBytes", spilled.bytes);
+    number(out, "spilledRecords", spilled.records);
     number(out, "spilledDataStorageSize", spilled.bytes);
 }
 

@@ -12,17 +12,17 @@ use crate::commands::{Session, number, text, text_of};
 const APART: &[&str] = &[
     "$clusterTime",
     "$willBeMerged",
+    "allowMergeOnNullishValues",
     "chunkSkips",
-    "collectionScans",
     "command",
     "cursorType",
     "executionTimeMicros",
     "executionTimeMillis",
     "executionTimeMillisEstimate",
     "expressionEvaluationPeakMemoryBytes",
-    "indexesUsed",
     "isShardFiltering",
     "maxAccumulatorMemoryUsageBytes",
+    "maxFunctionMemoryUsageBytes",
     "needYield",
     "nss",
     "ok",
@@ -52,6 +52,7 @@ const APART: &[&str] = &[
 const COUNTS: &[&str] = &[
     "advanced",
     "alreadyHasObj",
+    "collectionScans",
     "docsExamined",
     "dupsDropped",
     "dupsTested",
@@ -365,4 +366,45 @@ fn counts_are_what_was_done() {
         ),
         [stage("UPDATE", &[20, 18, 0]), stage("COLLSCAN", &[])]
     );
+}
+
+#[test]
+fn groups_and_windows_tell_their_memory_and_lookups_their_ways() {
+    let db = Session::new();
+    let documents: Vec<String> =
+        (0..50).map(|n| format!(r#"{{"_id": {n}, "a": {}, "s": "text"}}"#, n % 5)).collect();
+    for collection in ["c", "d"] {
+        db.ok(&format!(r#"{{"insert": "{collection}", "documents": [{}]}}"#, documents.join(",")));
+    }
+    db.ok(r#"{"createIndexes": "d", "indexes": [{"key": {"a": 1}, "name": "by a"}]}"#);
+    let last = |stage: &str| {
+        let pipeline = format!(r#"[{{"$set": {{"n": 1}}}}, {stage}]"#);
+        let reply = db.ok(&format!(
+            r#"{{"explain": {{"aggregate": "c", "pipeline": {pipeline}, "cursor": {{}}}}, "verbosity": "executionStats"}}"#
+        ));
+        let stages = at(reply.as_doc(), &["stages"]).as_array().unwrap();
+        stages.iter().filter_map(Raw::as_doc).last().unwrap().to_buf()
+    };
+    let grouped = last(r#"{"$group": {"_id": "$a", "all": {"$push": "$s"}, "n": {"$sum": 1}}}"#);
+    let held =
+        |name: &str| number(Some(at(grouped.as_doc(), &["maxAccumulatorMemoryUsageBytes", name])));
+    assert!(held("all") > 50 * 9 && held("n") > 0, "{grouped:?}");
+    let given = number(grouped.as_doc().get("totalOutputDataSizeBytes"));
+    assert!(given > 50 * 12, "{grouped:?}");
+    let windows =
+        last(r#"{"$setWindowFields": {"partitionBy": "$a", "output": {"w": {"$push": "$_id"}}}}"#);
+    let held = at(windows.as_doc(), &["maxFunctionMemoryUsageBytes", "w"]);
+    assert!(number(Some(held)) > 0, "{windows:?}");
+    let ways = |field: &str| {
+        let stage = format!(
+            r#"{{"$lookup": {{"from": "d", "localField": "a", "foreignField": "{field}", "as": "j"}}}}"#
+        );
+        let lookup = last(&stage);
+        let indexes = at(lookup.as_doc(), &["indexesUsed"]).as_array().unwrap();
+        let indexes: Vec<String> =
+            indexes.iter().filter_map(Raw::as_str).map(str::to_owned).collect();
+        (number(lookup.as_doc().get("collectionScans")) > 0, indexes)
+    };
+    assert_eq!(ways("s"), (true, Vec::new()));
+    assert_eq!(ways("a").1, ["by a"]);
 }

@@ -16,6 +16,7 @@ use crate::aggregate::accumulators::{self, State as Running};
 use crate::aggregate::expressions::Expression;
 use crate::bson::{Doc, Fields, Value};
 use crate::error::{Code, Error, Result};
+use crate::profile::is_noted;
 use crate::query::exec::{Environment, Stage};
 use crate::query::sort::Sorter;
 
@@ -239,6 +240,9 @@ impl Filling {
 
     /// The groups, and those that were put aside.
     pub(super) fn finish(mut self, spec: &GroupSpec) -> Result<State> {
+        if is_noted() {
+            spec.note(&self.states);
+        }
         let (places, rest) = (std::mem::take(&mut self.places), self.rest.take());
         let groups = Groups::new(vec![self.into_part()], spec.statements.len());
         let Some(rest) = rest else { return Ok(State::Giving { spilled: None, groups }) };

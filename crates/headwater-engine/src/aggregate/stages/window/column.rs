@@ -22,6 +22,11 @@ impl Column {
         Column { held: Vec::new(), bytes: 0, bytes_max, spilled: Sequence::new(0, folder) }
     }
 
+    /// The bytes of the values that memory held at most.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Appends a value.
     ///
     /// # Errors

@@ -6,6 +6,23 @@ use crate::bson::{Array, ArrayWriter, Doc, DocWriter, Raw, Type};
 /// document without operators stays one.
 const BARE: [&str; 3] = ["$getField", "$meta", "$rand"];
 
+/// Operators on a date, which is shown as a named argument also where it is the only one.
+const DATES: [&str; 13] = [
+    "$dayOfMonth",
+    "$dayOfWeek",
+    "$dayOfYear",
+    "$hour",
+    "$isoDayOfWeek",
+    "$isoWeek",
+    "$isoWeekYear",
+    "$millisecond",
+    "$minute",
+    "$month",
+    "$second",
+    "$week",
+    "$year",
+];
+
 /// Appends an expression as a field.
 pub(crate) fn canonical(out: &mut DocWriter, name: &str, value: Raw<'_>) {
     match value.kind {
@@ -24,6 +41,16 @@ fn document(out: &mut DocWriter, doc: Doc<'_>) {
         let name = field.name_str();
         match (name, field.value.kind) {
             ("$literal" | "$const", _) => out.raw("$const", field.value),
+            (_, _) if DATES.binary_search(&name).is_ok() && !is_named(field.value) => {
+                let only = field.value.as_array().filter(|all| all.len() == 1);
+                let date = only.and_then(|only| only.get(0)).unwrap_or(field.value);
+                out.document(name, |out| canonical(out, "date", date));
+            }
+            ("$cond", Type::Document) if is_named(field.value) => out.array(name, |out| {
+                let inner = Doc::trusted(field.value.data);
+                let parts = ["if", "then", "else"].into_iter().filter_map(|part| inner.get(part));
+                parts.for_each(|part| item(out, part));
+            }),
             (_, Type::Array) if name.starts_with('$') => {
                 out.array(name, |out| items(out, field.value));
             }
@@ -51,6 +78,11 @@ fn item(out: &mut ArrayWriter, value: Raw<'_>) {
     let mut holder = DocWriter::new();
     canonical(&mut holder, "", value);
     holder.finish().as_doc().iter().for_each(|field| out.raw(field.value));
+}
+
+/// Whether the arguments of an operator are named.
+fn is_named(value: Raw<'_>) -> bool {
+    value.kind == Type::Document && !is_operator(Doc::trusted(value.data))
 }
 
 fn is_operator(doc: Doc<'_>) -> bool {
