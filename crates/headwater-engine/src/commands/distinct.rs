@@ -66,7 +66,9 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         query.wants = Wants::Distinct(path.to_owned());
         let answering = answering(collection, path, &query).cloned();
         let plan = choose(run.store(), collection, query)?.plan;
-        let by_keys = matches!(plan.gives, Gives::Distinct(0)) && !names_null(filter.as_raw());
+        let bounded = plan.access.scans().iter().any(|scan| scan.ranged > 0);
+        let by_keys = matches!(plan.gives, Gives::Distinct(0)) && bounded;
+        let by_keys = by_keys && !names_null(filter.as_raw());
         let keys = KeyPaths::new(vec![Path::parse(path)?]);
         let mut scan = Scan::new(plan);
         run.scan(&mut scan, &mut |_, doc| {

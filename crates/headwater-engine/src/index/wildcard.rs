@@ -95,7 +95,8 @@ impl Wildcard {
             if result.is_err() {
                 return Ok(());
             }
-            let mut walk = Walk { path: String::new(), arrays, others, any: false, visit };
+            let mut walk =
+                Walk { path: String::new(), names: 0, arrays, others, any: false, visit };
             result = walk.fields(projected.as_doc());
             if result.is_ok() && !walk.any && self.is_compound() {
                 let nothing = Entry { path: None, value: MIN_KEY, others };
@@ -123,6 +124,8 @@ impl Wildcard {
 /// A walk over the values of a document that hold neither fields nor elements.
 struct Walk<'w, 'o, 'a> {
     path: String,
+    /// Names in the path, of which any may be empty.
+    names: usize,
     arrays: &'w mut Vec<String>,
     others: &'o [Raw<'a>],
     any: bool,
@@ -138,11 +141,13 @@ impl Walk<'_, '_, '_> {
                 continue;
             }
             let before = self.path.len();
-            if before > 0 {
+            if self.names > 0 {
                 self.path.push('.');
             }
             self.path.push_str(name);
+            self.names += 1;
             self.value(element.value, false)?;
+            self.names -= 1;
             self.path.truncate(before);
         }
         Ok(())

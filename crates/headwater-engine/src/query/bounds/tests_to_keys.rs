@@ -41,7 +41,9 @@ pub(super) fn bounds(test: &Test, question: &Question<'_>) -> Option<Bounds> {
         Test::Regex(regex) => Some(regular(regex, question)),
         Test::Type(types) => {
             let mut intervals = Vec::new();
-            let exact = types.iter().all(is_alone);
+            let numbers = [Type::Double, Type::Int32, Type::Int64, Type::Decimal];
+            let all_numbers = numbers.iter().all(|kind| types.contains(*kind));
+            let exact = types.iter().all(|kind| is_alone(kind) || all_numbers && kind.is_number());
             for kind in types.iter() {
                 // Of an array that is not empty the keys are its elements.
                 intervals.push(if kind == Type::Array { Interval::all() } else { class(kind) });

@@ -31,14 +31,18 @@ impl Candidate<'_, '_> {
     }
 
     fn distinct(&self, query: &Query, path: &str) -> Gives {
-        let index = &self.scan.index;
         let at = self.scan.fields.iter().position(|field| field.path.as_str() == path);
-        let plain = !index.is_multikey() && index.order == query.order && !is_positional(path);
+        let plain = self.scan.index.order == query.order && !is_positional(path);
+        // Of arrays the keys are the values, if those of all documents are asked for; beside arrays MongoDB asks an index
+        // that the filter bounds.
+        let whole = query.matcher.is_none();
+        let index = &self.scan.index;
         let holds_values = |at: &usize| {
-            self.eligible
-                .fields
-                .get(*at)
-                .is_some_and(|field| matches!(field.content, Content::Values(Form::Values)))
+            self.eligible.fields.get(*at).is_some_and(|field| {
+                let beside = !whole && field.multikey == 0 && self.is_bounded();
+                matches!(field.content, Content::Values(Form::Values))
+                    && (!index.is_multikey() || beside || whole && *at == 0)
+            })
         };
         at.filter(|_| plain).filter(holds_values).map_or(Gives::Documents, Gives::Distinct)
     }

@@ -86,12 +86,12 @@ enum Wanted<'p> {
 /// Whether every document that matches has a leaf at the path, and at no other path in its stead.
 fn has_values_only(index: &Index, matcher: &Matcher, path: &Path) -> bool {
     let mut head = String::new();
-    for part in path.parts() {
+    for (at, part) in path.parts().iter().enumerate() {
         // A number may be a position in an array, of which keys say nothing.
         if part.index().is_some() && index.arrays.is_array(&head) {
             return false;
         }
-        if !head.is_empty() {
+        if at > 0 {
             head.push('.');
         }
         head.push_str(part.as_str());
@@ -238,10 +238,10 @@ fn collect(node: &Node, head: &str, found: &mut BTreeSet<String>) {
         Node::Not(node) => collect(node, head, found),
         Node::Field { path, test } => {
             let whole = format!("{head}{}", path.as_str());
-            let plain: Vec<&str> = whole.split('.').take_while(|name| !is_number(name)).collect();
-            if !plain.is_empty() {
-                found.insert(plain.join("."));
-            }
+            // The first name is never a position.
+            let names = whole.split('.').enumerate();
+            let plain = names.take_while(|(at, name)| *at == 0 || !is_number(name));
+            found.insert(plain.map(|(_, name)| name).collect::<Vec<_>>().join("."));
             if let Test::ElementDoc(node) = test {
                 collect(node, &format!("{whole}."), found);
             }
