@@ -111,31 +111,33 @@ fn attempt(context: &mut Context<'_>) -> Result<Option<Flow>> {
 fn wanted(context: &Context<'_>, namespace: &Namespace) -> Result<Vec<Wanted>> {
     let fields = context.fields();
     let wanted = fields.array("indexes")?.ok_or_else(|| fields.missing("indexes"))?;
-    if wanted.iter().all(is_null) {
-        return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
+    for (at, raw) in wanted.iter().enumerate() {
+        if raw.as_doc().is_none() && !is_null(raw) {
+            return Err(fields.wrong_type(&format!("indexes.{at}"), raw.kind, &["object"]));
+        }
     }
-    quorum::check(fields)?;
     if let Some(version) = fields.get("v").filter(|version| !version.kind.is_number()) {
         return Err(fields.wrong_type("v", version.kind, &["double", "decimal", "long", "int"]));
     }
     let lenient = fields.loose_bool("ignoreUnknownIndexOptions")?.unwrap_or(false);
+    quorum::check(fields)?;
     let catalog = context.shared.catalog();
     catalog.refuse_view(namespace)?;
+    if wanted.iter().all(is_null) {
+        return Err(Error::new(Code::BAD_VALUE, "Must specify at least one index to create"));
+    }
     let named = catalog.collection(namespace.db(), namespace.collection());
     if let Some(series) = named.and_then(|named| named.settings.time_series.as_ref()) {
         let specs = wanted.iter().filter_map(Raw::as_doc);
         specs.into_iter().try_for_each(|spec| check_index(series, spec))?;
     }
-    wanted
-        .iter()
-        .enumerate()
-        .filter(|(_, raw)| !is_null(*raw))
-        .map(|(at, raw)| match raw.as_doc() {
-            Some(spec) if lenient => parse_spec(known_options(spec).as_doc()),
-            Some(spec) => parse_spec(spec),
-            None => Err(fields.wrong_type(&format!("indexes.{at}"), raw.kind, &["object"])),
-        })
-        .collect()
+    let specs = wanted.iter().filter_map(Raw::as_doc).map(|spec| match lenient {
+        true => parse_spec(known_options(spec).as_doc()),
+        false => parse_spec(spec),
+    });
+    let specs = specs.collect::<Result<_>>()?;
+    quorum::check_satisfiable(fields)?;
+    Ok(specs)
 }
 
 /// The UUID of a build that makes one of these indexes already.
@@ -185,10 +187,13 @@ fn new_specs<'s>(
         if is_order(existing, spec.as_doc())? {
             continue;
         }
-        for (at, other) in known.iter().enumerate() {
+        // The index of the same name is the first that is looked at.
+        let named = |other: &&(usize, &DocBuf)| name_of(other.1.as_doc()) == name_of(spec.as_doc());
+        let all: Vec<(usize, &DocBuf)> = known.iter().enumerate().collect();
+        for (at, other) in all.iter().filter(named).chain(&all) {
             match conflict(spec.as_doc(), other.as_doc())? {
                 Same::No => {}
-                Same::Identical if at < already => continue 'specs,
+                Same::Identical if *at < already => continue 'specs,
                 Same::Identical => {
                     let name = name_of(spec.as_doc());
                     return Err(Error::new(

@@ -1,6 +1,6 @@
 //! `listIndexes`: the specifications of a collection's indexes, those that are being built included.
 
-use super::cursors::reply_rows;
+use super::cursors::{cursor_argument, reply_rows};
 use super::{Command, Context, Flow, Needs};
 use crate::bson::DocWriter;
 use crate::error::{Code, Error, Result};
@@ -25,6 +25,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
             "The includeBuildUUIDs flag and includeBuildIndexInfo flag cannot both be set to true";
         return Err(Error::new(Code::INVALID_OPTIONS, message));
     }
+    cursor_argument(fields)?;
     let catalog = context.shared.catalog();
     catalog.refuse_view(&namespace)?;
     let Some(collection) = catalog.collection(namespace.db(), namespace.collection()) else {

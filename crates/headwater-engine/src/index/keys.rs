@@ -80,7 +80,7 @@ fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
     let mut found = Keys::default();
     let mut is_there = false;
     let Keys { keys, types, multikey, .. } = &mut found;
-    index.paths.each_key(doc, multikey, &mut |values, missing| {
+    let walked = index.paths.each_key(doc, multikey, &mut |values, missing| {
         is_there |= missing < values.len();
         let key = encode(index, values);
         if keys.is_empty() {
@@ -88,10 +88,12 @@ fn keys_alone(index: &Index, doc: Doc<'_>) -> Result<Keys> {
         }
         keys.push(key);
         Ok(())
-    })?;
+    });
+    // That it may hold no array at all is told before that it may not hold two.
     if index.hashed.is_some() {
         hashed::check(index, multikey)?;
     }
+    walked?;
     // A sparse index leaves out documents without any of the fields, not single keys.
     if index.sparse && !is_there {
         keys.clear();

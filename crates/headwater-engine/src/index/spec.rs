@@ -107,9 +107,12 @@ impl Wanted {
                     let size = Number::from_raw(value).map_or(0.0, Number::to_f64);
                     out.f64(name, if size.is_nan() { 0.0 } else { size });
                 }
-                "partialFilterExpression" | "storageEngine" | "wildcardProjection" => {
-                    out.raw(name, value);
-                }
+                // Languages are kept of indexes that hold no text too.
+                "default_language"
+                | "language_override"
+                | "partialFilterExpression"
+                | "storageEngine"
+                | "wildcardProjection" => out.raw(name, value),
                 _ => {}
             }
         }

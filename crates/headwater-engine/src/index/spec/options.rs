@@ -13,6 +13,7 @@ const KNOWN: &[&str] = &[
     "bits",
     "bucketSize",
     "clustered",
+    "coarsestIndexedLevel",
     "collation",
     "default_language",
     "dropDups",

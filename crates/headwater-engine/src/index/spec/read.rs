@@ -73,6 +73,7 @@ pub(super) fn read(spec: Doc<'_>) -> Result<Given<'_>> {
             "2dsphereIndexVersion"
             | "bits"
             | "bucketSize"
+            | "coarsestIndexedLevel"
             | "finestIndexedLevel"
             | "max"
             | "min"
