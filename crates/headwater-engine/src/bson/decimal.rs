@@ -3,6 +3,8 @@
 //! Arithmetic is Intel's decimal library, the one MongoDB uses, so that results agree to the last digit and to the
 //! exponent that a result is printed with. Knows nothing of the other number types but how to convert from and to them.
 
+mod power;
+
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
@@ -311,21 +313,15 @@ impl Decimal {
         } else if is(2) {
             exponent.exp2()
         } else {
-            rounded_binary(self, exponent, lib::bid128_pow)
+            power::integer_power(self, exponent)
+                .unwrap_or_else(|| rounded_binary(self, exponent, lib::bid128_pow))
         };
         power.normalize()
     }
 
     /// The logarithm to a base.
     pub fn log(self, base: Decimal) -> Decimal {
-        let is = |n: i32| base.compare(Decimal::from(n)).is_eq();
-        if is(10) {
-            self.log10()
-        } else if is(2) {
-            self.log2()
-        } else {
-            self.ln().div(base.ln())
-        }
+        self.ln().div(base.ln())
     }
 
     /// The sum.
@@ -444,8 +440,6 @@ operations! {
     ln() = bid128_log, rounded;
     /// The logarithm to base 10.
     log10() = bid128_log10, rounded;
-    /// The logarithm to base 2.
-    log2() = bid128_log2, rounded;
     /// The sine of radians.
     sin() = bid128_sin, rounded;
     /// The cosine of radians.

@@ -241,10 +241,15 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// The bytes of a binary value as they stand, of the old subtype 2 with its inner length.
+    pub(crate) fn binary(self) -> &'a [u8] {
+        self.data.get(5..).unwrap_or_default()
+    }
+
     /// Subtype and bytes of a binary value; of the old subtype 2 without its inner length.
     pub(super) fn binary_parts(self) -> (u8, &'a [u8]) {
         let subtype = self.data.get(4).copied().unwrap_or(0);
-        let bytes = self.data.get(5..).unwrap_or_default();
+        let bytes = self.binary();
         (subtype, if subtype == 2 { bytes.get(4..).unwrap_or_default() } else { bytes })
     }
 

@@ -113,6 +113,8 @@ fn canonical(kind: Type) -> i32 {
 fn whole(value: Raw<'_>) -> i64 {
     match Number::from_raw(value) {
         Some(number) if number.is_nan() => 0,
+        // The first double beyond 64 bits has wrapped around ever since.
+        Some(Number::Double(number)) if number == -(i64::MIN as f64) => i64::MIN,
         Some(number) => number.to_i64_saturating(),
         None => 0,
     }

@@ -246,21 +246,26 @@ pub(super) fn log<'a>(value: Value<'a>, base: Value<'a>) -> Result<Value<'a>> {
     };
     let number = numeric(&value, "argument", 28756)?;
     let by = numeric(&base, "base", 28757)?;
-    // Here MongoDB looks at the double, to which the smallest decimals are zero.
-    checked_log("$log", 28758, Number::Double(number.to_f64()))?;
-    if !is_positive(by) || by.compare(Number::Int32(1)).is_eq() {
-        let text = streamed(&base);
+    let is_one = |by: Number| by.compare(Number::Int32(1)).is_eq();
+    if let (Number::Decimal(_), _) | (_, Number::Decimal(_)) = (number, by)
+        && !number.is_nan()
+        && !by.is_nan()
+        && is_positive(number)
+        && is_positive(by)
+        && !is_one(by)
+    {
+        return Ok(Number::Decimal(number.to_decimal().log(by.to_decimal())).to_value());
+    }
+    // What is wrong is looked for in the doubles, among which the smallest decimals are zero.
+    let (number, by) = (Number::Double(number.to_f64()), Number::Double(by.to_f64()));
+    checked_log("$log", 28758, number)?;
+    if !is_positive(by) || is_one(by) {
+        let text = streamed(&by.to_value());
         let message =
             format!("$log's base must be a positive number not equal to 1, but is {text}");
         return Err(Error::location(28759, message));
     }
-    Ok(match (number, by) {
-        _ if number.is_nan() || by.is_nan() => Value::f64(f64::NAN),
-        (Number::Decimal(_), _) | (_, Number::Decimal(_)) => {
-            Number::Decimal(number.to_decimal().log(by.to_decimal())).to_value()
-        }
-        _ => Value::f64(number.to_f64().ln() / by.to_f64().ln()),
-    })
+    Ok(Value::f64(number.to_f64().ln() / by.to_f64().ln()))
 }
 
 pub(super) fn round(args: Vec<Value<'_>>) -> Result<Value<'_>> {

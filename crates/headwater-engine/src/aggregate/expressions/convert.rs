@@ -12,7 +12,7 @@ use crate::bson::{Raw, Type, Value, View};
 use crate::error::{Code, Error, Result};
 
 use binary::Format;
-use target::Target;
+use target::{Subtype, Target};
 
 /// The code of a value that cannot be converted; `onError` stands in for it.
 const FAILURE: Code = Code(241);
@@ -55,8 +55,12 @@ impl Operator for Convert {
     }
 }
 
-fn converted<'a>(input: &Value<'a>, target: Target, format: Option<Format>) -> Result<Value<'a>> {
-    if input.kind() == target.kind && target.kind != Some(Type::Binary) {
+fn converted<'a>(
+    input: &Value<'a>,
+    target: Target<'_>,
+    format: Option<Format>,
+) -> Result<Value<'a>> {
+    if input.kind() == target.kind && target.kind.is_some_and(is_kept) {
         return Ok(input.clone());
     }
     let unsupported = || {
@@ -80,14 +84,15 @@ fn converted<'a>(input: &Value<'a>, target: Target, format: Option<Format>) -> R
             _ => Err(unsupported()),
         },
         Type::String => match view {
-            View::Binary { subtype, bytes } => {
+            View::Binary { subtype, .. } => {
+                let bytes = input.raw().map_or(&[][..], Raw::binary);
                 binary::to_text(subtype, bytes, format).map(|text| Value::str(&text))
             }
             _ => text(view).ok_or_else(unsupported)?.map(|text| Value::str(&text)),
         },
         Type::Binary => match view {
             View::String(text) => binary::from_text(text, target.subtype, format),
-            View::Binary { subtype, .. } if subtype == target.subtype => Ok(input.clone()),
+            View::Binary { subtype, .. } if subtype == target.subtype.get()? => Ok(input.clone()),
             View::Binary { .. } => Err(failure(
                 "Conversions between different BinData subtypes are not supported".to_owned(),
             )),
@@ -95,6 +100,12 @@ fn converted<'a>(input: &Value<'a>, target: Target, format: Option<Format>) -> R
         },
         _ => Err(unsupported()),
     }
+}
+
+/// Whether values of a type are converted to their own type.
+fn is_kept(kind: Type) -> bool {
+    use Type::{Bool, Date, Decimal, Double, Int32, Int64, ObjectId, String};
+    matches!(kind, Bool | Date | Decimal | Double | Int32 | Int64 | ObjectId | String)
 }
 
 fn to_date(view: View<'_>) -> Option<Result<i64>> {
@@ -166,7 +177,7 @@ pub(super) fn convert(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression
 #[derive(Debug)]
 struct Short {
     input: Expression,
-    target: Target,
+    target: Target<'static>,
     format: Option<Format>,
 }
 
@@ -182,7 +193,7 @@ impl Operator for Short {
 
 fn short(
     name: &str,
-    target: Target,
+    target: Target<'static>,
     format: Option<Format>,
     argument: Raw<'_>,
     scope: &mut Scope,
@@ -206,7 +217,7 @@ fn short(
 macro_rules! shorts {
     ($($function:ident($name:literal, $kind:ident, $subtype:literal, $format:expr);)*) => {$(
         pub(super) fn $function(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
-            let target = Target { kind: Some(Type::$kind), subtype: $subtype };
+            let target = Target { kind: Some(Type::$kind), subtype: Subtype::Known($subtype) };
             short($name, target, $format, argument, scope)
         }
     )*};

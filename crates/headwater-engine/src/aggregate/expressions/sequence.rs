@@ -22,9 +22,9 @@ pub(super) fn slice(args: Vec<Value<'_>>) -> Result<Value<'_>> {
     let number = |value: &Value<'_>, codes: (i32, i32), which: &str| {
         if !value.kind().is_some_and(Type::is_number) {
             let found = kind_name(value);
-            let message = format!(
-                "{which} argument to $slice must be a numeric value, but is of type: {found}"
-            );
+            let what = if which == "Third" { "numeric" } else { "a numeric value" };
+            let message =
+                format!("{which} argument to $slice must be {what}, but is of type: {found}");
             return Err(Error::location(codes.0, message));
         }
         whole_i32(value).ok_or_else(|| {

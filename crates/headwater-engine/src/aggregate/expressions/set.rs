@@ -1,6 +1,6 @@
 //! Operators on arrays as sets: equal values count once, whatever their order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::array::kind_name;
 use super::call::{Call, Function, arguments};
@@ -24,6 +24,15 @@ fn key(order: &ValueOrder, raw: Raw<'_>) -> Result<Vec<u8>> {
 
 fn keys(order: &ValueOrder, array: Array<'_>) -> Result<Keys> {
     array.iter().map(|raw| key(order, raw)).collect()
+}
+
+/// The different values of an array by their keys: the first of equal ones.
+fn values<'a>(order: &ValueOrder, array: Array<'a>) -> Result<HashMap<Vec<u8>, Raw<'a>>> {
+    let mut values = HashMap::new();
+    for raw in array.iter() {
+        values.entry(key(order, raw)?).or_insert(raw);
+    }
+    Ok(values)
 }
 
 pub(super) fn set_union<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> Result<Value<'a>> {
@@ -63,17 +72,18 @@ pub(super) fn set_intersection<'a>(order: &ValueOrder, args: Vec<Value<'a>>) -> 
     if sets(&args, "$setIntersection", 17047)? {
         return Ok(Value::NULL);
     }
-    let mut arrays = args.iter().filter_map(Value::as_array);
-    let Some(first) = arrays.next() else { return sorted(order, Vec::new()) };
-    let others = arrays.map(|array| keys(order, array)).collect::<Result<Vec<Keys>>>()?;
-    let mut common = Vec::new();
-    for raw in first.iter() {
-        let key = key(order, raw)?;
-        if others.iter().all(|other| other.contains(&key)) {
-            common.push(raw);
+    let mut sets = args.iter().filter_map(Value::as_array).map(|array| values(order, array));
+    let Some(common) = sets.next() else { return sorted(order, Vec::new()) };
+    let mut common = common?;
+    for other in sets {
+        let mut other = other?;
+        // The smaller of two sets gives the values that are kept.
+        if other.len() < common.len() {
+            std::mem::swap(&mut common, &mut other);
         }
+        common.retain(|key, _| other.contains_key(key));
     }
-    sorted(order, common)
+    sorted(order, common.into_values().collect())
 }
 
 pub(super) fn set_difference<'a>(

@@ -23,7 +23,8 @@ pub(super) fn bson_size(value: Value<'_>) -> Result<Value<'_>> {
 pub(super) fn binary_size(value: Value<'_>) -> Result<Value<'_>> {
     match value.view() {
         Some(View::String(text)) => Ok(length(text.len())),
-        Some(View::Binary { bytes, .. }) => Ok(length(bytes.len())),
+        // The old subtype 2 counts with its inner length.
+        Some(View::Binary { .. }) => Ok(length(value.raw().map_or(0, |raw| raw.binary().len()))),
         _ if value.is_nullish() => Ok(Value::NULL),
         _ => {
             let what = "$binarySize requires a string or BinData argument, found: ";

@@ -17,9 +17,11 @@ pub(super) fn coerced(value: &Value<'_>) -> Result<String> {
         Some(View::String(text) | View::Symbol(text) | View::Code(text)) => text.to_owned(),
         Some(View::Int32(number)) => number.to_string(),
         Some(View::Int64(number)) => number.to_string(),
-        Some(View::Double(number)) => general(number, 16),
+        Some(View::Double(number)) => general(number, 6),
         Some(View::Decimal(bytes)) => crate::bson::Decimal::from_bytes(bytes).to_string(),
-        Some(View::Date(ms)) => date::iso_text(ms)?,
+        Some(View::Date(ms)) => date::iso_text(ms).map_err(|error| {
+            error.with_prefix(format_args!("failed while coercing date to string :: caused by :: "))
+        })?,
         Some(View::Timestamp(timestamp)) => date::timestamp_text(timestamp),
         Some(_) => {
             let message = format!("can't convert from BSON type {} to String", kind_name(value));

@@ -100,7 +100,7 @@ functions! {
 }
 
 pub(super) fn atan2<'a>(y: Value<'a>, x: Value<'a>) -> Result<Value<'a>> {
-    if y.is_nullish() || x.is_nullish() {
+    if y.is_nullish() {
         return Ok(Value::NULL);
     }
     let numeric = |value: &Value<'_>, code| {
@@ -111,7 +111,11 @@ pub(super) fn atan2<'a>(y: Value<'a>, x: Value<'a>) -> Result<Value<'a>> {
             )
         })
     };
-    let (y, x) = (numeric(&y, 51044)?, numeric(&x, 51045)?);
+    let y = numeric(&y, 51044)?;
+    if x.is_nullish() {
+        return Ok(Value::NULL);
+    }
+    let x = numeric(&x, 51045)?;
     Ok(match (y, x) {
         (Number::Decimal(_), _) | (_, Number::Decimal(_)) => {
             Number::Decimal(y.to_decimal().atan2(x.to_decimal())).to_value()

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::target::Subtype;
 use super::{failure, shown};
 use crate::aggregate::expressions::array::kind_name;
 use crate::bson::{Raw, Type, Value};
@@ -69,50 +70,54 @@ pub(super) fn to_text(subtype: u8, bytes: &[u8], format: Option<Format>) -> Resu
             Ok(text) => Ok(text.to_owned()),
             Err(_) => Err(wrong("BinData does not represent a valid UTF-8 string")),
         },
-        Format::Uuid if subtype == UUID => uuid_text(bytes).ok_or_else(|| wrong("Invalid UUID")),
-        Format::Uuid => Err(wrong("Only the UUID subtype can be converted with the UUID format")),
+        Format::Uuid => Some(bytes)
+            .filter(|_| subtype == UUID)
+            .and_then(uuid_text)
+            .ok_or_else(|| wrong("BinData does not represent a valid UUID")),
     }
 }
 
-pub(super) fn from_text(text: &str, subtype: u8, format: Option<Format>) -> Result<Value<'static>> {
+pub(super) fn from_text(
+    text: &str,
+    subtype: Subtype<'_>,
+    format: Option<Format>,
+) -> Result<Value<'static>> {
     let wrong = |what: &str| {
         failure(format!(
             "Failed to parse BinData '{text}' in $convert with no onError value: {what}"
         ))
     };
     let format = format.ok_or_else(|| format_missing("string", "binData"))?;
-    let is_uuid = format == Format::Uuid || (format == Format::Auto && subtype == UUID);
-    if is_uuid != (subtype == UUID) {
+    let subtype = subtype.get()?;
+    if (format == Format::Uuid) != (subtype == UUID) {
         return Err(wrong("Only the 'uuid' format is allowed with the UUID subtype"));
     }
     let bytes = match format {
-        _ if is_uuid => from_uuid(text),
-        Format::Base64 | Format::Auto => from_base64(text, STANDARD, true),
-        Format::Base64Url => from_base64(text, URL, false),
-        Format::Hex => from_hex(text),
-        _ => Some(text.as_bytes().to_vec()),
+        Format::Uuid => from_uuid(text).ok_or_else(|| format!("Invalid UUID string: {text}")),
+        Format::Base64 => from_base64(text, STANDARD, true).map_err(str::to_owned),
+        Format::Base64Url => from_base64(text, URL, false).map_err(str::to_owned),
+        Format::Hex => from_hex(text).ok_or_else(|| not_hex(text)),
+        Format::Utf8 => Ok(text.as_bytes().to_vec()),
+        Format::Auto => Err("Invalid format 'auto'".to_owned()),
     };
-    let bytes = bytes.ok_or_else(|| match format {
-        _ if is_uuid => wrong(&format!("Invalid UUID string: {text}")),
-        Format::Hex => {
-            let digit = text.bytes().find(|byte| !byte.is_ascii_hexdigit());
-            wrong(&match digit {
-                Some(byte) => format!("The character \\x{byte:02x} failed to parse from hex."),
-                None => "Hex string has an odd number of digits".to_owned(),
-            })
-        }
-        _ => wrong("invalid base64"),
-    })?;
+    let bytes = bytes.map_err(|what| wrong(&what))?;
+    // MongoDB gives the old subtype 2 no inner length.
     let mut data = Vec::with_capacity(bytes.len() + 5);
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let outer = if subtype == 2 { length.saturating_add(4) } else { length };
-    data.extend_from_slice(&outer.to_le_bytes());
+    data.extend_from_slice(&length.to_le_bytes());
     data.push(subtype);
-    if subtype == 2 {
-        data.extend_from_slice(&length.to_le_bytes());
-    }
     data.extend_from_slice(&bytes);
     Ok(Value::from_vec(Type::Binary, data))
+}
+
+/// Why a text is not hexadecimal.
+fn not_hex(text: &str) -> String {
+    match text.bytes().find(|byte| !byte.is_ascii_hexdigit()) {
+        Some(byte) if text.len().is_multiple_of(2) => {
+            format!("The character \\x{byte:02x} failed to parse from hex.")
+        }
+        _ => "Hex blob with odd digit count".to_owned(),
+    }
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
@@ -172,23 +177,34 @@ fn base64(bytes: &[u8], alphabet: Alphabet, padded: bool) -> String {
     out
 }
 
-fn from_base64(text: &str, alphabet: Alphabet, padded: bool) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    let padding = text.len() - digits.len();
-    if padding > 2 || (padded && !text.len().is_multiple_of(4)) || digits.len() % 4 == 1 {
-        return None;
+/// The bytes of a text; `padded` if it must end with what is missing for four digits, else it may.
+///
+/// # Errors
+/// MongoDB's words for what is wrong.
+fn from_base64(
+    text: &str,
+    alphabet: Alphabet,
+    padded: bool,
+) -> std::result::Result<Vec<u8>, &'static str> {
+    let missing = (4 - text.len() % 4) % 4;
+    if missing == 3 || (padded && missing > 0) {
+        return Err("invalid base64");
     }
+    let ends = text.bytes().rev().take_while(|byte| *byte == b'=').count();
+    let padding = (ends + missing).min(2).saturating_sub(missing);
+    let digits = text.get(..text.len() - padding).unwrap_or_default();
     let mut out = Vec::with_capacity(digits.len() * 3 / 4);
     for chunk in digits.as_bytes().chunks(4) {
         let mut bits: u32 = 0;
         for digit in chunk {
-            bits = bits << 6 | alphabet.iter().position(|known| known == digit)? as u32;
+            let value = alphabet.iter().position(|known| known == digit);
+            bits = bits << 6 | value.ok_or("Invalid base64 character")? as u32;
         }
         bits <<= 6 * (4 - chunk.len());
-        let [_, a, b, c] = bits.to_be_bytes();
-        out.extend_from_slice([a, b, c].get(..chunk.len() - 1)?);
+        let [_, bytes @ ..] = bits.to_be_bytes();
+        out.extend_from_slice(bytes.get(..chunk.len() - 1).unwrap_or_default());
     }
-    Some(out)
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -202,10 +218,13 @@ mod tests {
                 (0..length).map(|i| i.wrapping_mul(37).wrapping_add(251)).collect();
             for (alphabet, padded) in [(STANDARD, true), (URL, false)] {
                 let text = base64(&bytes, alphabet, padded);
-                assert_eq!(from_base64(&text, alphabet, padded), Some(bytes.clone()), "{text}");
+                assert_eq!(from_base64(&text, alphabet, padded), Ok(bytes.clone()), "{text}");
             }
         }
-        assert_eq!(from_base64("!!", STANDARD, true), None);
+        assert_eq!(from_base64("!!", STANDARD, true), Err("invalid base64"));
+        assert_eq!(from_base64("A===", STANDARD, true), Err("Invalid base64 character"));
+        assert_eq!(from_base64("AQ=", URL, false), Ok(vec![1]));
+        assert_eq!(from_base64("AQID=", URL, false), Err("invalid base64"));
         assert_eq!(from_hex("0g"), None);
     }
 }

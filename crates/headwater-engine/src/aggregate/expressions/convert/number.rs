@@ -20,7 +20,11 @@ fn unreadable(text: &str, what: &str) -> Error {
 }
 
 fn overflow(number: Number) -> Error {
-    let text = super::shown(&number.to_value());
+    // MongoDB leaves a long out.
+    let text = match number {
+        Number::Int64(_) => String::new(),
+        number => super::shown(&number.to_value()),
+    };
     failure(format!(
         "Conversion would overflow target type in $convert with no onError value: {text}"
     ))
@@ -59,20 +63,66 @@ fn check_text(text: &str) -> Result<()> {
 
 fn parse_decimal(text: &str) -> Result<Decimal> {
     check_text(text)?;
-    Decimal::parse_cut(text).map_err(|_| unreadable(text, "Failed to parse string to decimal"))
+    let value = Decimal::parse_cut(text)
+        .map_err(|_| unreadable(text, "Failed to parse string to decimal"))?;
+    if value.is_infinite() && !text.contains(['i', 'I']) {
+        return Err(unreadable(text, "Conversion from string to decimal would overflow"));
+    }
+    let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+    if value.is_zero() && mantissa.contains(|c: char| ('1'..='9').contains(&c)) {
+        return Err(unreadable(text, "Conversion from string to decimal would underflow"));
+    }
+    Ok(value)
+}
+
+/// How many bytes of a text read as a double, as C's `strtod` has it.
+fn double_prefix(text: &str) -> usize {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let sign = text.len() - unsigned.len();
+    let lower = unsigned.to_ascii_lowercase();
+    if let Some(word) = ["infinity", "inf"].into_iter().find(|word| lower.starts_with(word)) {
+        return sign + word.len();
+    }
+    if let Some(rest) = lower.strip_prefix("nan") {
+        let inner = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+        let payload = inner
+            .map(|(inner, _)| inner)
+            .filter(|inner| inner.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+        return sign + 3 + payload.map_or(0, |payload| payload.len() + 2);
+    }
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let whole = digits(&lower);
+    let behind = lower.get(whole..).unwrap_or_default();
+    let fraction = behind.strip_prefix('.').map_or(0, digits);
+    if whole + fraction == 0 {
+        return 0;
+    }
+    let point = usize::from(behind.starts_with('.'));
+    let length = whole + point + fraction;
+    let exponent = lower.get(length..).and_then(|rest| rest.strip_prefix('e')).map_or(0, |rest| {
+        let unsigned = rest.strip_prefix(['+', '-']).unwrap_or(rest);
+        match digits(unsigned) {
+            0 => 0,
+            count => 1 + (rest.len() - unsigned.len()) + count,
+        }
+    });
+    sign + length + exponent
 }
 
 fn parse_double(text: &str) -> Result<f64> {
     check_text(text)?;
     let digits = text.trim_start_matches(['+', '-']);
-    let Ok(value) = text.parse::<f64>() else {
-        let number = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-        if digits.starts_with(|c: char| c.is_ascii_whitespace()) {
+    match double_prefix(text) {
+        _ if digits.starts_with(|c: char| c.is_ascii_whitespace()) => {
             return Err(unreadable(text, "Leading whitespace"));
         }
-        let what = if number { "Did not consume whole string" } else { "Invalid number" };
-        return Err(unreadable(text, what));
-    };
+        0 => return Err(unreadable(text, "Invalid number")),
+        length if length < text.len() => {
+            return Err(unreadable(text, "Did not consume whole string"));
+        }
+        _ => {}
+    }
+    let value = text.parse::<f64>().unwrap_or(f64::NAN);
     let mantissa = digits.split(['e', 'E']).next().unwrap_or_default();
     let lost = value == 0.0 && mantissa.contains(|c: char| ('1'..='9').contains(&c));
     let beyond =
@@ -115,6 +165,12 @@ fn parse_integer(text: &str) -> Result<i64> {
 }
 
 pub(super) fn to_int(view: View<'_>) -> Option<Result<i32>> {
+    if let View::Double(value) = view
+        && value.is_finite()
+        && !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&value)
+    {
+        return Some(Err(overflow(Number::Double(value))));
+    }
     Some(integer(view)?.and_then(|value| {
         i32::try_from(value).map_err(|_| match view {
             View::String(text) => unreadable(text, "Overflow"),

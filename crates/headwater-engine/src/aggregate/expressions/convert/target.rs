@@ -7,31 +7,50 @@ use crate::error::{Code, Error, Result};
 
 /// The type to convert to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
+pub(super) struct Target<'t> {
     /// `None` for `missing`, to which nothing is converted.
     pub(super) kind: Option<Type>,
     /// The subtype of a binary.
-    pub(super) subtype: u8,
+    pub(super) subtype: Subtype<'t>,
 }
 
-impl Target {
+/// The subtype of a binary: looked at only where a binary is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Subtype<'t> {
+    /// A number that is one.
+    Known(u8),
+    /// What was given.
+    Given(Raw<'t>),
+}
+
+impl Subtype<'_> {
+    /// Its number.
+    ///
+    /// # Errors
+    /// 4341106, 4341107, 4341108 for what is no subtype.
+    pub(super) fn get(self) -> Result<u8> {
+        match self {
+            Subtype::Known(number) => Ok(number),
+            Subtype::Given(raw) => subtype(raw),
+        }
+    }
+}
+
+impl<'t> Target<'t> {
     /// The target of a `to` argument, `None` for null.
     ///
     /// # Errors
-    /// 2 and 9 for an unknown type, 4341107, 4341108 for a subtype that is none.
-    pub(super) fn parse(to: &Value<'_>) -> Result<Option<Target>> {
+    /// 2 and 9 for an unknown type.
+    pub(super) fn parse(to: &'t Value<'_>) -> Result<Option<Target<'t>>> {
         if to.is_nullish() {
             return Ok(None);
         }
         let Some(doc) = to.as_doc() else {
-            return Ok(Some(Target { kind: kind(to)?, subtype: 0 }));
+            return Ok(Some(Target { kind: kind(to)?, subtype: Subtype::Known(0) }));
         };
         let name = doc.get("type").map(Value::from).unwrap_or(Value::MISSING);
         let kind = kind(&name)?;
-        let subtype = match doc.get("subtype") {
-            Some(raw) if kind == Some(Type::Binary) => subtype(raw)?,
-            _ => 0,
-        };
+        let subtype = doc.get("subtype").map_or(Subtype::Known(0), Subtype::Given);
         Ok(Some(Target { kind, subtype }))
     }
 }

@@ -116,7 +116,7 @@ fn shift(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Result<Exp
     let amount = Expression::parse(amount, scope)?;
     let zone = named.expression(3, scope)?;
     check_unit(name, &unit, scope);
-    check_zone_type(zone.as_ref(), scope);
+    check_zone_type(zone.as_ref(), scope, |error| error);
     let zone = ZoneArgument::new(zone);
     zone.check(scope);
     let constant = zone.is_constant()
@@ -135,12 +135,16 @@ pub(super) fn check_unit(name: &str, unit: &Expression, scope: &mut Scope) {
 }
 
 /// Notes the error of a constant time zone that is no string.
-pub(super) fn check_zone_type(zone: Option<&Expression>, scope: &mut Scope) {
+pub(super) fn check_zone_type(
+    zone: Option<&Expression>,
+    scope: &mut Scope,
+    words: fn(Error) -> Error,
+) {
     let Some(value) = zone.and_then(Expression::as_constant) else { return };
     if !value.is_nullish() && value.raw().and_then(Raw::as_str).is_none() {
         let found = crate::aggregate::expressions::array::kind_name(value);
         let message = format!("timezone must evaluate to a string, found {found}");
-        scope.keep_folding_error(Error::location(40517, message));
+        scope.keep_folding_error(words(Error::location(40517, message)));
     }
 }
 

@@ -123,7 +123,7 @@ pub(in super::super) fn date_diff(argument: Raw<'_>, scope: &mut Scope) -> Resul
         week_start = None;
     }
     check_week_start(NAME, week_start.as_ref(), scope);
-    check_zone_type(zone.as_ref(), scope);
+    check_zone_type(zone.as_ref(), scope, zone_failed);
     let zone = ZoneArgument::new(zone);
     zone.check_with(scope, zone_failed);
     let call = Expression::Special(Box::new(DateDiff { start, end, unit, zone, week_start }));

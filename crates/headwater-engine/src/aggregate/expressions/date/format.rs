@@ -96,9 +96,9 @@ impl Operator for ToText {
     fn eval<'a>(&'a self, frame: &mut Frame<'a>) -> Result<Value<'a>> {
         let date = self.date.eval(frame)?;
         let format = self.format.as_ref().map(|format| format.eval(frame)).transpose()?;
-        if let Some(format) = format.as_ref().filter(|format| !format.is_nullish())
-            && format.kind() != Some(Type::String)
-        {
+        if let Some(format) = format.as_ref().and_then(|format| format.raw()?.as_str()) {
+            check(format, PRINTED)?;
+        } else if let Some(format) = format.as_ref().filter(|format| !format.is_nullish()) {
             let (kind, text) = (kind_name(format), value_text(format));
             let message = format!(
                 "$dateToString requires that 'format' be a string, found: {kind} with value {text}"
@@ -124,7 +124,6 @@ impl Operator for ToText {
                 None => return Ok(Value::NULL),
             },
         };
-        check(format, PRINTED)?;
         Ok(Value::str(&print(format, to_date(&date)?, &zone)?))
     }
 }

@@ -266,7 +266,7 @@ pub(crate) fn free(text: &str, in_zone: &Zone) -> Result<i64> {
         let problems = problems.join("; ");
         return Err(failure(format!("Error parsing date string '{given}'; {problems}")));
     }
-    reading.fields.resolve_at(text, text.len() + 1, in_zone)
+    reading.fields.resolve_at(given, text.len() + 1, in_zone)
 }
 
 /// A byte in an error message.

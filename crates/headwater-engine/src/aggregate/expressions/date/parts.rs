@@ -295,7 +295,8 @@ impl Operator for FromParts {
         let day = if iso { iso_days(iso_year, week, day_of_week) } else { days(year, month, day) };
         let local = day * DAY_MS + (hour * 60 + minute) * 60_000;
         let local = second.checked_mul(1000).and_then(|ms| ms.checked_add(local));
-        let moment = local.and_then(|local| zone.moment(local, false).checked_add(milli));
+        let local = local.and_then(|local| local.checked_add(milli));
+        let moment = local.map(|local| zone.moment(local, false));
         moment.map(Value::date).ok_or_else(|| {
             let message =
                 "Overflow casting from a lower-precision duration to a higher-precision duration";

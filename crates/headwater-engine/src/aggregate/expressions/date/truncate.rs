@@ -167,7 +167,7 @@ pub(in super::super) fn date_trunc(argument: Raw<'_>, scope: &mut Scope) -> Resu
     {
         scope.keep_folding_error(error);
     }
-    check_zone_type(zone.as_ref(), scope);
+    check_zone_type(zone.as_ref(), scope, zone_failed);
     let zone = ZoneArgument::new(zone);
     zone.check_with(scope, zone_failed);
     let call = Expression::Special(Box::new(DateTrunc { date, unit, size, zone, week_start }));

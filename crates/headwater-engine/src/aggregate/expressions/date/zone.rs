@@ -35,6 +35,18 @@ fn database() -> &'static TimeZoneDatabase {
     DATABASE.get_or_init(TimeZoneDatabase::bundled)
 }
 
+/// The seconds of 400 years, after which days, weeks and the rules of zones come again.
+const CYCLE_SECONDS: i64 = 146_097 * 86_400;
+
+/// A moment that the database knows and that is as the one given, and how many seconds that one lies later.
+fn within(seconds: i64) -> (Timestamp, i64) {
+    let (min, max) = (Timestamp::MIN.as_second() + 1, Timestamp::MAX.as_second() - 1);
+    let beyond = seconds.saturating_sub(max).max(0);
+    let later = (beyond + CYCLE_SECONDS - 1) / CYCLE_SECONDS * CYCLE_SECONDS;
+    let known = (seconds - later).max(min);
+    (Timestamp::from_second(known).unwrap_or(Timestamp::UNIX_EPOCH), later)
+}
+
 impl Zone {
     /// The zone of a name or offset.
     ///
@@ -63,13 +75,13 @@ impl Zone {
             Zone::Utc => fixed(0),
             Zone::Offset(offset) => fixed(*offset),
             Zone::Named(zone) => {
-                let (min, max) = (Timestamp::MIN.as_second() + 1, Timestamp::MAX.as_second() - 1);
-                let at = Timestamp::from_second(seconds.clamp(min, max))
-                    .unwrap_or(Timestamp::UNIX_EPOCH);
+                let (at, later) = within(seconds);
                 let info = zone.to_offset_info(at);
                 let next = Timestamp::from_second(at.as_second() + 1).unwrap_or(at);
-                let since =
-                    zone.preceding(next).next().map_or(i64::MIN, |t| t.timestamp().as_second());
+                let since = zone
+                    .preceding(next)
+                    .next()
+                    .map_or(i64::MIN, |t| t.timestamp().as_second().saturating_add(later));
                 Rule { offset: i64::from(info.offset().seconds()), dst: info.dst().is_dst(), since }
             }
         }
@@ -80,13 +92,7 @@ impl Zone {
         match self {
             Zone::Utc => 0,
             Zone::Offset(offset) => *offset,
-            Zone::Named(zone) => {
-                let at = Timestamp::from_second(
-                    ms.div_euclid(1000)
-                        .clamp(Timestamp::MIN.as_second(), Timestamp::MAX.as_second()),
-                );
-                at.map_or(0, |at| i64::from(zone.to_offset(at).seconds()))
-            }
+            Zone::Named(zone) => i64::from(zone.to_offset(within(ms.div_euclid(1000)).0).seconds()),
         }
     }
 
@@ -234,6 +240,17 @@ mod tests {
         // In the overlap standard time, unless daylight saving time was meant.
         assert_eq!(zone.moment(local("2023-11-05T01:30:00"), false), 1_699_165_800_000);
         assert_eq!(zone.moment(local("2023-11-05T01:30:00"), true), 1_699_162_200_000);
+    }
+
+    #[test]
+    fn rules_go_on_beyond_the_database() {
+        let zone = Zone::parse("Europe/Berlin").unwrap();
+        // May of the year 156170047.
+        assert_eq!(zone.offset(4_928_188_522_590_161_285), 7200);
+        assert_eq!(zone.offset(i64::MAX), 7200);
+        assert!(zone.offset(i64::MIN) > 0);
+        let local = zone.local(4_928_188_522_590_161_285);
+        assert_eq!(zone.moment(local, true), 4_928_188_522_590_161_285);
     }
 
     #[test]
