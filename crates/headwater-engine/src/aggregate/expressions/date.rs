@@ -3,6 +3,7 @@
 pub(crate) mod add;
 pub(super) mod difference;
 pub(super) mod format;
+mod layout;
 pub(super) mod parse;
 pub(super) mod parts;
 mod tokens;

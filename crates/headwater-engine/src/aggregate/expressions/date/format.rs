@@ -1,6 +1,7 @@
 //! `$dateToString` and `$dateFromString`, and the formats of both.
 
-use super::parse::{self, Fields};
+use super::layout;
+use super::parse;
 use super::parts::Part;
 use super::zone::{Zone, ZoneArgument};
 use super::{check_year, month_name, to_date};
@@ -152,82 +153,6 @@ pub(in super::super) fn date_to_string(argument: Raw<'_>, scope: &mut Scope) -> 
     Ok(if constant { call.folding(scope) } else { call })
 }
 
-/// The date of a text in a format.
-///
-/// # Errors
-/// `ConversionFailure` (241).
-fn read(text: &str, format: &str, zone: &Zone) -> Result<i64> {
-    let mut fields = Fields::default();
-    let mut rest = text;
-    let fail = |what: &str, rest: &str| {
-        let at = text.len() - rest.len();
-        let found = rest.chars().next().unwrap_or(' ');
-        parse::failure(format!("Error parsing date string '{text}'; {at}: {what} '{found}'"))
-    };
-    let mut chars = format.chars();
-    while let Some(c) = chars.next() {
-        let letter = if c == '%' { chars.next().unwrap_or('%') } else { '\0' };
-        if letter == '\0' || letter == '%' {
-            let literal = if letter == '%' { '%' } else { c };
-            rest = rest
-                .strip_prefix(literal)
-                .ok_or_else(|| fail("The separation symbol could not be found", rest))?;
-            continue;
-        }
-        let mut number = |most: usize| {
-            let digits = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
-            let (head, tail) = rest.split_at(digits);
-            let number: i64 =
-                head.parse().map_err(|_| fail("A number could not be found", rest))?;
-            rest = tail;
-            Ok::<(i64, usize), Error>((number, digits))
-        };
-        match letter {
-            'Y' => fields.year = Some(number(4)?.0),
-            'G' => fields.iso_year = Some(number(4)?.0),
-            'm' => fields.month = Some(number(2)?.0),
-            'd' => fields.day = Some(number(2)?.0),
-            'H' => fields.hour = Some(number(2)?.0),
-            'M' => fields.minute = Some(number(2)?.0),
-            'S' => fields.second = Some(number(2)?.0),
-            'L' => {
-                let (value, digits) = number(3)?;
-                fields.milli = Some(value * 10_i64.pow(3 - digits.min(3) as u32));
-            }
-            // MongoDB counts these days from 0.
-            'j' => fields.day_of_year = Some(number(3)?.0 + 1),
-            'u' => fields.iso_day = Some(number(1)?.0),
-            'V' => fields.iso_week = Some(number(2)?.0),
-            'b' | 'B' => {
-                let (month, tail) = parse::month(rest)
-                    .ok_or_else(|| fail("A textual month could not be found", rest))?;
-                fields.month = Some(month);
-                rest = tail;
-            }
-            'z' => {
-                let (offset, tail) = parse::zone(rest)
-                    .ok_or_else(|| fail("The timezone could not be found in the database", rest))?;
-                fields.offset = Some(offset);
-                rest = tail;
-            }
-            _ => {
-                let negative = rest.starts_with('-');
-                rest = rest.strip_prefix(['+', '-']).unwrap_or(rest);
-                let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-                let (head, tail) = rest.split_at(digits.min(4));
-                let minutes: i64 =
-                    head.parse().map_err(|_| fail("A number could not be found", rest))?;
-                fields.offset = Some(if negative { -minutes * 60 } else { minutes * 60 });
-                rest = tail;
-            }
-        }
-    }
-    if !rest.is_empty() {
-        return Err(fail("Trailing data", rest));
-    }
-    fields.resolve(text, zone)
-}
-
 #[derive(Debug)]
 struct FromText {
     text: Expression,
@@ -269,7 +194,7 @@ fn date_of(value: &Value<'_>, format: Option<&Value<'_>>, zone: &Zone) -> Result
         return Err(parse::failure(message));
     };
     match format.and_then(Value::raw).and_then(Raw::as_str) {
-        Some(format) => read(text, format, zone),
+        Some(format) => layout::read(text, format, zone),
         None => parse::free(text, zone),
     }
 }

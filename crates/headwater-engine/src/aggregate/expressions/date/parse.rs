@@ -31,7 +31,7 @@ pub(super) struct Fields {
     later_months: i64,
     later_ms: i64,
     /// The abbreviation that says so, if it is one.
-    zone_name: Option<Box<str>>,
+    pub(super) zone_name: Option<Box<str>>,
 }
 
 /// Most milliseconds and months that are added: beyond all dates, and far from what a number can hold.
@@ -270,7 +270,7 @@ pub(crate) fn free(text: &str, in_zone: &Zone) -> Result<i64> {
 }
 
 /// A byte in an error message.
-fn shown(byte: u8) -> char {
+pub(super) fn shown(byte: u8) -> char {
     if byte.is_ascii() { char::from(byte) } else { char::REPLACEMENT_CHARACTER }
 }
 
@@ -461,7 +461,7 @@ impl Reading {
         match zone(name) {
             Some((offset, "")) => {
                 if name.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                    self.fields.zone_name = Some(name.into());
+                    self.fields.zone_name = Some(name.to_ascii_uppercase().into());
                 }
                 self.fields.offset = Some(offset);
             }
@@ -471,7 +471,7 @@ impl Reading {
 }
 
 /// A month as a Roman number.
-fn roman(text: &str) -> Option<i64> {
+pub(super) fn roman(text: &str) -> Option<i64> {
     let all = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII"];
     all.iter().position(|month| *month == text).map(|at| at as i64 + 1)
 }
