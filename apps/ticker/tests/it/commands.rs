@@ -152,10 +152,14 @@ async fn b4_clean_says_what_it_dropped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b6_an_absent_server_is_named_soon_and_without_credentials() {
     let _quiet = beside_others().await;
-    let begun = Instant::now();
     let uri = "mongodb://user:s3cret@127.0.0.1:1/?authSource=admin";
-    let output = ticker(&["init", "--uri", uri, "--timeout", "1"]).output().unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let told = || {
+        let begun = Instant::now();
+        (ticker(&["init", "--uri", uri, "--timeout", "1"]).output().unwrap(), begun.elapsed())
+    };
+    // The best of three: other work on the machine may hold up single ones. Without the option it takes five seconds.
+    let [(output, one), (_, two), (_, three)] = [told(), told(), told()];
+    assert!(one.min(two).min(three) < Duration::from_secs(5), "{one:?} {two:?} {three:?}");
     assert_eq!(output.status.code(), Some(4));
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert!(

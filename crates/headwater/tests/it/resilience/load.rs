@@ -64,12 +64,12 @@ async fn r8_broken_connections_are_closed_with_their_reason() {
 async fn r8_who_waits_too_long_for_a_connection_is_told() {
     let proxy = Proxy::start();
     let mut settings = quick();
-    settings.bulkhead.max_wait = Duration::from_millis(50);
+    settings.bulkhead.max_wait = Duration::from_millis(500);
     settings.retry.attempts = 1;
     let things = connect_to(&proxy.uri_with("maxPoolSize=2"), settings).await;
     let things = things.collection::<Document>("things");
     things.find_one(doc! {}).await.unwrap();
-    proxy.inject(Fault::Delay(Duration::from_secs(2)).on("find"));
+    proxy.inject(Fault::Delay(Duration::from_secs(4)).on("find"));
     let find = || async { things.find_one(doc! {}).await };
     let (one, two, three) = tokio::join!(find(), find(), find());
     assert!(one.is_ok() && two.is_ok());
@@ -238,7 +238,7 @@ async fn d26_the_pool_is_watched_while_it_works_and_forgets_what_idles() {
     settings.bulkhead.max_concurrent = Some(10);
     let headwater = connect_to(&proxy.uri_with("maxPoolSize=2&maxIdleTimeMS=2000"), settings).await;
     let things = headwater.collection::<Document>("things");
-    proxy.inject(Fault::Delay(Duration::from_millis(500)).on("find"));
+    proxy.inject(Fault::Delay(Duration::from_millis(1_500)).on("find"));
     let callers: Vec<_> = (0..5)
         .map(|_| {
             let things = things.clone();
