@@ -14,7 +14,7 @@ use crate::catalog::{Collection, store_collection, tables};
 use crate::error::Result;
 use crate::index::Index;
 use crate::index::keys::{Keys, keys};
-pub(crate) use duplicate::duplicate_key;
+pub(crate) use duplicate::{collated_key, duplicate_key};
 use unique::NewEntry;
 
 /// A document's place in its collection's natural order.

@@ -62,6 +62,11 @@ pub(crate) fn duplicate_key(
     Error::new(Code::DUPLICATE_KEY, message).with_details(details.finish())
 }
 
+/// A key with collation keys in the place of texts, as the entries of an index in that order hold them.
+pub(crate) fn collated_key(key: Doc<'_>, collation: &Collation) -> DocBuf {
+    keys_of_texts(key, collation, &|key| String::from_utf8_lossy(key).into_owned())
+}
+
 /// The document with collation keys in the place of texts: at the top as `show` has it, deeper as they are.
 fn keys_of_texts(doc: Doc<'_>, collation: &Collation, show: &dyn Fn(&[u8]) -> String) -> DocBuf {
     let bare = |key: &[u8]| String::from_utf8_lossy(key).into_owned();

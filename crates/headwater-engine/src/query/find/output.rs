@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::aggregate::expressions::{Metadata, Needs};
-use crate::bson::{Array, Doc, DocWriter, Raw};
-use crate::collection::RecordId;
+use crate::bson::{Array, Doc, DocBuf, DocWriter, Raw};
+use crate::collection::{RecordId, collated_key};
 use crate::error::Result;
 use crate::index::Index;
 use crate::index::keys::key_inside;
@@ -77,6 +77,15 @@ impl Keys {
                 Some(Keys { index, ranges, reverse: false })
             }
             _ => None,
+        }
+    }
+
+    /// The key of a document that the plan read, with the texts as the index holds them.
+    fn key(&self, doc: Doc<'_>) -> Option<DocBuf> {
+        let key = key_inside(&self.index, doc, &self.ranges, self.reverse)?;
+        match self.index.order.collation() {
+            Some(collation) => Some(collated_key(key.as_doc(), collation)),
+            None => Some(key),
         }
     }
 }
@@ -156,8 +165,7 @@ impl Output<'_> {
         let sort = self.show.sort.as_ref().filter(|_| self.needs.sort_key);
         Ok(Metadata {
             record: record.cast_signed(),
-            index_key: keys
-                .and_then(|keys| key_inside(&keys.index, doc, &keys.ranges, keys.reverse)),
+            index_key: keys.and_then(|keys| keys.key(doc)),
             sort_key: sort.map(|sort| sort.values(doc)).transpose()?,
         })
     }
