@@ -40,16 +40,21 @@ pub(super) fn given<'a>(fields: Fields<'a>) -> Result<Option<Given<'a>>> {
 /// Refuses what clustered collections cannot have, and an option that only says yes.
 ///
 /// # Errors
-/// 6049200, 6049204, 5979703.
+/// 6049200, 6049204, 6127800, 5979703; what `size` and `max` may not be.
 pub(super) fn check_others(fields: Fields<'_>) -> Result<()> {
     let Some(raw) = fields.raw("clusteredIndex") else { return Ok(()) };
-    for (name, code) in [("size", 6_049_200), ("max", 6_049_204)] {
-        if fields.get(name).is_some() {
+    for (name, code, least) in [("size", 6_049_200, 1), ("max", 6_049_204, i64::MIN)] {
+        if super::options::whole(fields, name, least, i64::MAX)?.is_some() {
             let message = format!(
                 "'{name}' field for capped collections is not allowed on clustered collections. Did you mean 'capped: true' with 'expireAfterSeconds'?"
             );
             return Err(Error::location(code, message));
         }
+    }
+    if fields.loose_bool("capped")?.unwrap_or(false) {
+        let message =
+            "Clustered capped collection only available with 'enableTestCommands' server parameter";
+        return Err(Error::location(6_127_800, message));
     }
     if raw.as_bool() == Some(true) || Number::from_raw(raw).is_some_and(|n| !n.is_zero()) {
         return Err(Error::location(
