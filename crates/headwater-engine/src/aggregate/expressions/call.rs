@@ -82,6 +82,13 @@ fn weigh(value: &Value<'_>) -> Result<()> {
     }
 }
 
+/// Whether an operator of two arguments looks at the right one first.
+fn is_right_first(name: &str) -> bool {
+    const NAMES: [&str; 10] =
+        ["$cmp", "$divide", "$eq", "$gt", "$gte", "$lt", "$lte", "$mod", "$ne", "$subtract"];
+    NAMES.contains(&name)
+}
+
 impl Call {
     /// The operator's name.
     pub fn name(&self) -> &'static str {
@@ -102,7 +109,14 @@ impl Call {
                 run(value)
             }
             (Function::Two(_) | Function::TwoOrdered(_), [left, right]) => {
-                let left = left.eval(frame)?;
+                let left = match left.eval(frame) {
+                    Ok(left) => left,
+                    // Of two faults MongoDB tells the right one.
+                    Err(error) if is_right_first(self.name) => {
+                        return Err(right.eval(frame).err().unwrap_or(error));
+                    }
+                    Err(error) => return Err(error),
+                };
                 match right.eval(frame) {
                     Ok(right) => self.run_two(left, right),
                     Err(error) => self.decided(vec![left], error),

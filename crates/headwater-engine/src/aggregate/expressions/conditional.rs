@@ -73,6 +73,13 @@ pub(super) fn if_null(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression
         let message = format!("$ifNull needs at least two arguments, had: {}", args.len());
         return Err(Error::location(1_257_300, message));
     }
+    let mut args = args;
+    let is_null = |arg: &Expression| arg.as_constant().is_some_and(Value::is_nullish);
+    let nulls = args.iter().take(args.len() - 1).take_while(|arg| is_null(arg)).count();
+    args.drain(..nulls);
+    if args.first().is_some_and(|arg| arg.as_constant().is_some()) {
+        return Ok(args.swap_remove(0));
+    }
     let constant = args.iter().all(|arg| arg.as_constant().is_some());
     let expression = Expression::Special(Box::new(IfNull(args)));
     Ok(if constant { expression.folding(scope) } else { expression })

@@ -277,6 +277,8 @@ fn field_change(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Res
     };
     let field = named.required(0, missing(4_161_102, "field"))?;
     let input = named.required(1, missing(4_161_109, "input"))?;
+    // MongoDB leaves this operator and what is in it to the run, constants or not.
+    let errors = scope.take_folding_error();
     let value = if removes {
         Expression::Constant(Value::MISSING)
     } else {
@@ -285,9 +287,8 @@ fn field_change(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Res
     };
     let field = constant_name(field, scope)?;
     let input = Expression::parse(input, scope)?;
-    let constant = input.as_constant().is_some() && value.as_constant().is_some();
-    let change = Expression::Special(Box::new(SetField { field, input, value }));
-    Ok(if constant { change.folding(scope) } else { change })
+    scope.restore_folding_error(errors);
+    Ok(Expression::Special(Box::new(SetField { field, input, value })))
 }
 
 /// The name of the field to change, which must be a constant string.

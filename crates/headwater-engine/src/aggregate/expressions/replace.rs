@@ -75,9 +75,8 @@ fn replace(name: &'static str, argument: Raw<'_>, scope: &mut Scope) -> Result<E
     let input = Expression::parse(input, scope)?;
     let find = Expression::parse(find, scope)?;
     let replacement = Expression::parse(replacement, scope)?;
-    let constant = [&input, &find, &replacement].iter().all(|arg| arg.as_constant().is_some());
-    let call = Expression::Special(Box::new(Replace { name, input, find, replacement }));
-    Ok(if constant { call.folding(scope) } else { call })
+    // MongoDB computes it for each document, constants or not.
+    Ok(Expression::Special(Box::new(Replace { name, input, find, replacement })))
 }
 
 pub(super) fn replace_one(argument: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
