@@ -96,7 +96,7 @@ fn bombs() -> Vec<(&'static str, String, &'static [i64])> {
         ("filled", staged(&format!(r#"{unwound}, {{"$fill": {{"sortBy": {{"n": 1}}, "output": {{"x": {{"method": "linear"}}}}}}}}, {{"$count": "n"}}"#)), times),
         ("grouped by computing", staged(&format!(r#"{{"$group": {{"_id": {}}}}}"#, reduce(&million, "\"$k\"", r#"{"$add": ["$$this", "$k"]}"#))), times),
         ("counted behind computing", staged(&format!(r#"{{"$match": {{"$expr": {{"$gt": [0, {}]}}}}}}, {{"$count": "n"}}"#, reduce(&million, "\"$k\"", r#"{"$add": ["$$this", "$k"]}"#))), times),
-        ("redacted", staged(&format!(r#"{unwound}, {{"$redact": {{"$cond": [{{"$gt": [{}, 0]}}, "$$DESCEND", "$$PRUNE"]}}}}"#, reduce(&range(1000), "0", r#"{"$add": ["$$value", "$$this"]}"#))), times),
+        ("redacted", staged(&format!(r#"{unwound}, {{"$redact": {{"$cond": [{{"$gt": [{}, 0]}}, "$$DESCEND", "$$PRUNE"]}}}}, {{"$count": "n"}}"#, reduce(&range(1000), "0", r#"{"$add": ["$$value", "$$this"]}"#))), times),
         ("found by computing", r#"{"find": "c", "filter": {"$expr": {"$gt": [0, {"$reduce": {"input": {"$range": [0, 1000000]}, "initialValue": "$k", "in": {"$add": ["$$this", "$k"]}}}]}}, "maxTimeMS": 300}"#.to_owned(), times),
         ("counted by computing", r#"{"count": "c", "query": {"$expr": {"$gt": [0, {"$reduce": {"input": {"$range": [0, 1000000]}, "initialValue": "$k", "in": {"$add": ["$$this", "$k"]}}}]}}, "maxTimeMS": 300}"#.to_owned(), times),
         ("shown by computing", r#"{"find": "c", "projection": {"x": {"$reduce": {"input": {"$range": [0, 1000000]}, "initialValue": "$k", "in": {"$add": ["$$this", "$k"]}}}}, "maxTimeMS": 300}"#.to_owned(), times),
