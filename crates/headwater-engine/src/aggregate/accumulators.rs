@@ -57,6 +57,11 @@ pub trait AccumulatorSpec: fmt::Debug + Send + Sync {
     /// # Errors
     /// An argument that is invalid for this group.
     fn start(&self, id: Doc<'_>) -> Result<State>;
+
+    /// Whether its states look at the documents beside their inputs.
+    fn reads_documents(&self) -> bool {
+        false
+    }
 }
 
 /// One accumulator of the table.

@@ -157,7 +157,8 @@ impl Pipeline {
         check_places(&parsed, context)?;
         let rewrites = context.scope.rewrites();
         if rewrites {
-            moves::to_the_front(&mut parsed, &mut origins);
+            moves::to_the_front(&mut parsed, &mut origins, context.scope)?;
+            moves::into_joins(&mut parsed, context.scope)?;
             optimize(&mut parsed);
         }
         let added: Vec<usize> =

@@ -38,9 +38,10 @@ mod window;
 use std::fmt;
 use std::sync::Arc;
 
+pub(in crate::aggregate) use matching::match_of;
 pub(in crate::aggregate) use sort::parse_sort_pattern;
 
-use super::expressions::{Metadata, Needs, bson_text};
+use super::expressions::{Metadata, Needs, Scope, bson_text};
 use super::pipeline::{Context, Place};
 use crate::bson::{Doc, DocBuf, Element, Raw};
 use crate::error::{Code, Error, Result};
@@ -105,6 +106,25 @@ pub trait StageSpec: fmt::Debug + Send + Sync {
     /// Whether it gives one document for each, in their order.
     fn is_one_to_one(&self) -> bool {
         false
+    }
+
+    /// The field at the top that it unwinds, if each of its documents has one value of an array there, and nothing else is
+    /// different about them.
+    fn unwinds(&self) -> Option<&[u8]> {
+        None
+    }
+
+    /// The stage when nobody asks for joined documents that do not match a filter, if it joins whole documents at that field.
+    ///
+    /// # Errors
+    /// A filter that does not parse.
+    fn joined_if(
+        &self,
+        _field: &[u8],
+        _filter: Doc<'_>,
+        _scope: &mut Scope,
+    ) -> Result<Option<Arc<dyn StageSpec>>> {
+        Ok(None)
     }
 
     /// The stage when only the first `count` documents are asked of it, if it can make use of that.

@@ -62,6 +62,10 @@ impl AccumulatorSpec for Spec {
         &self.output
     }
 
+    fn reads_documents(&self) -> bool {
+        true
+    }
+
     fn start(&self, id: Doc<'_>) -> Result<super::State> {
         let n = self.n.as_ref().map(|n| check_n(&n.evaluate(id)?)).transpose()?;
         let bottom = self.name.starts_with("$bottom");

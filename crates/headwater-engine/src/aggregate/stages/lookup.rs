@@ -35,10 +35,12 @@ struct Lookup {
     into: Path,
     /// Whether the collection may be found otherwise than as the stage says.
     rewrites: bool,
+    /// What is asked of the joined documents, if others may be left out.
+    filter: Option<Arc<Matcher>>,
 }
 
 /// The two fields of an equality.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Fields {
     local: Path,
     foreign: Box<str>,
@@ -163,7 +165,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let inner = parse_inner(from.as_deref(), stages, variables, context)?;
     let order = context.scope.order().clone();
     let rewrites = context.scope.rewrites();
-    Ok(vec![Arc::new(Lookup { order, db, from, fields, inner, into, rewrites })])
+    Ok(vec![Arc::new(Lookup { order, db, from, fields, inner, into, rewrites, filter: None })])
 }
 
 /// The collection's name.
@@ -270,6 +272,29 @@ impl StageSpec for Lookup {
 
     fn is_one_to_one(&self) -> bool {
         true
+    }
+
+    fn joined_if(
+        &self,
+        field: &[u8],
+        filter: Doc<'_>,
+        scope: &mut Scope,
+    ) -> Result<Option<Arc<dyn StageSpec>>> {
+        let mut names = self.into.names();
+        let is_there = names.next() == Some(field) && names.next().is_none();
+        if !is_there || !self.joins() || self.filter.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Lookup {
+            order: self.order.clone(),
+            db: self.db.clone(),
+            from: self.from.clone(),
+            fields: self.fields.clone(),
+            inner: Inner { pipeline: Pipeline::default(), correlated: None, failing: None },
+            into: self.into.clone(),
+            rewrites: self.rewrites,
+            filter: Some(Arc::new(Matcher::parse(filter, scope)?)),
+        })))
     }
 
     fn start(self: Arc<Self>, source: Box<dyn Stage>) -> Box<dyn Stage> {
@@ -390,7 +415,11 @@ impl Lookup {
         let found = hash.equal(doc.get_bytes(local)?, key, &self.order)?;
         let mut array = ArrayWriter::new();
         for doc in found {
-            array.doc(doc);
+            match self.filter.as_ref().map_or(Ok(true), |filter| filter.matches(doc)) {
+                Ok(true) => array.doc(doc),
+                Ok(false) => continue,
+                Err(error) => return Some(Err(error)),
+            }
             if let Err(error) = self.check_size(&array) {
                 return Some(Err(error));
             }
@@ -439,7 +468,10 @@ impl Lookup {
         env.check()?;
         let local = self.fields.as_ref().map(|fields| fields.local(doc));
         let filter = match (&self.fields, &local) {
-            (Some(fields), Some(local)) => fields.filter(local),
+            (Some(fields), Some(local)) => {
+                let joined = self.filter.as_ref().map_or(Doc::EMPTY, |filter| filter.filter());
+                conjunction(&[fields.filter(local).as_doc(), joined])
+            }
             _ => DocBuf::new(),
         };
         let own;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::transform::{Outcome, Transform, Transforming};
 use super::{Parsed, Shape, StageSpec};
+use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::Context;
 use crate::bson::{Doc, DocWriter, Raw};
 use crate::error::{Error, Result};
@@ -26,6 +27,17 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         context.scope.keep_folding_error(error.with_prefix(prefix));
     }
     Ok(vec![Arc::new(Match(Arc::new(matcher)))])
+}
+
+/// The stage of a filter.
+///
+/// # Errors
+/// A filter that does not parse.
+pub(in crate::aggregate) fn match_of(
+    filter: Doc<'_>,
+    scope: &mut Scope,
+) -> Result<Arc<dyn StageSpec>> {
+    Ok(Arc::new(Match(Arc::new(Matcher::parse(filter, scope)?))))
 }
 
 impl StageSpec for Match {

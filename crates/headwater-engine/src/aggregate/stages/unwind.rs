@@ -85,6 +85,12 @@ impl StageSpec for Unwind {
         "$unwind"
     }
 
+    fn unwinds(&self) -> Option<&[u8]> {
+        let mut names = self.path.names();
+        let only = names.next().filter(|_| names.next().is_none());
+        only.filter(|_| self.index.is_none() && !self.preserve)
+    }
+
     fn keeps(&self, field: &[u8]) -> bool {
         let writes = |path: &Path| path.names().next() == Some(field);
         !writes(&self.path) && !self.index.as_ref().is_some_and(writes)

@@ -1,10 +1,11 @@
 //! `$setWindowFields`: fields computed over a window of documents around each, within partitions and an order.
 //!
-//! The documents are sorted by partition and `sortBy`; then one partition after the other is taken, and every output is
-//! computed for the whole of it. What memory has no room for goes to the disk: documents, partitions and results.
+//! The documents are sorted by partition and `sortBy`. Outputs that look at no later document are computed while they come;
+//! else one partition after the other is taken, and every output is computed for the whole of it. What memory has no room for goes to the disk: documents, partitions and results.
 
 mod bounds;
 mod column;
+mod flow;
 mod function;
 mod series;
 mod syntax;
@@ -24,6 +25,7 @@ use crate::query::sequence::{Chunk, Sequence};
 use crate::query::sort::{SortPattern, Sorted, Sorter};
 
 use column::Column;
+use flow::Flow;
 use function::Function;
 
 const NAME: &str = "$setWindowFields";
@@ -35,6 +37,8 @@ pub(super) struct WindowFields {
     values: ValueOrder,
     order: Option<Order>,
     outputs: Vec<(Path, Function)>,
+    /// Whether no output needs more of a partition than what has come of it.
+    flows: bool,
 }
 
 /// The `sortBy`.
@@ -93,8 +97,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         let function = Function::parse(element, order.as_ref(), context.scope)?;
         outputs.push((Path::parse(element.name_str())?, function));
     }
-    let values = context.scope.order().clone();
-    Ok(vec![Arc::new(WindowFields { partition, values, order, outputs })])
+    Ok(vec![Arc::new(WindowFields::of(partition, order, outputs, context.scope))])
 }
 
 impl WindowFields {
@@ -106,7 +109,17 @@ impl WindowFields {
         scope: &Scope,
     ) -> Result<WindowFields> {
         let order = order.map(|spec| Order::parse(spec, scope)).transpose()?;
-        Ok(WindowFields { partition, values: scope.order().clone(), order, outputs })
+        Ok(WindowFields::of(partition, order, outputs, scope))
+    }
+
+    fn of(
+        partition: Option<Expression>,
+        order: Option<Order>,
+        outputs: Vec<(Path, Function)>,
+        scope: &Scope,
+    ) -> WindowFields {
+        let flows = scope.rewrites() && outputs.iter().all(|(_, function)| flow::flows(function));
+        WindowFields { partition, values: scope.order().clone(), order, outputs, flows }
     }
 
     /// Whether it computes anything.
@@ -129,6 +142,7 @@ impl StageSpec for WindowFields {
             sorted: None,
             next: None,
             current: None,
+            flowing: None,
         })
     }
 }
@@ -141,6 +155,8 @@ struct Running {
     /// The first document of the next partition, with its key.
     next: Option<(Vec<u8>, DocBuf)>,
     current: Option<Partition>,
+    /// The key of the partition that comes, and what its outputs have come to.
+    flowing: Option<(Vec<u8>, Vec<Flow>)>,
 }
 
 impl WindowFields {
@@ -203,19 +219,22 @@ impl Partition {
         for ((path, _), (column, chunk)) in spec.outputs.iter().zip(&mut self.columns) {
             let value = column.get(self.at, chunk)?;
             let doc = finished.as_ref().map_or(doc, DocBuf::as_doc);
-            finished = Some(match path.names().len() {
-                1 => set_field(doc, path, value),
-                _ => {
-                    let names: Vec<&[u8]> = path.names().collect();
-                    let mut out = DocWriter::new();
-                    write_path(&mut out, doc, &names, value);
-                    out.finish()
-                }
-            });
+            finished = Some(with_output(doc, path, value));
         }
         self.at += 1;
         Ok(Some(finished.unwrap_or_else(|| doc.to_buf())))
     }
+}
+
+/// A document with the value of an output.
+fn with_output(doc: Doc<'_>, path: &Path, value: Option<Raw<'_>>) -> DocBuf {
+    if path.names().len() == 1 {
+        return set_field(doc, path, value);
+    }
+    let names: Vec<&[u8]> = path.names().collect();
+    let mut out = DocWriter::new();
+    write_path(&mut out, doc, &names, value);
+    out.finish()
 }
 
 /// Writes a document with a value at a path, as `$addFields` does: in an array it stands in each element.
@@ -275,6 +294,28 @@ impl Running {
         self.sorted.as_mut().and_then(Sorted::next_with_key).transpose()
     }
 
+    /// The next document with outputs that look at none behind it.
+    fn next_flowing(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
+        env.check()?;
+        let Some((key, doc)) = self.pull()? else { return Ok(None) };
+        let (spec, doc) = (&self.spec, doc.as_doc());
+        // No key is the beginning of another one: what begins with the partition's key is of the partition.
+        if !self.flowing.as_ref().is_some_and(|(partition, _)| key.starts_with(partition)) {
+            let mut partition = Vec::new();
+            spec.partition_key(doc, &mut partition)?;
+            let flows = spec.outputs.iter().map(|(_, function)| Flow::begin(function));
+            self.flowing = Some((partition, flows.collect::<Result<_>>()?));
+        }
+        let flows = self.flowing.iter_mut().flat_map(|(_, flows)| flows);
+        let mut finished: Option<DocBuf> = None;
+        for ((path, function), flow) in spec.outputs.iter().zip(flows) {
+            let value = flow.next(function, spec.order.as_ref(), doc)?;
+            let doc = finished.as_ref().map_or(doc, DocBuf::as_doc);
+            finished = Some(with_output(doc, path, value.raw()));
+        }
+        Ok(Some(finished.unwrap_or_else(|| doc.to_buf())))
+    }
+
     /// The documents of the next partition.
     fn partition(&mut self, env: &dyn Environment) -> Result<Option<Sequence>> {
         let first = match self.next.take() {
@@ -312,6 +353,9 @@ impl Stage for Running {
     fn next(&mut self, env: &dyn Environment) -> Result<Option<DocBuf>> {
         if let Some(source) = self.source.take() {
             self.sorted = Some(self.spec.sort(source, env)?);
+        }
+        if self.spec.flows {
+            return self.next_flowing(env);
         }
         loop {
             env.check()?;

@@ -113,6 +113,14 @@ impl Bounds {
         Ok(windows)
     }
 
+    /// How far the bounds are from the current document, where documents are counted and none behind it is looked at; the
+    /// lower one is `None` if each window begins at the first document.
+    pub(super) fn back(&self) -> Option<(Option<i64>, i64)> {
+        let Bounds::Documents(low, high) = self else { return None };
+        let high = high.or_zero().filter(|high| *high <= 0)?;
+        Some((low.or_zero(), high))
+    }
+
     /// Whether each window begins at the first document.
     pub(super) fn grows(&self) -> bool {
         matches!(self, Bounds::Documents(Bound::Unbounded, _) | Bounds::Range(Bound::Unbounded, ..))

@@ -177,7 +177,7 @@ fn places(docs: &Sequence, order: Option<&Order>) -> Result<Vec<Vec<u8>>> {
 }
 
 /// What is computed of a window by what comes and goes.
-trait Slides {
+pub(super) trait Slides {
     type Item;
     /// What an empty window has.
     fn clear(&mut self);

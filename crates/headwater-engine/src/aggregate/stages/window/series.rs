@@ -11,21 +11,36 @@ use crate::error::{Code, Error, Result};
 
 /// The ranks of documents whose encoded places are in order.
 pub(super) fn rank(ranking: Ranking, places: &[Vec<u8>]) -> Vec<Value<'static>> {
-    let (mut rank, mut dense) = (0, 0);
-    let mut ranks = Vec::with_capacity(places.len());
-    for (at, place) in places.iter().enumerate() {
-        if at == 0 || places.get(at - 1) != Some(place) {
-            rank = at + 1;
-            dense += 1;
+    let mut ranks = Ranks::default();
+    places.iter().map(|place| ranks.next(ranking, place)).collect()
+}
+
+/// The ranks so far.
+#[derive(Debug, Default)]
+pub(super) struct Ranks {
+    last: Vec<u8>,
+    count: i64,
+    rank: i64,
+    dense: i64,
+}
+
+impl Ranks {
+    /// The rank of the next document.
+    pub(super) fn next(&mut self, ranking: Ranking, place: &[u8]) -> Value<'static> {
+        if self.count == 0 || self.last != place {
+            self.rank = self.count + 1;
+            self.dense += 1;
+            self.last.clear();
+            self.last.extend_from_slice(place);
         }
+        self.count += 1;
         let number = match ranking {
-            Ranking::Rank => rank,
-            Ranking::Dense => dense,
-            Ranking::Number => at + 1,
+            Ranking::Rank => self.rank,
+            Ranking::Dense => self.dense,
+            Ranking::Number => self.count,
         };
-        ranks.push(Number::int_or_long(number as i64).to_value());
+        Number::int_or_long(number).to_value()
     }
-    ranks
 }
 
 /// The weight of the newest value in `$expMovingAvg`.
@@ -66,21 +81,22 @@ impl Smoothing {
     }
 
     pub(super) fn run(self, inputs: &[Value<'static>]) -> Vec<Value<'static>> {
-        let mut average: Option<Number> = None;
-        let mut averages = Vec::with_capacity(inputs.len());
-        for input in inputs {
-            if let Some(number) = Number::from_value(input) {
-                average = Some(match average {
-                    None => match number {
-                        Number::Decimal(_) => number,
-                        other => Number::Double(other.to_f64()),
-                    },
-                    Some(before) => self.blend(before, number),
-                });
-            }
-            averages.push(average.map_or(Value::NULL, Number::to_value));
+        let mut average = None;
+        inputs.iter().map(|input| self.step(&mut average, input)).collect()
+    }
+
+    /// The average with one more input.
+    pub(super) fn step(self, average: &mut Option<Number>, input: &Value<'_>) -> Value<'static> {
+        if let Some(number) = Number::from_value(input) {
+            *average = Some(match *average {
+                None => match number {
+                    Number::Decimal(_) => number,
+                    other => Number::Double(other.to_f64()),
+                },
+                Some(before) => self.blend(before, number),
+            });
         }
-        averages
+        average.map_or(Value::NULL, Number::to_value)
     }
 
     fn blend(self, before: Number, now: Number) -> Number {
