@@ -33,7 +33,7 @@ pub(super) fn to_the_front(
                 at -= 1;
                 continue;
             }
-            let Some((movable, rest)) = parts(stages, origins, at, scope)? else { break };
+            let Some([movable, rest]) = parts(stages, origins, at, scope)? else { break };
             // What moves stands where the whole stood; the loop takes it on from there.
             stages[at] = rest;
             stages.insert(at, movable);
@@ -51,7 +51,7 @@ fn parts(
     origins: &[usize],
     at: usize,
     scope: &mut Scope,
-) -> Result<Option<(Arc<dyn StageSpec>, Arc<dyn StageSpec>)>> {
+) -> Result<Option<[Arc<dyn StageSpec>; 2]>> {
     let (Some(stage), Some(before)) = (stages.get(at), stages.get(at - 1)) else { return Ok(None) };
     // Parsing the parts must not tell again what parsing the whole has told.
     if is_bound(stages, origins, at) || scope.folding_error().is_some() {
@@ -69,7 +69,7 @@ fn parts(
         let filters: Vec<Doc<'_>> = filters.iter().map(DocBuf::as_doc).collect();
         super::stages::match_of(conjunction(&filters).as_doc(), scope)
     };
-    Ok(Some((stage(&movable, scope)?, stage(&rest, scope)?)))
+    Ok(Some([stage(&movable, scope)?, stage(&rest, scope)?]))
 }
 
 /// The conditions that a filter joins by "and", each as a filter.

@@ -98,3 +98,54 @@ fn a_small_collection_is_joined_in_memory_as_through_its_index() {
         assert!(texts(&rewritten) == expected, "{command}");
     }
 }
+
+#[test]
+fn what_is_asked_of_joined_documents_is_asked_where_they_are_joined() {
+    let session = |rewrites: bool| {
+        let aggregation = Aggregation { rewrites, ..Aggregation::default() };
+        let session = Session::with(EngineOptions { aggregation, ..EngineOptions::default() });
+        let document = |id: usize| {
+            let (k, p) = (id % 5, id % 100);
+            format!(r#"{{"_id": {id}, "k": {k}, "p": {p}, "l": [{k}, {{"q": {p}}}]}}"#)
+        };
+        let documents = (0..400).map(document).collect::<Vec<_>>().join(", ");
+        for name in ["c", "o"] {
+            session.ok(&format!(r#"{{"insert": "{name}", "documents": [{documents}]}}"#));
+        }
+        session
+            .ok(r#"{"createIndexes": "o", "indexes": [{"key": {"k": 1, "p": 1}, "name": "kp"}]}"#);
+        session
+    };
+    let (written, rewritten) = (session(false), session(true));
+    let examined = |session: &Session, stages: &str| {
+        let explain = format!(
+            r#"{{"explain": {{"aggregate": "c", "pipeline": [{stages}], "cursor": {{}}}}, "verbosity": "executionStats"}}"#
+        );
+        let plan = text_of(&session.ok(&explain));
+        let (_, lookup) = plan.split_once("\"$lookup\"").expect("no $lookup");
+        let (_, count) = lookup.split_once("\"totalDocsExamined\":").expect("no figure");
+        let digits: String = count.chars().filter(char::is_ascii_digit).take(9).collect();
+        let end = count.trim_start_matches(|c: char| !c.is_ascii_digit());
+        let end = end.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+        digits[..end].parse::<u64>().expect("a number")
+    };
+    let unwound = r#"{"$match": {"_id": {"$lt": 20}}}, {"$lookup": {"from": "o", "localField": "k", "foreignField": "k", "as": "m"}}, {"$unwind": UNWIND}"#;
+    for (unwind, filter, fewer) in [
+        (r#""$m""#, r#"{"m.p": 7}"#, true),
+        (r#""$m""#, r#"{"m.p": {"$gte": 95}, "_id": {"$gt": 3}, "m.l.q": {"$gt": 1}}"#, true),
+        (r#""$m""#, r#"{"$or": [{"m.p": 7}, {"m.p": {"$in": [12, 13]}}]}"#, true),
+        (r#""$m""#, r#"{"$or": [{"m.p": 7}, {"_id": 4}]}"#, false),
+        (r#""$m""#, r#"{"m": {"$exists": true}}"#, false),
+        (r#"{"path": "$m", "preserveNullAndEmptyArrays": true}"#, r#"{"m.p": null}"#, false),
+        (r#"{"path": "$m", "includeArrayIndex": "m.p"}"#, r#"{"m.p": 7}"#, false),
+    ] {
+        let stages = format!("{}, {{\"$match\": {filter}}}", unwound.replace("UNWIND", unwind));
+        let command = format!(
+            r#"{{"aggregate": "c", "pipeline": [{stages}, {{"$sort": {{"_id": 1, "m._id": 1}}}}], "cursor": {{"batchSize": 10000}}}}"#
+        );
+        let texts = |db: &Session| db.batch(&command).iter().map(text_of).collect::<Vec<_>>();
+        assert_eq!(texts(&rewritten), texts(&written), "{stages}");
+        let (before, now) = (examined(&written, &stages), examined(&rewritten, &stages));
+        assert_eq!(now < before, fewer, "{stages}: {now} of {before}");
+    }
+}

@@ -24,7 +24,7 @@ fn session(rewrites: bool) -> Session {
 }
 
 /// Pipelines, and whether a find plan answers what stands at their end.
-const PIPELINES: [(&str, bool); 14] = [
+const PIPELINES: [(&str, bool); 19] = [
     (r#"{"$addFields": {"x": {"$add": ["$a", 1]}}}, {"$match": {"a": 3}}"#, true),
     (r#"{"$addFields": {"a": {"$add": ["$a", 1]}}}, {"$match": {"a": 3}}"#, false),
     (r#"{"$addFields": {"a.x": 1}}, {"$match": {"a": 3}}"#, false),
@@ -33,6 +33,24 @@ const PIPELINES: [(&str, bool); 14] = [
     (r#"{"$project": {"b": 1}}, {"$match": {"a": null}}"#, false),
     (r#"{"$unset": "b"}, {"$match": {"$or": [{"a": 3}, {"a": 5}]}}"#, true),
     (r#"{"$unset": "b"}, {"$match": {"$or": [{"a": 3}, {"b.c": null}]}}"#, false),
+    // Of some filters a part moves.
+    (r#"{"$unset": "b"}, {"$match": {"b.c": null, "a": 3}}"#, true),
+    (
+        r#"{"$set": {"x": {"$add": ["$a", 1]}}}, {"$match": {"x": {"$gt": 2}, "a": 3, "$expr": {"$lt": ["$x", 9]}}}"#,
+        true,
+    ),
+    (
+        r#"{"$set": {"x": 1}}, {"$unwind": "$list"}, {"$match": {"$and": [{"x": 1, "$or": [{"a": 3}, {"a": 4}]}, {"list.q": {"$lt": 2}}]}}"#,
+        true,
+    ),
+    (
+        r#"{"$set": {"x": "$a"}}, {"$match": {"$nor": [{"x": 3}, {"a": 3}], "x": {"$ne": 4}}}"#,
+        false,
+    ),
+    (
+        r#"{"$lookup": {"from": "c", "localField": "a", "foreignField": "a", "as": "m"}}, {"$unwind": "$m"}, {"$match": {"m.b.c": 1, "a": 3}}"#,
+        true,
+    ),
     (r#"{"$unwind": "$list"}, {"$match": {"a": {"$in": [1, 3]}}}"#, true),
     (r#"{"$unwind": "$list"}, {"$match": {"list.q": 1}}"#, false),
     (r#"{"$unwind": {"path": "$list", "includeArrayIndex": "a"}}, {"$match": {"a": 1}}"#, false),

@@ -203,6 +203,7 @@ fn stage(source: &mut Source, depth: usize, kind: Kind) -> String {
         13..16 => sort(source),
         16 => format!("{{\"$limit\": {}}}", 1 + source.below(20)),
         17 => format!("{{\"$skip\": {}}}", source.below(10)),
+        18 if source.below(2) == 0 => joined(source),
         18 => format!("{{\"$unwind\": \"${}\"}}", source.pick(&["l", "a", "s"])),
         19 => format!(
             "{{\"$unwind\": {{\"path\": \"${}\", \"includeArrayIndex\": \"{}\", \"preserveNullAndEmptyArrays\": {}}}}}",
@@ -233,6 +234,34 @@ fn stage(source: &mut Source, depth: usize, kind: Kind) -> String {
         }
         _ => rare(source, kind),
     }
+}
+
+/// A filter on joined documents and others, behind what joins and unwinds them.
+fn joined(source: &mut Source) -> String {
+    let one = |source: &mut Source| {
+        let value = source.below(6);
+        let conditions = [
+            format!("\"j.k\": {value}"),
+            format!("\"k\": {{\"$gt\": {value}}}"),
+            format!("\"j.p\": {{\"$lt\": {}}}", value * 20),
+            format!("\"$or\": [{{\"j.k\": {value}}}, {{\"j.s\": {{\"$exists\": true}}}}]"),
+            format!("\"$or\": [{{\"j.k\": {value}}}, {{\"p\": {{\"$gt\": 5}}}}]"),
+            format!("\"$nor\": [{{\"j.a.b\": {value}}}, {{\"j.l\": {{\"$size\": 2}}}}]"),
+            format!(
+                "\"$and\": [{{\"j._id\": {{\"$ne\": {value}}}}}, {{\"s\": {{\"$ne\": null}}}}]"
+            ),
+            "\"j.l\": null".to_owned(),
+        ];
+        conditions[source.below(8)].clone()
+    };
+    let filter = match source.below(2) {
+        0 => one(source),
+        _ => format!("\"$and\": [{{{}}}, {{{}}}]", one(source), one(source)),
+    };
+    let local = source.pick(&["k", "l", "s"]);
+    format!(
+        "{{\"$lookup\": {{\"from\": \"other\", \"localField\": \"{local}\", \"foreignField\": \"k\", \"as\": \"j\"}}}}, {{\"$unwind\": \"$j\"}}, {{\"$match\": {{{filter}}}}}, {{\"$project\": {{\"j.a\": 0}}}}"
+    )
 }
 
 fn lookup(source: &mut Source, inner: impl Fn(&mut Source) -> String) -> String {

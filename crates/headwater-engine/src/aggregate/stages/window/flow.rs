@@ -11,7 +11,7 @@ use super::function::{Function, Slides};
 use super::series::{Covariance, Ranks};
 use crate::aggregate::accumulators::{self, Sliding, State};
 use crate::bson::{Doc, Number, Value};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::limits::STAGE_MEMORY_BYTES_MAX;
 
 /// Farthest `$shift`, in documents. What it looks back at is held in memory: values of 16 MB at most each.
@@ -27,17 +27,20 @@ pub(super) struct Flow {
 enum Kind {
     /// Values that come and go.
     Slide(Sliding, Moving<Value<'static>>),
-    Covariance(Covariance, Moving<(Value<'static>, Value<'static>)>),
+    Covariance(Box<Covariance>, Moving<(Value<'static>, Value<'static>)>),
     /// Values that are looked at again for each window.
-    Again(Moving<Value<'static>>),
+    Again(Moving<Late>),
     /// Values that come, from the first document on, and those that have yet to come.
-    Grow(State, Moving<Value<'static>>),
+    Grow(State, Moving<Late>),
     Rank(Ranks),
-    /// Values of the last documents. An error counts when its value is asked for.
-    Shift(VecDeque<Result<Value<'static>>>),
+    /// Values of the last documents.
+    Shift(VecDeque<Late>),
     Smooth(Option<Number>),
     CarryForward(Value<'static>),
 }
+
+/// A value for later: an error counts when the value is asked for.
+type Late = Result<Value<'static>>;
 
 /// Whether an output can be computed so.
 pub(super) fn flows(function: &Function) -> bool {
@@ -72,7 +75,7 @@ impl Flow {
                 }
             }
             Function::Covariance { sample, .. } => {
-                Kind::Covariance(Covariance::new(*sample), Moving::default())
+                Kind::Covariance(Box::new(Covariance::new(*sample)), Moving::default())
             }
             Function::Rank(_) => Kind::Rank(Ranks::default()),
             Function::Shift { .. } => Kind::Shift(VecDeque::new()),
@@ -100,34 +103,36 @@ impl Flow {
         match (&mut self.kind, function) {
             (Kind::Slide(state, moving), Function::Accumulator(spec, bounds)) => {
                 let value = spec.input().evaluate(doc)?.into_owned();
-                moving.push_value(value)?;
+                let bytes = bytes_of(&value);
+                moving.push(value, bytes)?;
                 moving.slide(window(bounds, at), state);
                 Ok(state.value())
             }
             (Kind::Covariance(state, moving), Function::Covariance { x, y, bounds, .. }) => {
                 let pair = (x.evaluate(doc)?.into_owned(), y.evaluate(doc)?.into_owned());
                 moving.push(pair, size_of::<[Value<'_>; 2]>())?;
-                moving.slide(window(bounds, at), state);
+                moving.slide(window(bounds, at), &mut **state);
                 Ok(state.value())
             }
             (Kind::Again(moving), Function::Accumulator(spec, bounds)) => {
-                let value = spec.input().evaluate(doc)?.into_owned();
-                moving.push_value(value)?;
+                moving.push_late(spec.input().evaluate(doc).map(Value::into_owned))?;
                 let mut state = spec.start(Doc::EMPTY)?;
                 for value in moving.show(window(bounds, at)) {
+                    let value = value.as_ref().map_err(Error::clone)?;
                     state.add(value.raw().into(), Doc::EMPTY)?;
                 }
                 state.finish()
             }
             (Kind::Grow(state, waiting), Function::Accumulator(spec, bounds)) => {
                 let (_, high) = bounds.back().unwrap_or((None, 0));
-                let value = spec.input().evaluate(doc)?;
+                let value = spec.input().evaluate(doc);
                 if high == 0 {
-                    state.add(value, doc)?;
+                    state.add(value?, doc)?;
                 } else {
-                    waiting.push_value(value.into_owned())?;
+                    waiting.push_late(value.map(Value::into_owned))?;
                     let new = (at.saturating_add(high).max(0), window(bounds, at).1);
                     for value in waiting.show(new) {
+                        let value = value.as_ref().map_err(Error::clone)?;
                         state.add(value.raw().into(), Doc::EMPTY)?;
                     }
                 }
@@ -189,11 +194,15 @@ impl<T> Default for Moving<T> {
     }
 }
 
-impl Moving<Value<'static>> {
-    fn push_value(&mut self, value: Value<'static>) -> Result<()> {
-        let bytes = size_of::<Value<'_>>() + value.raw().map_or(0, |raw| raw.data.len());
+impl Moving<Late> {
+    fn push_late(&mut self, value: Late) -> Result<()> {
+        let bytes = value.as_ref().map_or(0, bytes_of);
         self.push(value, bytes)
     }
+}
+
+fn bytes_of(value: &Value<'_>) -> usize {
+    size_of::<Value<'_>>() + value.raw().map_or(0, |raw| raw.data.len())
 }
 
 impl<T> Moving<T> {
