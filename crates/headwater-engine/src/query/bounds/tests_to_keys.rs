@@ -195,7 +195,7 @@ fn compare(comparison: &Comparison, question: &Question<'_>) -> Option<Bounds> {
         return Some(if or_equal { equal(value, question) } else { none });
     }
     let whole = match value.kind {
-        Type::Array => return Some(anything()),
+        Type::Array => return Some(beside_array(value, below, question)),
         Type::MinKey | Type::MaxKey => Interval::all(),
         kind if kind.is_number() => {
             Interval { lower: after(&encode(NAN, question)), ..class(kind) }
@@ -211,6 +211,18 @@ fn compare(comparison: &Comparison, question: &Question<'_>) -> Option<Bounds> {
     // MinKey and MaxKey compare with whole arrays as well, and with what is absent.
     let exact = !matches!(value.kind, Type::MinKey | Type::MaxKey);
     Some(Bounds { intervals: union(vec![interval]), exact })
+}
+
+/// The keys of what is not above an array, or not below: of its first element, or of arrays in arrays.
+fn beside_array(value: Raw<'_>, below: bool, question: &Question<'_>) -> Bounds {
+    let Some(first) = value.as_array().and_then(|array| array.get(0)) else { return anything() };
+    let (whole, first) = (encode(value, question), encode(first, question));
+    let all = Interval::all();
+    let interval = match below {
+        true => Interval { upper: after(&whole.max(first)), ..all },
+        false => Interval { lower: whole.min(first), ..all },
+    };
+    Bounds { intervals: vec![interval], exact: false }
 }
 
 fn regular(regex: &Regex, question: &Question<'_>) -> Bounds {
