@@ -6,6 +6,7 @@ pub mod event;
 mod options;
 mod paths;
 mod scope;
+mod split;
 pub mod stream;
 pub mod token;
 pub mod watch;

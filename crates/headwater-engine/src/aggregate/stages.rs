@@ -30,6 +30,7 @@ mod replace_root;
 mod sample;
 mod skip;
 mod sort;
+pub(crate) mod split_large_event;
 mod transform;
 mod union_with;
 mod unwind;
@@ -175,6 +176,7 @@ pub static STAGES: &[Row] = &[
     row("$addFields", project::add_fields),
     row("$bucket", bucket::parse),
     row("$bucketAuto", bucket_auto::parse),
+    row("$changeStreamSplitLargeEvent", split_large_event::parse),
     row("$collStats", coll_stats::parse),
     row("$count", count::parse),
     row("$currentOp", current_op::parse),
@@ -209,7 +211,6 @@ pub static STAGES: &[Row] = &[
 
 /// Stages of MongoDB 8.0 that this version does not have, sorted.
 pub static UNSUPPORTED_STAGES: &[&str] = &[
-    "$changeStreamSplitLargeEvent",
     "$geoNear",
     "$listSampledQueries",
     "$listSessions",
@@ -310,7 +311,12 @@ fn check_place(name: &str, place: Place) -> Result<()> {
     let writes = matches!(name, "$merge" | "$out");
     let message = |what| format!("{name} is not allowed {what}");
     match place {
-        Place::Facet if writes || name == "$facet" || FIRST_ONLY.contains(&name) => {
+        Place::Facet
+            if writes
+                || name == "$facet"
+                || name == split_large_event::NAME
+                || FIRST_ONLY.contains(&name) =>
+        {
             Err(Error::location(40600, message("to be used within a $facet stage")))
         }
         Place::Lookup if writes => {

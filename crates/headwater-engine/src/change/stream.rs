@@ -11,6 +11,7 @@ use super::document;
 use super::event::Event;
 use super::options::{Options, Start};
 use super::scope::Scope;
+use super::split;
 use super::token::Token;
 use super::watch::{Armed, Filter, Interest, Watch};
 use crate::aggregate::pipeline::Pipeline;
@@ -56,6 +57,8 @@ pub struct ChangeStream {
     seen: Token,
     /// Events of the record `seen.seq` that were seen before the stream was opened.
     skip: Option<Token>,
+    /// Whether events that are too large for one document are given in parts.
+    splits: bool,
     invalidated: bool,
 }
 
@@ -71,17 +74,20 @@ impl Stage for Feed {
 }
 
 impl ChangeStream {
-    /// Opens a stream. `namespace` is the collection, `None` for a database; `rest` the pipeline behind the stage.
+    /// Opens a stream. `namespace` is the collection, `None` for a database; `rest` the pipeline behind the stage without
+    /// `$changeStreamSplitLargeEvent`, of which `splits` tells.
     ///
     /// # Errors
     /// `ChangeStreamHistoryLost` (286) with its label, `InvalidResumeToken` (260), `IllegalOperation` (20) for a stage
-    /// that may not stand here, `InvalidOptions` (72) for a scope that may not be watched.
+    /// that may not stand here, `InvalidOptions` (72) for a scope that may not be watched, `ChangeStreamFatalError` (280)
+    /// for going on behind a part of an event by a stream that gives no parts.
     pub fn open(
         shared: &Shared,
         db: &str,
         namespace: Option<&Namespace>,
         argument: Raw<'_>,
         rest: &Pipeline,
+        splits: bool,
     ) -> Result<ChangeStream> {
         let options = Options::parse(argument)?;
         let scope = Scope::of(db, namespace, &options)?;
@@ -89,6 +95,12 @@ impl ChangeStream {
             return Err(Error::new(
                 Code::ILLEGAL_OPERATION,
                 format!("{name} is not permitted in a $changeStream pipeline"),
+            ));
+        }
+        if matches!(options.start, Start::Behind(token) if token.fragment > 0 && !splits) {
+            return Err(Error::new(
+                Code::CHANGE_STREAM_FATAL_ERROR,
+                "To resume from a split event, the $changeStream pipeline must include a $changeStreamSplitLargeEvent stage",
             ));
         }
         let last = shared.store.last();
@@ -113,6 +125,7 @@ impl ChangeStream {
             ready: VecDeque::new(),
             seen,
             skip,
+            splits,
             invalidated: false,
         })
     }
@@ -122,16 +135,14 @@ impl ChangeStream {
         let record = self.history.next().map_err(|error| history_lost(error.into()))?;
         let Some(record) = record else { return Ok(false) };
         let seq = record.seq;
-        let seen_before = match self.skip.take() {
-            Some(token) if token.seq == seq => token.event,
-            _ => 0,
-        };
+        let begun = self.skip.take().filter(|token| token.seq == seq);
+        let seen_before = begun.map_or(0, Token::whole_events);
         let mut number = 0;
         let mut events = Vec::new();
         if let Some(event) = Event::parse(record.event)
             && self.interest.scope.covers(&event)
         {
-            let token = |number, invalidate| Token { seq, event: number, invalidate };
+            let token = |number, invalidate| Token::event(seq, number, invalidate);
             number += 1;
             if number > seen_before
                 && let Some(doc) = document::write(
@@ -154,8 +165,8 @@ impl ChangeStream {
         }
         for (token, doc) in events {
             if let Some(doc) = self.shape(run, doc)? {
-                check_size(&doc)?;
-                self.ready.push_back((token, doc));
+                let parts = begun.filter(|begun| begun.event == token.event);
+                self.queue_event(token, doc, parts.map_or(0, |begun| begun.fragment))?;
             }
             self.invalidated |= token.invalidate;
         }
@@ -164,6 +175,17 @@ impl ChangeStream {
             self.seen = self.seen.max(Token::high_water_mark(seq));
         }
         Ok(true)
+    }
+
+    /// Queues an event, in parts if it is too large, of which the first `seen` are left out.
+    fn queue_event(&mut self, token: Token, event: DocBuf, seen: u32) -> Result<()> {
+        if !self.splits || (fits(&event) && seen == 0) {
+            check_size(&event)?;
+            self.ready.push_back((token, event));
+            return Ok(());
+        }
+        self.ready.extend(split::behind(token, event.as_doc(), SIZE_MAX, seen)?);
+        Ok(())
     }
 
     /// Runs the rest of the pipeline on one event.
@@ -281,16 +303,28 @@ impl Body for ChangeStream {
     }
 }
 
+/// Most bytes of an event.
+const SIZE_MAX: usize = DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK;
+
+fn fits(event: &DocBuf) -> bool {
+    event.as_doc().as_bytes().len() <= SIZE_MAX
+}
+
 /// Refuses an event that is larger than a document may be: with its images it is several documents.
 fn check_size(event: &DocBuf) -> Result<()> {
-    let (size, max) = (event.as_doc().as_bytes().len(), DOCUMENT_BYTES_MAX + DOCUMENT_BYTES_SLACK);
-    if size <= max {
-        return Ok(());
+    match fits(event) {
+        true => Ok(()),
+        false => Err(too_large(event.as_doc().as_bytes().len())),
     }
+}
+
+/// The error for an event of so many bytes.
+pub(super) fn too_large(size: usize) -> Error {
+    let max = SIZE_MAX;
     let message = format!(
         "Executor error during getMore :: caused by :: BSONObj size: {size} (0x{size:X}) is invalid. Size must be between 0 and {max}(16MB)"
     );
-    Err(Error::new(Code::BSON_OBJECT_TOO_LARGE, message))
+    Error::new(Code::BSON_OBJECT_TOO_LARGE, message)
 }
 
 /// What a lost history says to a client: it cannot resume.

@@ -1,7 +1,8 @@
 //! Resume tokens: places in the log, as hexadecimal text whose order is the order of events.
 //!
 //! Layout: version (1 byte), sequence number (8 bytes, big endian), number of the event within its log record from 1 (4
-//! bytes, big endian), kind (1 byte). A high-water mark stands behind all events of its sequence number.
+//! bytes, big endian), kind (1 byte), and for a part of an event its number from 1 (4 bytes, big endian). A high-water
+//! mark stands behind all events of its sequence number.
 
 use crate::bson::{Doc, DocWriter, Raw, View};
 use crate::error::{Code, Error, Result};
@@ -20,12 +21,24 @@ pub struct Token {
     pub event: u32,
     /// Whether it is the token of an `invalidate` event.
     pub invalidate: bool,
+    /// Of an event that was split, the parts that were seen; 0 if it was not.
+    pub fragment: u32,
 }
 
 impl Token {
+    /// The token of an event that is not split.
+    pub fn event(seq: u64, event: u32, invalidate: bool) -> Token {
+        Token { seq, event, invalidate, fragment: 0 }
+    }
+
+    /// The events of its record that were seen whole.
+    pub fn whole_events(self) -> u32 {
+        self.event - u32::from(self.fragment > 0 && self.event > 0)
+    }
+
     /// The token that everything up to `seq` was seen.
     pub fn high_water_mark(seq: u64) -> Token {
-        Token { seq, event: ALL, invalidate: false }
+        Token::event(seq, ALL, false)
     }
 
     /// The token as `{_data: "…"}`.
@@ -34,11 +47,14 @@ impl Token {
     }
 
     fn to_text(self) -> String {
-        let mut bytes = [0; LEN];
-        bytes[0] = VERSION;
-        bytes[1..9].copy_from_slice(&self.seq.to_be_bytes());
-        bytes[9..13].copy_from_slice(&self.event.to_be_bytes());
-        bytes[13] = u8::from(self.invalidate);
+        let mut bytes = Vec::with_capacity(LEN + size_of::<u32>());
+        bytes.push(VERSION);
+        bytes.extend(self.seq.to_be_bytes());
+        bytes.extend(self.event.to_be_bytes());
+        bytes.push(u8::from(self.invalidate));
+        if self.fragment > 0 {
+            bytes.extend(self.fragment.to_be_bytes());
+        }
         bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
@@ -69,11 +85,16 @@ impl Token {
         let (&[VERSION], rest) = bytes.split_first_chunk::<1>()? else { return None };
         let (seq, rest) = rest.split_first_chunk::<8>()?;
         let (event, rest) = rest.split_first_chunk::<4>()?;
-        let &[kind @ (0 | 1)] = rest else { return None };
+        let (&[kind @ (0 | 1)], rest) = rest.split_first_chunk::<1>()? else { return None };
+        let fragment = match rest {
+            [] => 0,
+            _ => u32::from_be_bytes(rest.try_into().ok()?),
+        };
         Some(Token {
             seq: u64::from_be_bytes(*seq),
             event: u32::from_be_bytes(*event),
             invalidate: kind == 1,
+            fragment,
         })
     }
 }
@@ -96,8 +117,9 @@ mod tests {
     #[test]
     fn tokens_read_back() {
         for token in [
-            Token { seq: 7, event: 1, invalidate: false },
-            Token { seq: u64::MAX, event: 2, invalidate: true },
+            Token::event(7, 1, false),
+            Token::event(u64::MAX, 2, true),
+            Token { fragment: 3, ..Token::event(7, 1, false) },
             Token::high_water_mark(0),
         ] {
             assert_eq!(round_trip(token), token);
@@ -106,10 +128,12 @@ mod tests {
 
     #[test]
     fn text_order_is_event_order() {
-        let event = Token { seq: 5, event: 1, invalidate: false };
+        let event = Token::event(5, 1, false);
+        let part = |fragment| Token { fragment, ..Token::event(5, 2, false) };
         let mark = Token::high_water_mark(5);
-        let next = Token { seq: 6, event: 1, invalidate: false };
-        assert!(event.to_text() < mark.to_text() && mark.to_text() < next.to_text());
+        let next = Token::event(6, 1, false);
+        let order = [event, part(1), part(2), mark, next];
+        assert!(order.is_sorted() && order.iter().map(|token| token.to_text()).is_sorted());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::views::check_collation;
 use super::{Command, Context, Flow, Needs};
 use crate::aggregate::expressions::Scope;
 use crate::aggregate::pipeline::{self, Pipeline};
-use crate::aggregate::stages::described;
+use crate::aggregate::stages::{described, split_large_event};
 use crate::bson::{Array, ArrayWriter, Number, Raw, Type};
 use crate::change::stream::ChangeStream;
 use crate::collation::Collation;
@@ -175,12 +175,15 @@ fn watch(
     if let Some(namespace) = namespace {
         context.shared.catalog().refuse_view(namespace)?;
     }
-    let mut rest = ArrayWriter::new();
-    stages.iter().skip(1).for_each(|stage| rest.raw(stage));
-    let rest = rest.into_bytes();
+    let mut rest: Vec<Raw<'_>> = stages.iter().skip(1).collect();
+    let splits = split_large_event::take_off(&mut rest)?;
+    let mut written = ArrayWriter::new();
+    rest.into_iter().for_each(|stage| written.raw(stage));
+    let rest = written.into_bytes();
     let anything = Namespace::new(context.db, "$cmd.aggregate");
     let pipeline = parse(context, Array::trusted(&rest), namespace.or(Some(&anything)), scope)?;
-    let stream = ChangeStream::open(context.shared, context.db, namespace, argument, &pipeline)?;
+    let stream =
+        ChangeStream::open(context.shared, context.db, namespace, argument, &pipeline, splits)?;
     let name = namespace.unwrap_or(&anything).as_str().to_owned();
     let run = Run::now(context.shared, context.interrupt())?;
     reply_first(context, &run, name, first, Box::new(stream))

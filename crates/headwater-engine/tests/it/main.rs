@@ -24,6 +24,7 @@ mod sessions;
 mod shared;
 mod snapshots;
 mod spilling;
+mod split_events;
 mod streams;
 mod ttl;
 mod turns;

@@ -184,8 +184,7 @@ impl<T> Watch<T> {
         self
     }
 
-    /// Events of more than 16 MB come in fragments, and are put together again here. MongoDB can since 6.0.9; the
-    /// embedded database cannot, and the stream does not open.
+    /// Events of more than 16 MB come in fragments, and are put together again here. MongoDB can since 6.0.9.
     pub fn split_large_events(mut self) -> Self {
         self.source.splits = true;
         self

@@ -205,7 +205,7 @@ impl Call<'_> {
     fn document(&mut self, shown: Shown) -> Result<Option<usize>, ()> {
         let known = self.documents.iter().position(|(other, _)| *other == shown);
         let at = known.unwrap_or_else(|| {
-            let token = Token { seq: self.record.seq, event: 1, invalidate: false };
+            let token = Token::event(self.record.seq, 1, false);
             let made = document::write(self.look_up, &shown, token, self.record, self.event);
             self.documents.push((shown, made));
             self.documents.len() - 1
