@@ -157,6 +157,19 @@ impl Expression {
         }
     }
 
+    /// As [`Expression::parse`], for what must be constant: what evaluating it raises is raised at once.
+    ///
+    /// # Errors
+    /// As [`Expression::parse`], and what evaluating it raises.
+    pub(crate) fn parse_constant(raw: Raw<'_>, scope: &mut Scope) -> Result<Expression> {
+        let failed_before = scope.folding_error().is_some();
+        let parsed = Expression::parse(raw, scope)?;
+        if failed_before || parsed.as_constant().is_some() {
+            return Ok(parsed);
+        }
+        scope.take_folding_error().map_or(Ok(parsed), Err)
+    }
+
     /// The value, if it was known when the expression was parsed.
     pub fn as_constant(&self) -> Option<&Value<'static>> {
         match self {

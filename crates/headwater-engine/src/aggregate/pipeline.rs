@@ -361,7 +361,7 @@ fn check_places(stages: &[Arc<dyn StageSpec>], context: &Context<'_>) -> Result<
     let brings_source = stages.first().is_some_and(|stage| stage.is_source());
     // These read no documents, but they must know of which collection to tell.
     let tells = |first: &Arc<dyn StageSpec>| {
-        matches!(first.name(), "$collStats" | "$indexStats" | "$planCacheStats")
+        matches!(first.name(), "$collStats" | "$indexStats" | "$listSessions" | "$planCacheStats")
     };
     let of_collection = |first: &Arc<dyn StageSpec>| !brings_source || tells(first);
     match stages.first() {

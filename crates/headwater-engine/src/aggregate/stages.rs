@@ -17,7 +17,7 @@ mod group;
 mod index_stats;
 mod inhibit;
 mod limit;
-mod list_local_sessions;
+mod list_sessions;
 mod lookup;
 mod matching;
 pub(crate) mod merge;
@@ -33,6 +33,7 @@ mod sort;
 pub(crate) mod split_large_event;
 mod transform;
 mod union_with;
+mod unrecorded;
 mod unwind;
 mod window;
 
@@ -188,19 +189,24 @@ pub static STAGES: &[Row] = &[
     row("$group", group::parse),
     row("$indexStats", index_stats::parse),
     row("$limit", limit::parse),
-    row("$listLocalSessions", list_local_sessions::parse),
+    row("$listLocalSessions", list_sessions::local),
+    row("$listSampledQueries", unrecorded::sampled_queries),
+    row("$listSessions", list_sessions::all),
     row("$lookup", lookup::parse),
     row("$match", matching::parse),
     row("$merge", merge::parse),
     row("$out", out::parse),
     row("$planCacheStats", plan_cache_stats::parse),
     row("$project", project::project),
+    row("$querySettings", unrecorded::query_settings),
+    row("$queryStats", unrecorded::query_stats),
     row("$redact", redact::parse),
     row("$replaceRoot", replace_root::replace_root),
     row("$replaceWith", replace_root::replace_with),
     row("$sample", sample::parse),
     row("$set", project::set),
     row("$setWindowFields", window::parse),
+    row("$shardedDataDistribution", unrecorded::sharded_data),
     row("$skip", skip::parse),
     row("$sort", sort::parse),
     row("$sortByCount", count::sort_by_count),
@@ -210,14 +216,7 @@ pub static STAGES: &[Row] = &[
 ];
 
 /// Stages of MongoDB 8.0 that this version does not have, sorted.
-pub static UNSUPPORTED_STAGES: &[&str] = &[
-    "$geoNear",
-    "$listSampledQueries",
-    "$listSessions",
-    "$querySettings",
-    "$queryStats",
-    "$shardedDataDistribution",
-];
+pub static UNSUPPORTED_STAGES: &[&str] = &["$geoNear", "$listCatalog"];
 
 /// Stages that MongoDB itself has only with a search server beside it.
 const SEARCH_STAGES: [&str; 5] =
@@ -295,16 +294,20 @@ pub(super) fn parse(doc: Doc<'_>, context: &mut Context<'_>, parsed: &mut Parsed
 }
 
 /// Stages that begin a pipeline of their own.
-const FIRST_ONLY: [&str; 9] = [
+const FIRST_ONLY: [&str; 13] = [
     "$changeStream",
     "$collStats",
     "$currentOp",
     "$documents",
     "$geoNear",
     "$indexStats",
+    "$listCatalog",
     "$listLocalSessions",
+    "$listSampledQueries",
     "$listSessions",
     "$planCacheStats",
+    "$querySettings",
+    "$queryStats",
 ];
 
 fn check_place(name: &str, place: Place) -> Result<()> {

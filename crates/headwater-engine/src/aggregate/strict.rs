@@ -12,6 +12,7 @@ const UNSTABLE: &[&str] = &[
     "$currentOp",
     "$fill",
     "$indexStats",
+    "$listCatalog",
     "$listLocalSessions",
     "$listSampledQueries",
     "$listSearchIndexes",

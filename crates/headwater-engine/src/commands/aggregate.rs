@@ -60,6 +60,7 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         let message = "A pipeline must be an array of objects";
         return Err(Error::new(Code::TYPE_MISMATCH, message));
     };
+    pipeline::check_objects(stages)?;
     let namespace = target(context)?;
     fields.loose_bool("bypassDocumentValidation")?;
     fields.strict_bool("fromMongos")?;
@@ -74,6 +75,8 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
     let cursor = cursor_argument(fields)?;
     let disk_use = allow_disk_use(fields)?;
     fields.document("let")?;
+    argument(fields)?;
+    let hint = Hint::argument(fields)?;
     pipeline::survey(stages, context.db)?;
     if explains {
         return match context.mode {
@@ -101,7 +104,6 @@ fn run(context: &mut Context<'_>) -> Result<Flow> {
         context.read_concern().check_stream()?;
         return watch(context, stages, argument, namespace.as_ref(), &scope, first);
     }
-    let hint = Hint::argument(fields)?;
     let Some(run) = context.read()? else { return Ok(Flow::Busy) };
     if let Some(namespace) = &namespace {
         collection_uuid::check(&run.catalog, namespace, collection_uuid::asked(fields)?)?;
@@ -139,6 +141,10 @@ pub(super) fn open(
     scope: &Scope,
     hint: Option<Hint>,
 ) -> Result<Opened> {
+    if namespace.is_none() && stages.is_empty() {
+        let message = "{aggregate: 1} is not valid for an empty pipeline.";
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
     let view = namespace.map(|namespace| run.catalog.resolve(namespace)).transpose()?.flatten();
     let joined;
     let (stages, namespace) = match &view {

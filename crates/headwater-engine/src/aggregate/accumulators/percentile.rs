@@ -57,7 +57,7 @@ pub(crate) fn arguments<'a>(
 }
 
 fn parse_quantiles(raw: Raw<'_>, scope: &mut Scope) -> Result<Vec<f64>> {
-    let expression = Expression::parse(raw, scope)?;
+    let expression = Expression::parse_constant(raw, scope)?;
     let Some(value) = expression.as_constant() else {
         let what =
             "The $percentile 'p' field must be an array of constant values, but found value: ";

@@ -34,7 +34,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         let what = "The argument to $bucketAuto must be an object, but found type: ";
         return Err(Error::location(40240, format!("{what}{}", raw.kind.alias())));
     };
-    let (mut group_by, mut buckets, mut output, mut granularity) = (None, None, None, None);
+    let (mut group_by, mut buckets, mut statements, mut granularity) = (None, None, None, None);
     for element in doc {
         let value = element.value;
         let found = value.kind.alias();
@@ -62,20 +62,14 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
                         format!("{what} representable as a 32-bit integer, but found {shown}"),
                     )
                 })?;
-                buckets = Some(
-                    usize::try_from(number).ok().filter(|count| *count > 0).ok_or_else(|| {
-                        Error::location(
-                            40243,
-                            format!("{what} greater than 0, but found: {number}"),
-                        )
-                    })?,
-                );
+                buckets = Some(number);
             }
             b"output" => {
-                output = Some(value.as_doc().ok_or_else(|| {
+                let output = value.as_doc().ok_or_else(|| {
                     let what = "The $bucketAuto 'output' field must be an object, but found type: ";
                     Error::location(40244, format!("{what}{found}"))
-                })?);
+                })?;
+                statements = Some(parse_output(Some(output), context.scope)?);
             }
             b"granularity" => {
                 let name = value.as_str().ok_or_else(|| {
@@ -95,7 +89,14 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         let message = "$bucketAuto requires 'groupBy' and 'buckets' to be specified";
         return Err(Error::location(40246, message));
     };
-    let statements = parse_output(output, context.scope)?;
+    let buckets = usize::try_from(buckets).ok().filter(|count| *count > 0).ok_or_else(|| {
+        let what = "The $bucketAuto 'buckets' field must be greater than 0, but found: ";
+        Error::location(40243, format!("{what}{buckets}"))
+    })?;
+    let statements = match statements {
+        Some(statements) => statements,
+        None => parse_output(None, context.scope)?,
+    };
     let order = context.scope.order().clone();
     Ok(vec![Arc::new(BucketAuto { order, group_by, buckets, statements, granularity })])
 }

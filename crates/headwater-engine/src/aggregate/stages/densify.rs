@@ -8,7 +8,7 @@ use super::{Parsed, StageSpec, parse_sort_pattern};
 use crate::aggregate::expressions::date::unit::{Unit, unknown_unit};
 use crate::aggregate::expressions::{Path, Scope};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
-use crate::bson::{Doc, DocWriter, Number, Raw, Type, Value, compare_values};
+use crate::bson::{Array, Doc, DocWriter, Number, Raw, Type, Value, compare_values};
 use crate::collation::ValueOrder;
 use crate::error::{Code, Error, Result};
 use crate::query::exec::Stage;
@@ -56,6 +56,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             b"partitionByFields" => {
                 expect(value, Type::Array, NAME, "partitionByFields")?;
                 fields = value.as_array();
+                check_texts(fields, NAME)?;
             }
             b"range" => {
                 expect(value, Type::Document, NAME, "range")?;
@@ -68,23 +69,32 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let range = range.ok_or_else(|| missing_field(NAME, "range"))?;
     let partitioned = fields.is_some_and(|fields| !fields.is_empty());
     let (step, unit, bounds) = range.check(partitioned)?;
-    let field = Path::parse(name)?;
-    let mut partition = Vec::new();
-    for (at, raw) in fields.into_iter().flat_map(|fields| fields.iter()).enumerate() {
-        expect(raw, Type::String, NAME, &format!("partitionByFields.{at}"))?;
-        let Some(part) = raw.as_str() else { continue };
+    let parts = || fields.into_iter().flat_map(|fields| fields.iter()).filter_map(Raw::as_str);
+    for part in parts() {
         if part == name || name.strip_prefix(part).is_some_and(|rest| rest.starts_with('.')) {
             let message = format!(
                 "partitionByFields '{part}' cannot include field '{name}' that is being densified."
             );
             return Err(Error::location(8_993_000, message));
         }
-        partition.push(Path::parse(part)?);
     }
+    let field = Path::parse(name)?;
+    let partition: Vec<Path> = parts().map(Path::parse).collect::<Result<_>>()?;
     let values = context.scope.order().clone();
     let by = if matches!(bounds, Bounds::Full) { &[] } else { &partition[..] };
     let order = sort_order(by, &field, context.scope)?;
     Ok(vec![Arc::new(Densify { field, partition, values, order, step, unit, bounds })])
+}
+
+/// Checks that `partitionByFields` are texts.
+///
+/// # Errors
+/// `TypeMismatch` (14).
+pub(super) fn check_texts(fields: Option<Array<'_>>, stage: &str) -> Result<()> {
+    for (at, raw) in fields.into_iter().flat_map(|fields| fields.iter()).enumerate() {
+        expect(raw, Type::String, stage, &format!("partitionByFields.{at}"))?;
+    }
+    Ok(())
 }
 
 /// The order by these fields and the one that has gaps.

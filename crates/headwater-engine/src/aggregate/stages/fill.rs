@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::window::{WindowFields, WindowFunction};
+use super::densify::check_texts;
+use super::window::{WindowFields, WindowFunction, check_order};
 use super::{Parsed, project};
 use crate::aggregate::expressions::{Expression, Path};
 use crate::aggregate::pipeline::{Context, expect, missing_field, unknown_field};
@@ -34,6 +35,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             b"partitionByFields" => {
                 expect(value, Type::Array, NAME, "partitionByFields")?;
                 fields = value.as_array();
+                check_texts(fields, NAME)?;
             }
             b"sortBy" => {
                 expect(value, Type::Document, NAME, "sortBy")?;
@@ -57,11 +59,18 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             "Maximum one of 'partitionBy' and 'partitionByFields can be specified in '$fill'";
         return Err(Error::location(6_050_204, message));
     }
+    let fillings = output.iter().map(|field| Ok((field.name_str(), Filling::parse(field.value)?)));
+    let fillings: Vec<_> = fillings.collect::<Result<_>>()?;
+    check_order(order, context.scope)?;
+    let partition = match (partition, fields) {
+        (Some(raw), _) => Some(Expression::parse(raw, context.scope)?),
+        (None, Some(fields)) => Some(parse_fields(fields)?),
+        (None, None) => None,
+    };
     let mut windows = Vec::new();
     let mut constants = DocWriter::new();
-    for element in output {
-        let name = element.name_str();
-        match Filling::parse(element.value)? {
+    for (name, filling) in fillings {
+        match filling {
             Filling::Nothing => {}
             Filling::Value(value) => constants.document(name, |field| {
                 field.array("$ifNull", |args| {
@@ -79,12 +88,6 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
             }
         }
     }
-    let partition = match (partition, fields) {
-        (Some(raw), _) => Some(Expression::parse(raw, context.scope)?),
-        (None, Some(fields)) => Some(parse_fields(fields)?),
-        (None, None) => None,
-    };
-    // What is wrong with the order is told even where nothing needs one.
     let filled = WindowFields::new(partition, order, windows, context.scope)?;
     let mut parsed: Parsed = Vec::new();
     if filled.has_outputs() {
@@ -139,7 +142,6 @@ impl<'a> Filling<'a> {
 fn parse_fields(fields: Array<'_>) -> Result<Expression> {
     let mut key = Vec::new();
     for (at, field) in fields.iter().enumerate() {
-        expect(field, Type::String, NAME, &format!("partitionByFields.{at}"))?;
         if let Some(name) = field.as_str() {
             key.push((at.to_string().into(), Expression::Field(Path::parse(name)?)));
         }

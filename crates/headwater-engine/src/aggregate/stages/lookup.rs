@@ -13,8 +13,8 @@ use super::union_with::begins_with_documents;
 use super::{Parsed, StageSpec, nested};
 use crate::aggregate::expressions::{Expression, Frame, Path, Scope, check_variable_name};
 use crate::aggregate::pipeline::{
-    Context, OPTIMIZING, Pipeline, Place, conjunction, expect, missing_field, survey_at,
-    unknown_field,
+    Context, OPTIMIZING, Pipeline, Place, check_objects, conjunction, expect, missing_field,
+    survey_at, unknown_field,
 };
 use crate::bson::{Array, ArrayWriter, Doc, DocBuf, DocWriter, Raw, Type};
 use crate::collation::ValueOrder;
@@ -76,12 +76,12 @@ struct Arguments<'a> {
 }
 
 pub(super) fn survey(raw: Raw<'_>, db: &str, depth: usize) -> Result<()> {
-    let arguments = Arguments::parse(raw)?;
+    let arguments = Arguments::parse(raw, db)?;
     arguments.stages.map_or(Ok(()), |stages| survey_at(stages, db, depth + 1))
 }
 
 impl<'a> Arguments<'a> {
-    fn parse(raw: Raw<'a>) -> Result<Arguments<'a>> {
+    fn parse(raw: Raw<'a>, db: &str) -> Result<Arguments<'a>> {
         let Some(doc) = raw.as_doc() else {
             let what = "the $lookup stage specification must be an object, but found ";
             return Err(invalid(&format!("{what}{}", raw.kind.alias())));
@@ -119,14 +119,30 @@ impl<'a> Arguments<'a> {
         }
         arguments.into = into.ok_or_else(|| missing_field("$lookup", "as"))?;
         arguments.from = from.map(parse_from).transpose()?;
+        arguments.stages.map_or(Ok(()), check_objects)?;
+        if arguments.from.as_deref() == Some("") {
+            let message = format!("invalid $lookup namespace: {db}");
+            return Err(Error::new(Code::INVALID_NAMESPACE, message));
+        }
         match (&arguments.from, arguments.stages) {
             (None, None) => Err(invalid("must specify 'pipeline' when 'from' is empty")),
             (None, stages) if !begins_with_documents(stages) => Err(invalid(
                 "$lookup stage without explicit collection must have a pipeline with $documents as first stage",
             )),
+            (_, None) if arguments.local.is_none() || arguments.foreign.is_none() => {
+                Err(invalid(NEITHER))
+            }
             _ => Ok(arguments),
         }
     }
+}
+
+const NEITHER: &str =
+    "$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified";
+
+/// Whether a field is named: an empty name is none.
+fn named(name: &&str) -> bool {
+    !name.is_empty()
 }
 
 fn invalid(message: &str) -> Error {
@@ -134,33 +150,26 @@ fn invalid(message: &str) -> Error {
 }
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    let Arguments { from, local, foreign, variables, stages, into } = Arguments::parse(raw)?;
-    let into = Path::parse(into)?;
-    let fields = match (local, foreign) {
+    let Arguments { from, local, foreign, variables, stages, into } =
+        Arguments::parse(raw, context.db)?;
+    if variables.is_some() && stages.is_none() {
+        return Err(invalid("$lookup with a 'let' argument must also specify 'pipeline'"));
+    }
+    let fields = match (local.filter(named), foreign.filter(named)) {
         (Some(local), Some(foreign)) => {
+            let local = Path::parse(local)?;
             Path::parse(foreign)?;
-            Some(Fields { local: Path::parse(local)?, foreign: foreign.into() })
+            Some(Fields { local, foreign: foreign.into() })
         }
         (None, None) if stages.is_some() => None,
-        (None, None) => {
-            return Err(invalid(
-                "$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified",
-            ));
-        }
         _ if stages.is_some() => {
             return Err(invalid(
                 "$lookup with 'pipeline' may not specify only one of 'localField' or 'foreignField'",
             ));
         }
-        _ => {
-            return Err(invalid(
-                "$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified",
-            ));
-        }
+        _ => return Err(invalid(NEITHER)),
     };
-    if variables.is_some() && stages.is_none() {
-        return Err(invalid("$lookup with a 'let' argument must also specify 'pipeline'"));
-    }
+    let into = Path::parse(into)?;
     let db: Box<str> = context.db.into();
     let inner = parse_inner(from.as_deref(), stages, variables, context)?;
     let order = context.scope.order().clone();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::out::{INTERNAL, check_collection};
 use super::{Parsed, StageSpec, Writes};
 use crate::aggregate::expressions::{Expression, Path, Scope, check_variable_name};
-use crate::aggregate::pipeline::{Context, check_names, expect, missing_field, unknown_field};
+use crate::aggregate::pipeline::{
+    Context, check_names, check_objects, expect, missing_field, unknown_field,
+};
 use crate::bson::{Array, Doc, Raw, Type};
 use crate::error::{Code, Error, Result};
 use crate::namespace::Namespace;
@@ -62,7 +64,7 @@ const STAGE: &str = "$merge";
 #[derive(Default)]
 struct Arguments<'a> {
     into: Option<Namespace>,
-    on: Vec<Path>,
+    on: Vec<&'a str>,
     variables: Option<Doc<'a>>,
     matched: Option<Raw<'a>>,
     unmatched: Option<Unmatched>,
@@ -98,10 +100,6 @@ impl<'a> Arguments<'a> {
     }
 
     fn parse(doc: Doc<'a>, db: &str) -> Result<Arguments<'a>> {
-        const FIELDS: [&str; 5] = ["into", "on", "let", "whenMatched", "whenNotMatched"];
-        if let Some(other) = doc.iter().find(|field| !FIELDS.contains(&field.name_str())) {
-            return Err(unknown_field(STAGE, other.name_str()));
-        }
         let mut arguments = Arguments::default();
         for element in doc {
             let (name, value) = (element.name_str(), element.value);
@@ -120,14 +118,16 @@ impl<'a> Arguments<'a> {
                     expect(value, Type::String, STAGE, name)?;
                     arguments.unmatched = value.as_str().map(unmatched).transpose()?;
                 }
-                _ => {}
+                _ => return Err(unknown_field(STAGE, name)),
             }
         }
+        arguments.matched.and_then(Raw::as_array).map_or(Ok(()), check_names)?;
         Ok(arguments)
     }
 
     fn check(self, scope: &mut Scope) -> Result<Merge> {
         let target = self.into.ok_or_else(|| missing_field(STAGE, "into"))?;
+        let on = fields(&self.on)?;
         let unmatched = self.unmatched.unwrap_or(Unmatched::Insert);
         let mode = self.matched.map_or(Some("merge"), Raw::as_str);
         if matches!(mode, Some("keepExisting" | "fail")) && unmatched != Unmatched::Insert {
@@ -137,11 +137,11 @@ impl<'a> Arguments<'a> {
             );
             return Err(Error::location(51181, message));
         }
+        check_target(&target)?;
         if let (Some(mode), Some(_)) = (mode, self.variables) {
             let message = format!("Cannot use 'let' variables with 'whenMatched: {mode}' mode");
             return Err(Error::location(51199, message));
         }
-        check_target(&target)?;
         let variables = parse_variables(self.variables, scope)?;
         let matched = match mode {
             Some("replace") => Matched::Replace,
@@ -154,7 +154,6 @@ impl<'a> Arguments<'a> {
                 Matched::Pipeline { stages, variables }
             }
         };
-        let on = if self.on.is_empty() { vec![Path::parse("_id")?] } else { self.on };
         Ok(Merge { target, on, matched, unmatched })
     }
 }
@@ -215,9 +214,9 @@ fn check_target(target: &Namespace) -> Result<()> {
     Ok(())
 }
 
-fn parse_on(value: Raw<'_>) -> Result<Vec<Path>> {
+fn parse_on<'a>(value: Raw<'a>) -> Result<Vec<&'a str>> {
     if let Some(name) = value.as_str() {
-        return Ok(vec![Path::parse(name)?]);
+        return Ok(vec![name]);
     }
     let Some(names) = value.as_array() else {
         let kind = value.kind.alias();
@@ -226,29 +225,40 @@ fn parse_on(value: Raw<'_>) -> Result<Vec<Path>> {
         );
         return Err(Error::location(51186, message));
     };
-    let mut paths: Vec<Path> = Vec::new();
-    for name in names.iter() {
-        let Some(text) = name.as_str() else {
+    let text = |name: Raw<'a>| {
+        name.as_str().ok_or_else(|| {
             let kind = name.kind.alias();
             let message = format!("$merge 'on' array elements must be strings, but found {kind}");
-            return Err(Error::location(51134, message));
-        };
-        let path = Path::parse(text)?;
-        if paths.iter().any(|other| other.dotted() == text) {
-            return Err(Error::location(31465, format!("Found a duplicate field '{text}'")));
-        }
-        paths.push(path);
-    }
-    if paths.is_empty() {
+            Error::location(51134, message)
+        })
+    };
+    let texts: Vec<&str> = names.iter().map(text).collect::<Result<_>>()?;
+    if texts.is_empty() {
         let message = "If explicitly specifying $merge 'on', must include at least one field";
         return Err(Error::location(51187, message));
+    }
+    Ok(texts)
+}
+
+/// The paths of the `on` fields, of which none may be named twice; `_id` if none is named.
+fn fields(names: &[&str]) -> Result<Vec<Path>> {
+    if names.is_empty() {
+        return Ok(vec![Path::parse("_id")?]);
+    }
+    let mut paths: Vec<Path> = Vec::new();
+    for name in names {
+        let path = Path::parse(name)?;
+        if paths.iter().any(|other| other.dotted() == *name) {
+            return Err(Error::location(31465, format!("Found a duplicate field '{name}'")));
+        }
+        paths.push(path);
     }
     Ok(paths)
 }
 
 fn check_matched(value: Raw<'_>) -> Result<()> {
     if let Some(stages) = value.as_array() {
-        return check_names(stages);
+        return check_objects(stages);
     }
     match value.as_str() {
         Some("replace" | "keepExisting" | "merge" | "fail") => Ok(()),

@@ -26,7 +26,9 @@ pub(super) fn survey(raw: Raw<'_>, db: &str) -> Result<()> {
 }
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
-    Ok(vec![Arc::new(written(raw, context.db)?)])
+    let out = written(raw, context.db)?;
+    check_target(&out.target)?;
+    Ok(vec![Arc::new(out)])
 }
 
 fn written(raw: Raw<'_>, db: &str) -> Result<Out> {
@@ -55,13 +57,13 @@ fn from_document(doc: Doc<'_>) -> Result<Out> {
             "timeseries" => {
                 expect(value, Type::Document, "$out", name)?;
                 time_series = value.as_doc();
+                time_series.map_or(Ok(()), check_time_series)?;
             }
             _ => return Err(unknown_field("$out", name)),
         }
     }
     let collection = collection.ok_or_else(|| missing_field("$out", "coll"))?;
     let db = db.ok_or_else(|| missing_field("$out", "db"))?;
-    time_series.map_or(Ok(()), check_time_series)?;
     Ok(Out { target: target(db, collection)?, time_series: time_series.map(Doc::to_buf) })
 }
 
@@ -97,6 +99,12 @@ fn target(db: &str, collection: &str) -> Result<Namespace> {
         let message = format!("Invalid $out target namespace, {shown}");
         return Err(Error::new(Code::INVALID_NAMESPACE, message));
     }
+    Ok(namespace)
+}
+
+/// Refuses what a server keeps for itself.
+fn check_target(target: &Namespace) -> Result<()> {
+    let (db, collection) = (target.db(), target.collection());
     if collection.starts_with("system.") {
         let message = format!("Can't $out to special collection: {collection}");
         return Err(Error::location(17385, message));
@@ -105,7 +113,7 @@ fn target(db: &str, collection: &str) -> Result<Namespace> {
         let message = format!("Can't $out to internal database: {db}");
         return Err(Error::location(31321, message));
     }
-    Ok(namespace)
+    Ok(())
 }
 
 /// Refuses what no namespace may hold; other rules are looked at when the collection is made.

@@ -25,11 +25,12 @@ pub(super) fn parse(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
         }
         let number = Number::from_raw(element.value)
             .ok_or_else(|| Error::location(28746, "size argument to $sample must be a number"))?;
-        let wanted = usize::try_from(number.to_i64_saturating()).ok().filter(|&size| size > 0);
-        let message = "size argument to $sample must be a positive integer";
-        size = Some(wanted.ok_or_else(|| Error::location(28747, message))?);
+        size = Some(number.to_i64_saturating());
     }
     let size = size.ok_or_else(|| Error::location(28749, "$sample stage must specify a size"))?;
+    let size = usize::try_from(size).ok().filter(|&size| size > 0).ok_or_else(|| {
+        Error::location(28747, "size argument to $sample must be a positive integer")
+    })?;
     Ok(vec![Arc::new(Sample(size))])
 }
 

@@ -21,17 +21,11 @@ struct UnionWith {
 }
 
 pub(super) fn survey(raw: Raw<'_>, db: &str, depth: usize) -> Result<()> {
-    match arguments(raw, db)?.1 {
-        Some(stages) => match stages.as_array() {
-            Some(stages) => survey_at(stages, db, depth + 1),
-            None => Ok(()),
-        },
-        None => Ok(()),
-    }
+    arguments(raw)?.1.map_or(Ok(()), |stages| survey_at(stages, db, depth + 1))
 }
 
 /// The collection and the pipeline.
-fn arguments<'a>(raw: Raw<'a>, db: &str) -> Result<(Option<&'a str>, Option<Raw<'a>>)> {
+fn arguments(raw: Raw<'_>) -> Result<(Option<&str>, Option<Array<'_>>)> {
     let (mut collection, mut stages) = (None, None);
     match raw.kind {
         Type::String => collection = raw.as_str(),
@@ -42,7 +36,11 @@ fn arguments<'a>(raw: Raw<'a>, db: &str) -> Result<(Option<&'a str>, Option<Raw<
                         expect(element.value, Type::String, "$unionWith", "coll")?;
                         collection = element.value.as_str();
                     }
-                    b"pipeline" => stages = Some(element.value),
+                    b"pipeline" => {
+                        let message = "A pipeline must be an array of objects";
+                        let wrong = || Error::new(Code::TYPE_MISMATCH, message);
+                        stages = Some(element.value.as_array().ok_or_else(wrong)?);
+                    }
                     _ => return Err(unknown_field("$unionWith", element.name_str())),
                 }
             }
@@ -52,16 +50,8 @@ fn arguments<'a>(raw: Raw<'a>, db: &str) -> Result<(Option<&'a str>, Option<Raw<
             return Err(Error::new(Code::FAILED_TO_PARSE, format!("{what}{}", kind.alias())));
         }
     }
-    if collection == Some("") {
-        let message = format!("Namespace {db}. is not a valid collection name");
-        return Err(Error::new(Code::INVALID_NAMESPACE, message));
-    }
-    let array = stages.map(|stages| stages.as_array());
-    array.flatten().map_or(Ok(()), check_objects)?;
-    if collection.is_none()
-        && !matches!(array, Some(None))
-        && !begins_with_documents(array.flatten())
-    {
+    stages.map_or(Ok(()), check_objects)?;
+    if collection.is_none() && !begins_with_documents(stages) {
         let message = "$unionWith stage without explicit collection must have a pipeline with $documents as first stage";
         return Err(Error::new(Code::FAILED_TO_PARSE, message));
     }
@@ -76,11 +66,16 @@ pub(super) fn begins_with_documents(stages: Option<Array<'_>>) -> bool {
 
 pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let db: Box<str> = context.db.into();
-    let (collection, stages) = arguments(raw, &db)?;
+    let (collection, stages) = arguments(raw)?;
+    if collection == Some("") {
+        // The space that is missing is missing in MongoDB.
+        let message = format!("Namespace {db}is not a valid collection name");
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
     let order = context.scope.order().clone();
     let mut inner = context.inner(Place::UnionWith, collection)?;
     let pipeline = match stages {
-        Some(stages) => Pipeline::parse_value(stages, &mut inner).map_err(|error| {
+        Some(stages) => Pipeline::parse(stages, &mut inner).map_err(|error| {
             // What evaluating constants raises is told of this pipeline and of the one around it.
             match error.message().starts_with(OPTIMIZING) {
                 true => error.with_prefix(OPTIMIZING),

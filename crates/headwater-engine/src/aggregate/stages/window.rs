@@ -78,7 +78,7 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
     let (mut partition, mut order, mut output) = (None, None, None);
     for element in doc {
         match element.name {
-            b"partitionBy" => partition = Some(Expression::parse(element.value, context.scope)?),
+            b"partitionBy" => partition = Some(element.value),
             b"sortBy" => {
                 expect(element.value, Type::Document, NAME, "sortBy")?;
                 order = element.value.as_doc();
@@ -91,13 +91,35 @@ pub(super) fn parse(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
         }
     }
     let output = output.ok_or_else(|| missing_field(NAME, "output"))?;
+    let partition = partition.map(|raw| Expression::parse(raw, context.scope)).transpose()?;
     let order = order.map(|spec| Order::parse(spec, context.scope)).transpose()?;
     let mut outputs = Vec::new();
     for element in output {
         let function = Function::parse(element, order.as_ref(), context.scope)?;
         outputs.push((Path::parse(element.name_str())?, function));
     }
+    check_conflicts(&outputs)?;
     Ok(vec![Arc::new(WindowFields::of(partition, order, outputs, context.scope))])
+}
+
+/// Refuses two outputs of which one stands inside of the other.
+fn check_conflicts(outputs: &[(Path, Function)]) -> Result<()> {
+    let mut paths: Vec<Vec<&[u8]>> =
+        outputs.iter().map(|(path, _)| path.names().collect()).collect();
+    paths.sort_unstable();
+    if paths.windows(2).any(|pair| pair[1].starts_with(&pair[0])) {
+        let message = format!("{NAME} 'output' specification contains two conflicting paths");
+        return Err(Error::location(6_307_900, message));
+    }
+    Ok(())
+}
+
+/// Checks a `sortBy`, whether or not anything needs an order.
+///
+/// # Errors
+/// Those of a sort pattern.
+pub(super) fn check_order(order: Option<Doc<'_>>, scope: &Scope) -> Result<()> {
+    order.map_or(Ok(()), |spec| Order::parse(spec, scope).map(drop))
 }
 
 impl WindowFields {

@@ -59,9 +59,13 @@ impl Bounds {
             (Some(_), None) if fields > 1 => {
                 Err(invalid("'window' field that specifies documents cannot have other fields"))
             }
-            (None, Some(_)) if fields > 1 + usize::from(unit.is_some()) => Err(invalid(
-                "'window' field that specifies range cannot have other fields besides 'unit'",
-            )),
+            (None, Some(_)) if fields > 1 + usize::from(unit.is_some()) => {
+                let (given, other) =
+                    if unit.is_some() { ("unit", "range") } else { ("range", "unit") };
+                Err(invalid(format!(
+                    "'window' field that specifies {given} cannot have other fields besides '{other}'"
+                )))
+            }
             (Some(documents), None) => by_documents(documents, order, scope),
             (None, Some(range)) => by_value(range, unit, order, scope),
             (None, None) => Ok(Bounds::ALL),
@@ -199,7 +203,7 @@ fn bound<T>(
         Some("unbounded") => Ok(Bound::Unbounded),
         Some("current") => Ok(Bound::Current),
         Some(_) => Err(invalid("Window bounds must be 'unbounded', 'current', or a number.")),
-        None => match Expression::parse(raw, scope)?.as_constant() {
+        None => match Expression::parse_constant(raw, scope)?.as_constant() {
             Some(value) => number(value).map(Bound::At),
             None => Err(invalid("Window bounds expression must be a constant.")),
         },

@@ -72,8 +72,7 @@ impl Function {
             return Err(invalid(format!("{what}{}", first.unwrap_or_default())));
         };
         let name = function.name_str();
-        let is_accumulator = ACCUMULATORS.binary_search_by_key(&name, |row| row.name).is_ok();
-        if !SERIES.contains(&name) && (!is_accumulator || NO_WINDOW.contains(&name)) {
+        if !is_function(name) {
             return Err(invalid(format!("Unrecognized window function, {name}")));
         }
         Written { name, argument: function.value, spec, order }.parse(scope)
@@ -172,20 +171,28 @@ impl Written<'_> {
         if name == "$count" && !argument.as_doc().is_some_and(Doc::is_empty) {
             return Err(invalid("$count only accepts an empty object as input"));
         }
-        if NAMED_ARGUMENTS.contains(&name) {
-            let spec = accumulators::parse(name, argument, scope)?;
+        let named = NAMED_ARGUMENTS.contains(&name);
+        let (mut function, mut window) = (None, None);
+        for part in self.spec {
+            match part.name_str() {
+                "window" => window = Some(Bounds::parse(part.value, self.order, scope)?),
+                other if other == name => {
+                    function = Some(accumulators::parse(name, argument, scope)?);
+                }
+                other if named || matches!(name, "$first" | "$last") => {
+                    return Err(unexpected(name, other));
+                }
+                other if is_function(other) => {
+                    return Err(invalid("Cannot specify two functions in window function spec"));
+                }
+                other => return Err(unknown_argument(other)),
+            }
+        }
+        let spec = function.map_or_else(|| accumulators::parse(name, argument, scope), Ok)?;
+        if named {
             // A number of values that no window can have.
             spec.start(Doc::EMPTY)?;
-            let window = self.window(scope, |other| unexpected(name, other))?;
-            return Ok(Function::Accumulator(spec, window.unwrap_or(Bounds::ALL)));
         }
-        let window = self.window(scope, |other| match other.starts_with('$') {
-            true if ACCUMULATORS.binary_search_by_key(&other, |row| row.name).is_ok() => {
-                invalid("Cannot specify two functions in window function spec")
-            }
-            _ => unknown_argument(other),
-        })?;
-        let spec = accumulators::parse(name, argument, scope)?;
         Ok(Function::Accumulator(spec, window.unwrap_or(Bounds::ALL)))
     }
 
@@ -294,6 +301,11 @@ impl Written<'_> {
             (_, bounds) => Ok(Function::Integral(input, unit, bounds.unwrap_or(Bounds::ALL))),
         }
     }
+}
+
+fn is_function(name: &str) -> bool {
+    let is_accumulator = ACCUMULATORS.binary_search_by_key(&name, |row| row.name).is_ok();
+    SERIES.contains(&name) || (is_accumulator && !NO_WINDOW.contains(&name))
 }
 
 fn unknown_argument(name: &str) -> Error {

@@ -1,4 +1,5 @@
-//! `$listLocalSessions`: the sessions that this node knows. There are no users yet: every session is nobody's.
+//! `$listLocalSessions` and `$listSessions`: the sessions that this node knows, which are all there are. There are no users
+//! yet: every session is nobody's.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,66 +11,84 @@ use crate::error::{Code, Error, Result};
 use crate::query::exec::{Environment, Stage};
 use crate::session::nobody;
 
-const NAME: &str = "$listLocalSessions";
+/// The collection in which MongoDB keeps sessions.
+const SESSIONS: (&str, &str) = ("config", "system.sessions");
 
 #[derive(Debug)]
-struct ListLocalSessions {
+struct ListSessions {
+    name: &'static str,
     /// Whether only sessions of named users are wanted, of which there are none.
     of_users: bool,
 }
 
-pub(super) fn parse(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
+pub(super) fn local(raw: Raw<'_>, _: &mut Context<'_>) -> Result<Parsed> {
+    const NAME: &str = "$listLocalSessions";
+    Ok(vec![Arc::new(ListSessions { name: NAME, of_users: parse_users(NAME, raw)? })])
+}
+
+pub(super) fn all(raw: Raw<'_>, context: &mut Context<'_>) -> Result<Parsed> {
+    const NAME: &str = "$listSessions";
+    let of_users = parse_users(NAME, raw)?;
+    if (context.db, context.collection) != (SESSIONS.0, Some(SESSIONS.1)) {
+        let message = format!("{NAME} may only be run against {}.{}", SESSIONS.0, SESSIONS.1);
+        return Err(Error::new(Code::INVALID_NAMESPACE, message));
+    }
+    Ok(vec![Arc::new(ListSessions { name: NAME, of_users })])
+}
+
+/// Reads the argument. Whether only sessions of named users are wanted.
+fn parse_users(stage: &'static str, raw: Raw<'_>) -> Result<bool> {
     let Some(doc) = raw.as_doc() else {
         let found = raw.kind.alias();
-        let message = format!("{NAME} options must be specified in an object, but found: {found}");
+        let message = format!("{stage} options must be specified in an object, but found: {found}");
         return Err(Error::new(Code::TYPE_MISMATCH, message));
     };
     let (mut all, mut of_users) = (false, false);
     for element in doc {
         match element.name {
             b"allUsers" => {
-                expect(element.value, Type::Bool, NAME, "allUsers")?;
+                expect(element.value, Type::Bool, stage, "allUsers")?;
                 all = element.value.as_bool().unwrap_or(false);
             }
             b"users" => {
-                expect(element.value, Type::Array, NAME, "users")?;
+                expect(element.value, Type::Array, stage, "users")?;
                 let users = element.value.as_array();
                 for (at, user) in users.into_iter().flat_map(|users| users.iter()).enumerate() {
-                    check_user(user, at)?;
+                    check_user(stage, user, at)?;
                     of_users = true;
                 }
             }
-            _ => return Err(unknown_field(NAME, element.name_str())),
+            _ => return Err(unknown_field(stage, element.name_str())),
         }
     }
     if all && of_users {
         let message = format!(
-            "{NAME} may not specify {{allUsers:true}} and {{users:[...]}} at the same time"
+            "{stage} may not specify {{allUsers:true}} and {{users:[...]}} at the same time"
         );
         return Err(Error::new(Code(12), message));
     }
-    Ok(vec![Arc::new(ListLocalSessions { of_users })])
+    Ok(of_users)
 }
 
-fn check_user(user: Raw<'_>, at: usize) -> Result<()> {
-    const USERS: &str = "$listLocalSessions.users";
-    expect(user, Type::Document, USERS, &at.to_string())?;
+fn check_user(stage: &str, user: Raw<'_>, at: usize) -> Result<()> {
+    let users = format!("{stage}.users");
+    expect(user, Type::Document, &users, &at.to_string())?;
     let user = user.as_doc().unwrap_or(Doc::EMPTY);
     for field in user {
         if !matches!(field.name, b"db" | b"user") {
-            return Err(unknown_field(USERS, field.name_str()));
+            return Err(unknown_field(&users, field.name_str()));
         }
-        expect(field.value, Type::String, USERS, field.name_str())?;
+        expect(field.value, Type::String, &users, field.name_str())?;
     }
     match ["user", "db"].into_iter().find(|name| user.get(name).is_none()) {
-        Some(name) => Err(missing_field(USERS, name)),
+        Some(name) => Err(missing_field(&users, name)),
         None => Ok(()),
     }
 }
 
-impl StageSpec for ListLocalSessions {
+impl StageSpec for ListSessions {
     fn name(&self) -> &'static str {
-        NAME
+        self.name
     }
 
     fn start(self: Arc<Self>, _: Box<dyn Stage>) -> Box<dyn Stage> {
@@ -82,7 +101,7 @@ impl StageSpec for ListLocalSessions {
 }
 
 struct Listing {
-    spec: Arc<ListLocalSessions>,
+    spec: Arc<ListSessions>,
     rows: Option<VecDeque<DocBuf>>,
 }
 
