@@ -107,8 +107,9 @@ impl Sum {
     }
 
     fn add_i64(&mut self, value: i64) {
-        // Two halves that are exact as doubles, the lower one first.
-        let low = value & 0xFFFF_FFFF;
+        // Two halves that are exact as doubles, the lower one first. Both have the sign of the number, so that a small
+        // one stays small.
+        let low = value % (1 << 32);
         self.add_f64(low as f64);
         self.add_f64((value - low) as f64);
     }

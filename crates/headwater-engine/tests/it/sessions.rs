@@ -54,3 +54,30 @@ fn a_get_more_says_the_same_of_the_stable_api() {
     assert_eq!(text(&refused, "codeName"), "APIMismatchError");
     assert_eq!(batch(&db.ok(&format!("{{{more}, {strict}}}"))).len(), 1);
 }
+
+#[test]
+fn all_sessions_stand_in_the_collection_of_sessions() {
+    let db = Session::new();
+    let list =
+        r#"{"aggregate": "system.sessions", "pipeline": [{"$listSessions": {}}], "cursor": {}}"#;
+    let started = db.ok(r#"{"startSession": 1}"#);
+    let listed = batch(&db.run_in("config", list));
+    assert_eq!(listed.len(), 1);
+    assert_eq!(id_of(&listed[0], "_id"), id_of(&started, "id"));
+    assert_eq!(text(&db.run(list), "codeName"), "InvalidNamespace");
+    let behind = list.replace("[{", r#"[{"$match": {}}, {"#);
+    assert_eq!(text(&db.run_in("config", &behind), "codeName"), "Location40602");
+}
+
+#[test]
+fn what_was_never_recorded_is_not_listed() {
+    let db = Session::new();
+    for stage in ["$listSampledQueries", "$querySettings", "$queryStats"] {
+        let list =
+            format!(r#"{{"aggregate": 1, "pipeline": [{{"{stage}": {{}}}}], "cursor": {{}}}}"#);
+        assert!(batch(&db.run_in("admin", &list)).is_empty());
+        assert_eq!(text(&db.run(&list), "codeName"), "InvalidNamespace", "{stage}");
+        let unknown = list.replace("{}}]", r#"{"x": 1}}]"#);
+        assert_eq!(text(&db.run_in("admin", &unknown), "codeName"), "IDLUnknownField", "{stage}");
+    }
+}

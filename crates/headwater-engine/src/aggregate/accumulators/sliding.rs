@@ -13,9 +13,11 @@ pub struct Sliding {
 enum Kind {
     Sum,
     Mean,
-    /// The standard deviation, of a sample or not, with the sum of the squared distances from the mean.
+    /// The standard deviation, of a sample or not, with the sum of the numbers as doubles and that of the squared
+    /// distances from the mean, of which what leaves is taken away as a number of its own.
     Deviation {
         sample: bool,
+        total: Box<Total>,
         squares: Box<Total>,
     },
 }
@@ -33,14 +35,15 @@ impl Sliding {
 
     /// The standard deviation of nothing yet.
     pub(super) fn deviation(sample: bool) -> Sliding {
-        let kind = Kind::Deviation { sample, squares: Box::default() };
+        let kind = Kind::Deviation { sample, total: Box::default(), squares: Box::default() };
         Sliding { kind, numbers: Total::default() }
     }
 
     /// Nothing is in the window any more.
     pub(crate) fn clear(&mut self) {
         self.numbers = Total::default();
-        if let Kind::Deviation { squares, .. } = &mut self.kind {
+        if let Kind::Deviation { total, squares, .. } = &mut self.kind {
+            **total = Total::default();
             **squares = Total::default();
         }
     }
@@ -57,18 +60,21 @@ impl Sliding {
 
     fn change(&mut self, value: &Value<'_>, by: i64) {
         let Some(number) = Number::from_value(value) else { return };
-        if let Kind::Deviation { squares, .. } = &mut self.kind
+        if let Kind::Deviation { total, squares, .. } = &mut self.kind
             && number.is_finite()
         {
-            let before = self.numbers.finite();
+            let (before, number) = (self.numbers.finite(), number.to_f64());
             let after = before + by;
             if before > 0 && after > 0 {
-                let total = self.numbers.value().to_f64();
-                let away = before as f64 * number.to_f64() - total;
-                let square = away * away / (after as f64 * before as f64);
-                squares.change(Number::Double(square), by);
+                let away = before as f64 * number - total.value_with_special().to_f64();
+                let square = away * away * by as f64 / (after as f64 * before as f64);
+                squares.change(Number::Double(square), 1);
             } else {
                 **squares = Total::default();
+                **total = Total::default();
+            }
+            if after > 0 {
+                total.change(Number::Double(number * by as f64), 1);
             }
         }
         self.numbers.change(number, by);
@@ -86,10 +92,10 @@ impl Sliding {
                 }
                 total => Value::f64(total.to_f64() / self.numbers.numbers as f64),
             },
-            Kind::Deviation { sample, squares } => {
+            Kind::Deviation { sample, squares, .. } => {
                 let count = self.numbers.finite();
                 let divisor = if *sample { count - 1 } else { count };
-                let squares = squares.value().to_f64();
+                let squares = squares.value_with_special().to_f64();
                 if self.numbers.finite() < self.numbers.numbers || divisor <= 0 {
                     Value::NULL
                 } else if squares < 0.0 || count == 1 {

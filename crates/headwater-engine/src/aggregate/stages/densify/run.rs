@@ -84,12 +84,23 @@ impl Densify {
 
     /// The value one step further.
     fn step(&self, value: &Value<'_>) -> Result<Value<'static>> {
+        self.moved(value, self.step)
+    }
+
+    /// The value one step back and one forward again: in the step's type, and of dates another day where a month is short.
+    fn back_and_forth(&self, value: &Value<'_>) -> Result<Value<'static>> {
+        self.step(&self.moved(value, self.step.neg())?)
+    }
+
+    fn moved(&self, value: &Value<'_>, by: Number) -> Result<Value<'static>> {
         match (value.view(), self.unit) {
             (Some(View::Date(ms)), Some(unit)) => {
-                Ok(Value::date(add(ms, unit, self.step.to_i64_saturating(), &Zone::Utc)?))
+                Ok(Value::date(add(ms, unit, by.to_i64_saturating(), &Zone::Utc)?))
             }
-            _ => Ok(Number::from_value(value)
-                .map_or(Value::NULL, |number| number.add(self.step).to_value())),
+            _ => {
+                Ok(Number::from_value(value)
+                    .map_or(Value::NULL, |number| number.add(by).to_value()))
+            }
         }
     }
 
@@ -163,17 +174,19 @@ impl Densifying {
         let place = match self.partitions.get(&key) {
             Some(place) => *place,
             None => {
+                // As in MongoDB, which looks one step ahead of the first document of all.
+                let near = matches!(spec.bounds, Bounds::Full)
+                    && compare_values(&value, &least).is_gt()
+                    && compare_values(&value, &spec.step(&least)?).is_le();
                 let next = match &spec.bounds {
                     Bounds::Between(low, _) => low.clone(),
-                    Bounds::Full => least.clone(),
+                    Bounds::Full if near || self.places.is_empty() => least.clone(),
+                    // As in MongoDB, where other partitions begin one step before the least value of all.
+                    Bounds::Full => spec.back_and_forth(&least)?,
                     Bounds::Partition => value.clone(),
                 };
                 let place = self.begin(key, Place { base: base.clone(), next })?;
-                // As in MongoDB, which looks one step ahead of the first document of all.
-                if matches!(spec.bounds, Bounds::Full)
-                    && compare_values(&value, &least).is_gt()
-                    && compare_values(&value, &spec.step(&least)?).is_le()
-                {
+                if near {
                     return Ok(Some(doc));
                 }
                 place
@@ -252,7 +265,8 @@ impl Stage for Densifying {
                 if let Some(place) = self.places.get_mut(coming.place)
                     && compare_values(&place.next, &coming.value).is_eq()
                 {
-                    place.next = self.spec.step(&place.next)?;
+                    // Goes on in the type of the document's own value.
+                    place.next = self.spec.step(&coming.value)?;
                 }
                 return Ok(Some(coming.doc));
             }

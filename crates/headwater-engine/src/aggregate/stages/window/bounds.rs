@@ -241,7 +241,7 @@ fn by_value(
     let (low, high) = pair("range", raw)?;
     let number = |value: &Value<'_>| {
         let number = Number::from_value(value);
-        if unit.is_some() && number.and_then(Number::to_i64_exact).is_none() {
+        if unit.is_some() && number.and_then(Number::to_i32_exact).is_none() {
             return Err(invalid("With 'unit', range-based bounds must be an integer"));
         }
         number.ok_or_else(|| invalid("Range-based bounds expression must be a number"))
