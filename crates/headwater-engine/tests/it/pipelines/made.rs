@@ -223,7 +223,7 @@ fn stage(source: &mut Source, depth: usize, kind: Kind) -> String {
         22 => format!("{{\"$bucketAuto\": {{\"groupBy\": \"$p\", \"buckets\": {}}}}}", 1 + source.below(4)),
         23 => match source.below(2) {
             0 => format!("{{\"$facet\": {{\"one\": [{}], \"two\": [{{\"$limit\": 3}}]}}}}", inner(source)),
-            _ => format!("{{\"$facet\": {{\"one\": [{}], \"two\": [{}]}}}}, {{\"$unwind\": \"$one\"}}, {{\"$replaceWith\": {{\"$mergeObjects\": [\"$$ROOT\", {{\"n\": {{\"$size\": \"$two\"}}}}]}}}}", inner(source), inner(source)),
+            _ => format!("{{\"$facet\": {{\"one\": [{}], \"two\": [{}]}}}}, {{\"$unwind\": \"$one\"}}, {{\"$replaceWith\": {{\"$mergeObjects\": [\"$one\", {{\"n\": {{\"$size\": \"$two\"}}}}]}}}}", inner(source), inner(source)),
         },
         24 | 25 => lookup(source, inner),
         26 => format!("{{\"$unionWith\": {{\"coll\": \"other\", \"pipeline\": [{}]}}}}", inner(source)),

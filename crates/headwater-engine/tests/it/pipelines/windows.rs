@@ -52,6 +52,9 @@ pub(super) fn accumulator(source: &mut Source, kind: Kind) -> String {
 const BOUNDS: &[&str] = &[
     "{\"documents\": [-1, 1]}",
     "{\"documents\": [-2, 0]}",
+    "{\"documents\": [-3, 0]}",
+    "{\"documents\": [-5, -2]}",
+    "{\"documents\": [\"unbounded\", -2]}",
     "{\"documents\": [1, 3]}",
     "{\"documents\": [\"unbounded\", \"current\"]}",
     "{\"documents\": [\"current\", \"unbounded\"]}",
