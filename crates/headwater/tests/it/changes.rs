@@ -8,7 +8,7 @@ mod worker;
 use std::time::Duration;
 
 use headwater::bson::{Document, doc};
-use headwater::mongodb::options::ClientOptions;
+use headwater::mongodb::options::{ClientOptions, FullDocumentBeforeChangeType};
 use headwater::{
     ChangeEvent, ChangeStream, ChangeStreamFailure, Collection, ErrorKind, Headwater,
     ResilienceSettings,
@@ -200,4 +200,26 @@ async fn r15_an_event_of_another_shape_is_an_error_and_the_next_one_comes() {
     things.insert_one(doc! { "_id": 2, "size": 5 }).await.unwrap();
     stream.next().await.unwrap().unwrap_err();
     assert_eq!(event(&mut stream).await.full_document.unwrap().size, 5);
+}
+
+#[tokio::test]
+async fn r15_an_event_that_the_server_split_comes_whole() {
+    const BYTES: usize = 9 << 20;
+    let proxy = Proxy::start();
+    let headwater = connect(&proxy.uri(), quick()).await;
+    let images = doc! { "create": "things", "changeStreamPreAndPostImages": { "enabled": true } };
+    headwater.database("test").run_command(images).await.unwrap();
+    let things: Collection<Document> = headwater.database("test").collection("things");
+    let watch = things.watch().full_document_before_change(FullDocumentBeforeChangeType::Required);
+    let mut stream = watch.split_large_events().await.unwrap();
+    things.insert_one(doc! { "_id": 1, "text": "a".repeat(BYTES) }).await.unwrap();
+    things.replace_one(doc! { "_id": 1 }, doc! { "text": "b".repeat(BYTES) }).await.unwrap();
+    things.insert_one(doc! { "_id": 2 }).await.unwrap();
+    assert_eq!(id(&event(&mut stream).await), 1);
+    let replaced = event(&mut stream).await;
+    let text = |doc: Option<Document>| doc.unwrap().get_str("text").unwrap().to_owned();
+    assert!(text(replaced.full_document).chars().all(|letter| letter == 'b'));
+    let before = text(replaced.full_document_before_change);
+    assert!(before.len() == BYTES && before.chars().all(|letter| letter == 'a'));
+    assert_eq!(id(&event(&mut stream).await), 2);
 }
