@@ -44,6 +44,8 @@ pub enum Matched {
         stages: Vec<u8>,
         /// What they may name beside `new`, computed from the new document.
         variables: Vec<(Box<str>, Expression)>,
+        /// Whether they may name the new document `new`.
+        with_new: bool,
     },
 }
 
@@ -143,6 +145,9 @@ impl<'a> Arguments<'a> {
             return Err(Error::location(51199, message));
         }
         let variables = parse_variables(self.variables, scope)?;
+        // What is to be inserted is always at hand; else `let` must ask for it, if there is one.
+        let with_new = unmatched == Unmatched::Insert
+            || self.variables.is_none_or(|variables| variables.get("new").is_some());
         let matched = match mode {
             Some("replace") => Matched::Replace,
             Some("keepExisting") => Matched::KeepExisting,
@@ -151,7 +156,7 @@ impl<'a> Arguments<'a> {
             None => {
                 let stages = self.matched.and_then(Raw::as_array);
                 let stages = stages.map(|stages| stages.as_bytes().to_vec()).unwrap_or_default();
-                Matched::Pipeline { stages, variables }
+                Matched::Pipeline { stages, variables, with_new }
             }
         };
         Ok(Merge { target, on, matched, unmatched })

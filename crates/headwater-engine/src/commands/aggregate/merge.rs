@@ -179,8 +179,9 @@ impl Merging<'_> {
                 return Err(Error::location(51132, message));
             }
         }
-        if let Matched::Pipeline { variables, .. } = &self.merge.matched {
-            coming.constants = Some(constants(coming.document.as_doc(), variables)?);
+        if let Matched::Pipeline { variables, with_new, .. } = &self.merge.matched {
+            let document = coming.document.as_doc();
+            coming.constants = Some(constants(document, variables, *with_new)?);
         }
         Ok(coming)
     }
@@ -323,8 +324,13 @@ fn value_at<'a>(document: Doc<'a>, path: &Path) -> Result<Option<Raw<'a>>> {
     Ok(Some(value))
 }
 
-/// The constants of a pipeline that changes a document: the variables of `let` for the new one, and that one as `new`.
-fn constants(document: Doc<'_>, variables: &[(Box<str>, Expression)]) -> Result<DocBuf> {
+/// The constants of a pipeline that changes a document: the variables of `let` for the new one, and that one as `new`
+/// if it may be named.
+fn constants(
+    document: Doc<'_>,
+    variables: &[(Box<str>, Expression)],
+    with_new: bool,
+) -> Result<DocBuf> {
     let mut constants = DocWriter::new();
     let mut frame = Frame::new(document);
     for (name, value) in variables {
@@ -333,6 +339,8 @@ fn constants(document: Doc<'_>, variables: &[(Box<str>, Expression)]) -> Result<
             constants.raw(name, value);
         }
     }
-    constants.doc("new", document);
+    if with_new {
+        constants.doc("new", document);
+    }
     Ok(constants.finish())
 }
