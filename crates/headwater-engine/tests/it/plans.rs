@@ -64,6 +64,22 @@ fn a_covered_query_fetches_nothing_and_keeps_types() {
 }
 
 #[test]
+fn numbers_beside_arrays_keep_their_types() {
+    let documents = [r#"{"_id": 1, "a": [1, 5], "d": {"b": 2.0}, "e": {"$numberLong": "5"}}"#];
+    let documents = documents.into_iter().map(str::to_owned);
+    let db = filled(documents, &[r#"{"a": 1, "d": 1, "e": 1}"#]);
+    let kept = [r#"{"d":{"b":{"$numberDouble":"2.0"}},"e":{"$numberLong":"5"}}"#];
+    let find =
+        r#"{"find": "c", "filter": {"a": {"$gte": 3}}, "projection": {"_id": 0, "d": 1, "e": 1}}"#;
+    assert_eq!(texts(&db.batch(find)), kept);
+    let group = r#"{"aggregate": "c", "pipeline": [{"$match": {"a": {"$gte": 3}}}, {"$group": {"_id": "$e"}}], "cursor": {}}"#;
+    assert_eq!(texts(&db.batch(group)), [r#"{"_id":{"$numberLong":"5"}}"#]);
+    let distinct = r#"{"distinct": "c", "key": "d", "query": {"a": {"$gte": 3}}}"#;
+    let distinct = text_of(&db.ok(distinct));
+    assert!(distinct.starts_with(r#"{"values":[{"b":{"$numberDouble":"2.0"}}]"#), "{distinct}");
+}
+
+#[test]
 fn types_in_an_index_follow_updates() {
     let documents = (0..10).map(|n| format!("{{\"_id\": {n}, \"a\": {n}}}"));
     let session = filled(documents, &["{\"a\": 1}"]);

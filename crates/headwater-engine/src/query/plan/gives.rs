@@ -1,6 +1,6 @@
 //! What a scan can hand on without fetching documents, for what a query wants of them.
 
-use super::eligible::{Content, KeyField};
+use super::eligible::Content;
 use super::index::Candidate;
 use super::tree::{Gives, IndexScan};
 use super::{Query, Wants};
@@ -47,17 +47,16 @@ impl Candidate<'_, '_> {
         at.filter(|_| plain).filter(holds_values).map_or(Gives::Documents, Gives::Distinct)
     }
 
-    /// Whether the value at a path is in the keys: it is not where arrays were met on the way, of which each key has an
-    /// element.
     fn has(&self, path: &str) -> bool {
-        let is_it = |field: &KeyField<'_>| field.path.as_str() == path && field.multikey == 0;
-        !is_positional(path) && self.eligible.fields.iter().any(is_it)
+        !is_positional(path) && self.scan.fields.iter().any(|field| field.path.as_str() == path)
     }
 
-    /// Whether the keys hold values as documents do, but for arrays.
+    /// Whether the values of documents can be made of the keys. Entries of a document with arrays do not tell the types of
+    /// its numbers.
     fn holds_values(&self) -> bool {
         let index = &self.scan.index;
         index.typed
+            && !index.is_multikey()
             && !index.clustered
             && index.order.collation().is_none()
             && self
