@@ -287,13 +287,13 @@ impl Choice<'_> {
         let unique = index.unique && single == index.directions.len();
         let rank = Rank {
             unique,
-            fetchless: !matches!(gives, Gives::Documents),
+            fetchless: !matches!(gives, Gives::Documents) || candidate.covers(self.query, sorted),
             equalities: candidate.points.len(),
             range: candidate.range,
             ordered: sorted && self.query.sort.is_some(),
             size: Reverse(candidate.scan.fields.len() + scans),
         };
-        let cost = self.cost(reach, sorted, !rank.fetchless, result);
+        let cost = self.cost(reach, sorted, matches!(gives, Gives::Documents), result);
         let access = Access::Nothing;
         let exact = candidate.exact;
         Way { access, sorted, exact, gives, whole: reach.keys, cost, rank }

@@ -1,6 +1,6 @@
 //! What a scan can hand on without fetching documents, for what a query wants of them.
 
-use super::eligible::Content;
+use super::eligible::{Content, KeyField};
 use super::index::Candidate;
 use super::tree::{Gives, IndexScan};
 use super::{Query, Wants};
@@ -16,18 +16,23 @@ impl Candidate<'_, '_> {
             Wants::Documents => Gives::Documents,
             Wants::Count if self.exact => Gives::Nothing,
             Wants::Distinct(path) if self.exact => self.distinct(query, path),
-            Wants::Fields(paths) => {
-                let sort = query.sort.as_ref().filter(|_| !sorted);
-                let fields = paths.iter().map(String::as_str).chain(sort_paths(sort));
-                let covers = self.holds_values()
-                    && fields.into_iter().all(|path| self.has(path))
-                    && sort.is_none_or(|sort| sort.fields().is_some())
-                    && (self.exact
-                        || query.matcher.as_ref().is_none_or(|m| self.decides_alike(m.root())));
-                if covers { Gives::Keys } else { Gives::Documents }
+            // Entries of a document with arrays do not tell the types of its numbers.
+            Wants::Fields(_) if !self.scan.index.is_multikey() && self.covers(query, sorted) => {
+                Gives::Keys
             }
-            Wants::Count | Wants::Distinct(_) => Gives::Documents,
+            Wants::Fields(_) | Wants::Count | Wants::Distinct(_) => Gives::Documents,
         }
+    }
+
+    /// Whether the values at the paths that are wanted are in the keys: what MongoDB answers without documents.
+    pub(super) fn covers(&self, query: &Query, sorted: bool) -> bool {
+        let Wants::Fields(paths) = &query.wants else { return false };
+        let sort = query.sort.as_ref().filter(|_| !sorted);
+        let fields = paths.iter().map(String::as_str).chain(sort_paths(sort));
+        self.holds_values()
+            && fields.into_iter().all(|path| self.has(path))
+            && sort.is_none_or(|sort| sort.fields().is_some())
+            && (self.exact || query.matcher.as_ref().is_none_or(|m| self.decides_alike(m.root())))
     }
 
     fn distinct(&self, query: &Query, path: &str) -> Gives {
@@ -47,16 +52,17 @@ impl Candidate<'_, '_> {
         at.filter(|_| plain).filter(holds_values).map_or(Gives::Documents, Gives::Distinct)
     }
 
+    /// Whether the value at a path is in the keys: it is not where arrays were met on the way, of which each key has an
+    /// element.
     fn has(&self, path: &str) -> bool {
-        !is_positional(path) && self.scan.fields.iter().any(|field| field.path.as_str() == path)
+        let is_it = |field: &KeyField<'_>| field.path.as_str() == path && field.multikey == 0;
+        !is_positional(path) && self.eligible.fields.iter().any(is_it)
     }
 
-    /// Whether the values of documents can be made of the keys. Entries of a document with arrays do not tell the types of
-    /// its numbers.
+    /// Whether the keys hold values as documents do, but for arrays.
     fn holds_values(&self) -> bool {
         let index = &self.scan.index;
         index.typed
-            && !index.is_multikey()
             && !index.clustered
             && index.order.collation().is_none()
             && self
