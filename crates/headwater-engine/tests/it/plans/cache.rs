@@ -3,7 +3,7 @@
 
 use headwater_engine::bson::{Doc, DocBuf, Raw};
 
-use super::choice::{DOCUMENTS, FIELDS, Spread, condition, index, spread, values};
+use super::choice::{DOCUMENTS, FIELDS, condition, documents, index, rows, spreads};
 use super::{examined, filled};
 use crate::commands::{Session, number, text_of};
 use crate::indexed::Random;
@@ -134,19 +134,13 @@ fn a_plan_from_memory_examines_little_more_than_one_chosen_anew() {
     let mut random = Random(0x2024_1122);
     let (mut workloads, mut recalled) = (0, 0);
     for _ in 0..10 {
-        let spreads: Vec<Spread> = (0..4).map(|field| spread(&mut random, field)).collect();
-        let rows: Vec<Vec<Option<u64>>> =
-            (0..DOCUMENTS).map(|_| values(&mut random, &spreads)).collect();
-        let documents = rows.iter().enumerate().map(|(id, row)| {
-            let fields = FIELDS.iter().zip(row);
-            let fields = fields.filter_map(|(field, v)| v.map(|v| format!(", \"{field}\": {v}")));
-            format!("{{\"_id\": {id}{}}}", fields.collect::<String>())
-        });
+        let spreads = spreads(&mut random);
+        let rows = rows(&mut random, &spreads);
         let mut indexes: Vec<String> = (0..4).map(|_| index(&mut random)).collect();
         indexes.sort();
         indexes.dedup();
         let keys: Vec<&str> = indexes.iter().map(String::as_str).collect();
-        let session = filled(documents, &keys);
+        let session = filled(documents(&rows), &keys);
         session.ok(r#"{"profile": 2}"#);
         let mut finds = Vec::new();
         for _ in 0..20 {

@@ -19,7 +19,7 @@ pub(super) enum Spread {
 pub(super) const FIELDS: [&str; 4] = ["a", "b", "c", "d"];
 pub(super) const DOCUMENTS: u64 = 1200;
 
-pub(super) fn spread(random: &mut Random, field: usize) -> Spread {
+fn spread(random: &mut Random, field: usize) -> Spread {
     match random.below(8) {
         0 => Spread::Even(3),
         1 => Spread::Even(40),
@@ -31,7 +31,7 @@ pub(super) fn spread(random: &mut Random, field: usize) -> Spread {
     }
 }
 
-pub(super) fn values(random: &mut Random, spreads: &[Spread]) -> Vec<Option<u64>> {
+fn values(random: &mut Random, spreads: &[Spread]) -> Vec<Option<u64>> {
     let mut values: Vec<Option<u64>> = Vec::new();
     for spread in spreads {
         let value = match *spread {
@@ -86,26 +86,39 @@ fn query(random: &mut Random, example: &[Option<u64>]) -> String {
     format!("{{\"find\": \"c\", \"filter\": {{{}}}{sort}{limit}}}", filter.join(", "))
 }
 
+/// How the values of each field are spread.
+pub(super) fn spreads(random: &mut Random) -> Vec<Spread> {
+    (0..FIELDS.len()).map(|field| spread(random, field)).collect()
+}
+
+/// The values of a collection's documents.
+pub(super) fn rows(random: &mut Random, spreads: &[Spread]) -> Vec<Vec<Option<u64>>> {
+    (0..DOCUMENTS).map(|_| values(random, spreads)).collect()
+}
+
+/// The documents of such values.
+pub(super) fn documents(rows: &[Vec<Option<u64>>]) -> impl Iterator<Item = String> {
+    rows.iter().enumerate().map(|(id, row)| {
+        let fields = FIELDS.iter().zip(row);
+        let fields = fields.filter_map(|(field, v)| v.map(|v| format!(", \"{field}\": {v}")));
+        format!("{{\"_id\": {id}{}}}", fields.collect::<String>())
+    })
+}
+
 #[test]
 fn the_chosen_plan_examines_little_more_than_the_best() {
     let mut random = Random(0x2024_0715);
     let (mut workloads, mut above_twice) = (0, Vec::new());
     let (mut sum, mut best_sum) = (0, 0);
     for _ in 0..25 {
-        let spreads: Vec<Spread> = (0..4).map(|field| spread(&mut random, field)).collect();
-        let rows: Vec<Vec<Option<u64>>> =
-            (0..DOCUMENTS).map(|_| values(&mut random, &spreads)).collect();
-        let documents = rows.iter().enumerate().map(|(id, row)| {
-            let fields = FIELDS.iter().zip(row);
-            let fields = fields.filter_map(|(field, v)| v.map(|v| format!(", \"{field}\": {v}")));
-            format!("{{\"_id\": {id}{}}}", fields.collect::<String>())
-        });
+        let spreads = spreads(&mut random);
+        let rows = rows(&mut random, &spreads);
         let mut indexes: Vec<String> =
             (0..2 + random.below(3)).map(|_| index(&mut random)).collect();
         indexes.sort();
         indexes.dedup();
         let keys: Vec<&str> = indexes.iter().map(String::as_str).collect();
-        let session = filled(documents, &keys);
+        let session = filled(documents(&rows), &keys);
         for _ in 0..8 {
             let example = &rows[random.below(DOCUMENTS) as usize];
             let find = query(&mut random, example);
